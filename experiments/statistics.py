@@ -1,0 +1,109 @@
+"""Means with bootstrap intervals, paired over episodes.
+
+All agents of a benchmark run the same episodes, so one resample draws *episodes* and takes every agent's rows of them.
+Differences, ratios and normalised scores are then computed inside each resample: what makes an episode hard for all
+agents alike cancels. Intervals are percentile bootstrap intervals (Efron and Tibshirani, An Introduction to the
+Bootstrap, 1993, chapter 13).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Num
+
+Means = Mapping[str, np.ndarray | float]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with the ends of its 95 % interval; all NaN where the value is undefined."""
+
+    value: float
+    low: float
+    high: float
+
+
+class PairedBootstrap:
+    """Estimates, with 95 % intervals, of anything computed from means over the same episodes.
+
+    Example:
+        >>> rewards = {"hrssm": np.array([80.0, 0.0, 60.0]), "ceiling": np.array([90.0, 70.0, 80.0])}
+        >>> bootstrap = PairedBootstrap(rewards)
+        >>> over_ceiling = bootstrap.estimate(lambda mean: mean["hrssm"] / mean["ceiling"])
+    """
+
+    def __init__(self, columns: Mapping[str, Num[np.ndarray, " episodes"]], resamples: int = 10_000, seed: int = 0):
+        """Resamples the episodes once; every estimate uses the same resamples.
+
+        Args:
+            columns: a value per episode under each name; row e of every column is the same episode.
+            resamples: number of bootstrap resamples.
+            seed: of the resampling.
+
+        Raises:
+            ValueError: if there is no column or no episode, or the columns differ in length.
+        """
+        if len({len(column) for column in columns.values()}) != 1 or not len(next(iter(columns.values()))):
+            lengths = {name: len(column) for name, column in columns.items()}
+            raise ValueError(f"Paired columns need the same number of episodes, at least one, got {lengths}.")
+        values = np.stack([np.asarray(column, np.float64) for column in columns.values()], axis=1)  # (E, K)
+        self._means = dict(zip(columns, values.mean(axis=0), strict=True))
+        self._resampled = dict(zip(columns, resampled_means(values, resamples, seed).T, strict=True))
+
+    def estimate(self, statistic: Callable[[Means], np.ndarray | float]) -> Estimate:
+        """The statistic of the means and its 95 % percentile interval.
+
+        Args:
+            statistic: function of the columns' means, called once with floats and once with an array per column (one
+                entry a resample), so it must be elementwise.
+
+        Returns:
+            NaN for all three where the statistic is not finite, or for the two ends where it is not finite in some
+            resample (a ratio with a denominator of zero).
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value = float(statistic(self._means))
+            resampled = np.asarray(statistic(self._resampled))
+        if not np.isfinite(value):
+            return Estimate(np.nan, np.nan, np.nan)
+        if not np.isfinite(resampled).all():
+            return Estimate(value, np.nan, np.nan)
+        low, high = np.percentile(resampled, [2.5, 97.5])
+        return Estimate(value, float(low), float(high))
+
+    def mean(self, name: str) -> Estimate:
+        """The mean of one column."""
+        return self.estimate(lambda mean: mean[name])
+
+    def difference(self, name: str, other: str) -> Estimate:
+        """Mean of `name` minus mean of `other`."""
+        return self.estimate(lambda mean: mean[name] - mean[other])
+
+    def ratio(self, name: str, other: str) -> Estimate:
+        """Mean of `name` over mean of `other`: a ratio of means, not a mean of ratios."""
+        return self.estimate(lambda mean: mean[name] / mean[other])
+
+    def normalised(self, name: str, floor: str, ceiling: str) -> Estimate:
+        """(name - floor) / (ceiling - floor) of means: 0 is as good as the floor, 1 as good as the ceiling."""
+        return self.estimate(lambda mean: (mean[name] - mean[floor]) / (mean[ceiling] - mean[floor]))
+
+
+def resampled_means(
+    values: Float[np.ndarray, "episodes columns"], resamples: int = 10_000, seed: int = 0, rows: int = 500
+) -> Float[np.ndarray, "resamples columns"]:
+    """Column means over episodes drawn with replacement, the same draw for all columns.
+
+    How often each episode was drawn is counted first, so that a resample of every column is one row of a matrix
+    product; `rows` resamples are held in memory at a time.
+    """
+    rng = np.random.default_rng(seed)
+    episodes = len(values)
+    means = np.empty((resamples, values.shape[1]))
+    for first in range(0, resamples, rows):
+        number = min(rows, resamples - first)
+        drawn = rng.integers(0, episodes, (number, episodes), dtype=np.int32)
+        drawn += np.arange(number, dtype=np.int32)[:, None] * episodes
+        counts = np.bincount(drawn.ravel(), minlength=number * episodes).reshape(number, episodes)
+        means[first : first + number] = counts.astype(np.float64) @ values / episodes
+    return means
