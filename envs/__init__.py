@@ -1,0 +1,1 @@
+"""The maze: layouts, dynamics, two views, and the Gymnasium environments."""
