@@ -1,0 +1,53 @@
+# From a bare Python 3.11 and make: `make demo` runs the whole job, `make test` every check.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+PACKAGES := agent envs world_models planners experiments
+
+# OpenMP's threads sleep while they wait: spinning makes small operations up to 50 times slower on busy cores.
+export OMP_WAIT_POLICY := passive
+export GOMP_SPINCOUNT := 0
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test lint types pytest clean
+
+demo: .venv/installed
+	$(BIN)/jumpy demo
+
+test: lint types pytest
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/installed-dev
+	$(BIN)/mypy
+	$(BIN)/mypy tests
+
+pytest: .venv/installed-dev
+	$(BIN)/python -m pytest
+
+clean:
+	rm -rf .venv
+
+# PyPI's torch for Linux requires 2 GB of CUDA packages, which no pin keeps out. Without an NVIDIA driver the CPU build is
+# installed: from pip's configured sources where they have it, else from PyTorch's own index.
+TORCH := torch==2.13.0
+TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
+
+.venv/torch: constraints.txt
+	$(PYTHON) -m venv .venv
+ifeq ($(wildcard /proc/driver/nvidia/version),)
+	$(BIN)/pip install -q -c constraints.txt "$(TORCH)+cpu" || \
+	$(BIN)/pip install -q -c constraints.txt --extra-index-url $(TORCH_CPU_INDEX) "$(TORCH)"
+else
+	$(BIN)/pip install -q -c constraints.txt "$(TORCH)"
+endif
+	touch $@
+
+.venv/installed: .venv/torch pyproject.toml
+	$(BIN)/pip install -q -c constraints.txt -e .
+	touch $@
+
+.venv/installed-dev: .venv/torch pyproject.toml
+	$(BIN)/pip install -q -c constraints.txt -e ".[dev]"
+	touch $@ .venv/installed
