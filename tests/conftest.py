@@ -17,5 +17,5 @@ def njit_without_checks(function=None, **options):
     return njit(inspect.unwrap(function), **options)
 
 
-numba.njit = njit_without_checks
+numba.njit = njit_without_checks  # type: ignore[assignment]
 install_import_hook(["agent", "envs", "world_models", "planners", "experiments"], "beartype.beartype")

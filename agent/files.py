@@ -1,0 +1,37 @@
+"""Writes that a kill or a power cut cannot leave half done: temporary name, fsync, rename, fsync of the folder."""
+
+import os
+from pathlib import Path
+
+
+def write_file(path: Path, content: bytes | memoryview) -> None:
+    """Replace a file's content at once: a reader sees the old content or the new, never a part.
+
+    Args:
+        path: the file; its folder must exist.
+        content: the new bytes.
+
+    Raises:
+        OSError: if the folder is missing or not writable.
+    """
+    temporary = path.with_name(f".{path.name}.partial")
+    write_and_sync(temporary, content)
+    temporary.replace(path)
+    sync_folder(path.parent)
+
+
+def write_and_sync(path: Path, content: bytes | memoryview) -> None:
+    """Write a file and wait until its bytes are on the disk."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until a folder's entries (new files, renames) are on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
