@@ -18,6 +18,7 @@ from jaxtyping import Float32, Int64
 
 GOLDEN_GAMMA = np.uint64(0x9E3779B97F4A7C15)  # the increment and the multipliers of SplitMix64
 MULTIPLIERS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
+FARTHEST = 0.4  # cells; the camera never leaves its cell, whatever the deviation (ten times the default's)
 
 
 @dataclass(frozen=True)
@@ -35,17 +36,17 @@ class Camera:
     yaw_degrees: float = 3.0
     """Standard deviation of the yaw jitter in degrees; 0 for none."""
     position: float = 0.04
-    """Standard deviation of the position jitter along x and y, in cells; 0 for none."""
+    """Standard deviation of the position jitter along x and y, in cells; 0 for none. Cut off at 0.4 cells."""
 
     def __post_init__(self) -> None:
         """Refuse a camera that cannot be."""
         if self.size < 1:
-            raise ValueError(f"a camera's frame size must be 1 pixel or more, got {self.size}")
+            raise ValueError(f"the frame size must be at least 1 pixel, got {self.size}: the default is 32")
         if not 0 < self.fov_degrees < 180:
-            raise ValueError(f"a camera's field of view must lie between 0 and 180 degrees, got {self.fov_degrees}")
+            raise ValueError(f"the field of view must be between 0 and 180 degrees, got {self.fov_degrees}: take 90")
         for what, deviation in (("yaw", self.yaw_degrees), ("position", self.position)):
             if not 0 <= deviation < math.inf:
-                raise ValueError(f"a camera's {what} jitter must be 0 or more, got {deviation}")
+                raise ValueError(f"the camera's {what} jitter must be 0 (none) or more, got {deviation}")
 
 
 def camera_jitter(
@@ -64,7 +65,7 @@ def camera_jitter(
         episode: the number of its episode since that seed was set, from 0.
         t: its step in the episode, 0 for the frame of the reset.
         yaw_degrees: standard deviation of the yaw.
-        position: standard deviation of dx and of dy, in cells.
+        position: standard deviation of dx and of dy, in cells; both are cut off at 0.4 cells.
     """
     jitter = np.empty((len(seed), 3), dtype=np.float32)
     _fill(jitter, seed, episode, t, math.radians(yaw_degrees), position)
@@ -98,7 +99,7 @@ def _fill(jitter, seed, episode, t, yaw, position):
             word = _mix(word + GOLDEN_GAMMA)
             angle = 2.0 * math.pi * _uniform(word)
             if pair == 0:
-                jitter[row, 0] = position * radius * math.cos(angle)
-                jitter[row, 1] = position * radius * math.sin(angle)
+                jitter[row, 0] = min(max(position * radius * math.cos(angle), -FARTHEST), FARTHEST)
+                jitter[row, 1] = min(max(position * radius * math.sin(angle), -FARTHEST), FARTHEST)
             else:
                 jitter[row, 2] = yaw * radius * math.cos(angle)

@@ -1,0 +1,152 @@
+"""The rules of an episode for N episodes side by side, and what the agents see.
+
+`JumpyMaze` is this with N = 1 and `HallwayMazeVector` with any N, so both follow the same rules to the last bit.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from gymnasium import spaces
+from jaxtyping import Bool, Float32, Float64, Int16, Integer, UInt8
+
+from envs.dynamics import ACTIONS, Dynamics
+from envs.jitter import Camera, camera_jitter
+from envs.layout import Layout
+
+ALL = slice(None)
+LARGEST_SEED = 2**63 - 1  # what the jitter's counter holds
+
+
+class View(Protocol):
+    """Draws frames: `Raycaster` and `MiniworldView`."""
+
+    def render(
+        self, pose: Int16[np.ndarray, "n 4"], jitter: Float32[np.ndarray, "n 3"]
+    ) -> UInt8[np.ndarray, "n s s 3"]:
+        """One frame a pose."""
+        ...
+
+
+def open_view(name: str, layout: Layout, size: int, fov_degrees: float) -> View:
+    """The view of a name: ``raycast`` (no OpenGL) or ``miniworld`` (the reference).
+
+    Raises:
+        ValueError: for any other name.
+    """
+    if name == "raycast":
+        from envs.raycast import Raycaster
+
+        return Raycaster(layout, size, fov_degrees)
+    if name == "miniworld":
+        from envs.miniworld_view import MiniworldView
+
+        return MiniworldView(layout, size, fov_degrees)
+    raise ValueError(f"unknown view {name!r}: use 'raycast' or 'miniworld'")
+
+
+def observation_space(size: int) -> spaces.Dict:
+    """The goal dictionary: a frame and two 3 × 3 crops of the map picture."""
+    frame = spaces.Box(0, 255, (size, size, 3), np.uint8)
+    crop = spaces.Box(0, 255, (3, 3, 3), np.uint8)
+    return spaces.Dict({"observation": frame, "achieved_goal": crop, "desired_goal": crop})
+
+
+class Episodes:
+    """The state of N episodes and the rules that move it.
+
+    Args:
+        number: N.
+        layout: a layout, or its name.
+        view: ``raycast`` or ``miniworld``.
+        camera: frame size, field of view and jitter.
+        max_steps: life steps of an episode.
+
+    Raises:
+        ValueError: for an unknown layout or view, or no steps.
+    """
+
+    def __init__(self, number: int, layout: str | Layout, view: str, camera: Camera, max_steps: int) -> None:
+        if number < 1:
+            raise ValueError(f"the number of environments must be at least 1, got {number}")
+        if max_steps < 1:
+            raise ValueError(f"an episode needs at least 1 step, got max_steps={max_steps}")
+        self.layout = layout if isinstance(layout, Layout) else Layout.parse(layout)
+        self.dynamics = Dynamics.of(self.layout)
+        self.camera = camera
+        self.max_steps = max_steps
+        self.view = open_view(view, self.layout, camera.size, camera.fov_degrees)
+
+        self.seed = np.zeros(number, dtype=np.int64)
+        self.episode = np.zeros(number, dtype=np.int64)
+        self.t = np.zeros(number, dtype=np.int64)
+        self.pose = np.zeros((number, 4), dtype=np.int16)
+        self.goal = np.zeros((number, 2), dtype=np.int16)
+        self.success = np.zeros(number, dtype=bool)
+        self.illegal = np.zeros(number, dtype=bool)
+
+    def begin(self, row: int, rng: np.random.Generator, seed: int | None = None) -> None:
+        """Start the next episode of one row, with a start and a goal from `rng`.
+
+        A seed starts the count of episodes anew: the jitter follows from (seed, episode, t).
+        """
+        if seed is None:
+            self.episode[row] += 1
+        else:
+            self.seed[row], self.episode[row] = seed & LARGEST_SEED, 0
+        self.pose[row], self.goal[row] = self.dynamics.start_and_goal(rng)
+        self.t[row] = 0
+        self.success[row] = self.illegal[row] = False
+
+    def act(
+        self, action: Integer[np.ndarray, " n"], acting: Bool[np.ndarray, " n"]
+    ) -> tuple[Float64[np.ndarray, " n"], Bool[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
+        """One action in each acting row; the other rows stay as they are.
+
+        Returns:
+            Rewards, terminated and truncated of all rows: 0 and False where a row does not act.
+
+        Raises:
+            ValueError: if an acting row's action is none of 0, 1, 2.
+        """
+        action = np.where(acting, action, 0)
+        if ((action < 0) | (action >= ACTIONS)).any():
+            raise ValueError(f"an action must be 0 (forward), 1 (left) or 2 (right), got {action.tolist()}")
+        pose, illegal = self.dynamics.step(self.pose, action)
+        self.pose = np.where(acting[:, None], pose, self.pose)
+        self.illegal = np.where(acting, illegal, self.illegal)
+        self.t = self.t + acting
+        terminated = acting & (self.pose[:, :2] == self.goal).all(axis=1)
+        truncated = acting & ~terminated & (self.t >= self.max_steps)
+        self.success = self.success | terminated
+        return np.where(terminated, self.max_steps - self.t, 0.0), terminated, truncated
+
+    def jitter(self) -> Float32[np.ndarray, "n 3"]:
+        """The camera jitter of the present frames."""
+        return camera_jitter(self.seed, self.episode, self.t, self.camera.yaw_degrees, self.camera.position)
+
+    def observation(self, rows: Bool[np.ndarray, " n"] | slice = ALL) -> dict[str, UInt8[np.ndarray, "k ..."]]:
+        """What the rows see, in new arrays, from one call of the view."""
+        pose, goal = self.pose[rows], self.goal[rows]
+        return {
+            "observation": self.view.render(pose, self.jitter()[rows]),
+            "achieved_goal": self.layout.crops[pose[:, 1], pose[:, 0]],
+            "desired_goal": self.layout.crops[goal[:, 1], goal[:, 0]],
+        }
+
+    def info(self) -> dict[str, Any]:
+        """What else there is to know about each row, in new arrays with rows first."""
+        return {
+            "action_mask": self.dynamics.action_mask(self.pose),
+            "pose": self.pose.copy(),
+            "goal": self.goal.copy(),
+            "shortest_path": self.dynamics.distance(self.pose, self.goal),
+            "success": self.success.copy(),
+            "illegal_action": self.illegal.copy(),
+        }
+
+    def close(self) -> None:
+        """Let go of what the view holds."""
+        if hasattr(self.view, "close"):
+            self.view.close()

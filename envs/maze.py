@@ -1,0 +1,217 @@
+"""The maze as a Gymnasium environment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from jaxtyping import Integer, UInt8
+
+from envs.dynamics import ACTIONS
+from envs.episodes import Episodes, View, observation_space, open_view
+from envs.jitter import Camera
+from envs.layout import Layout
+from envs.top_view import draw_top_view
+
+LARGE_VIEW = 512  # pixels
+ROW = np.ones(1, dtype=bool)
+
+
+class JumpyMaze(gymnasium.Env[dict[str, Any], np.int64]):
+    """Goal navigation in a maze of coloured hallways, seen by a camera on the agent.
+
+    ## Description
+    The maze is a map of 26 × 18 cells: one-cell-wide straight hallways of 4 to 6 cells that meet in junctions. Each
+    hallway's walls have a colour of their own, junctions are grey, and a few hallways end in a dead end. The agent
+    stands in the middle of a cell and heads east, south, west or north. Each episode draws a start and a goal cell; the
+    agent is shown what the goal's place looks like on the map, and has to go there.
+
+    Most steps are forced, since a hallway leads only ahead. The choices are made at junctions (and, without
+    consequence, in dead ends): one such action, a *passage*, decides the next hallway, and with it the next 5 to 10
+    steps. A model that jumps from passage to passage can therefore plan far with few transitions.
+
+    The maze follows "3D Maze" in section 5.2 of Kim, Ahn and Bengio, "Variational Temporal Abstraction", NeurIPS 2019.
+    Differs from the paper: the agent never turns around near a junction, so that one passage is one action.
+
+    ## Action space
+    `Discrete(3)`:
+
+    | action | meaning |
+    |---|---|
+    | 0 | move forward by one cell |
+    | 1 | turn left by 90° in place |
+    | 2 | turn right by 90° in place |
+
+    Which actions are legal depends on the cell and on whether the agent arrived in it or has turned in it:
+
+    | where | legal actions |
+    |---|---|
+    | in a hallway | forward |
+    | in a junction, arrived | forward, left, right: each only where that side is open |
+    | in a junction, turned | forward |
+    | in a dead end facing its wall | left and right; then the same turn once more; then forward |
+
+    `info["action_mask"]` names the legal actions: `env.action_space.sample(info["action_mask"])` draws one. An illegal
+    action leaves the pose as it is, costs its step, and sets `info["illegal_action"]`.
+
+    ## Observation space
+    A goal dictionary, all uint8:
+
+    | key | shape | meaning |
+    |---|---|---|
+    | `observation` | (32, 32, 3) | what the camera sees: rows from the top, columns from the left, RGB |
+    | `achieved_goal` | (3, 3, 3) | the 3 × 3 piece of the map picture around the agent: y, x, RGB, north up |
+    | `desired_goal` | (3, 3, 3) | the same around the goal |
+
+    The map picture has one pixel a cell: hallways in their colour, junctions grey, walls and all outside black. A
+    piece names the hallway, or the junction by its arms' colours; it tells neither the heading nor the place within
+    a hallway, so equal pieces are not success.
+
+    The camera looks from half wall height with a field of view of 90°. Each frame has its own jitter of the camera:
+    yaw with a standard deviation of 3°, position with one of 4 % of a cell. It follows from (seed, episode, step).
+
+    ## Rewards
+    Entering the goal cell with the k-th action gives 100 − k, whatever the heading; every other step gives 0.
+
+    ## Starting state
+    Start and goal are two distinct free cells drawn uniformly. The start heads along its hallway, either way; in a
+    junction it heads away from an open side, as if it had just arrived.
+
+    ## Episode end
+    * Termination: the agent enters the goal cell (also with action 100, for a reward of 0).
+    * Truncation: 100 actions were taken and the goal was not entered.
+
+    ## Information
+    `reset` and `step` return a dictionary:
+
+    | key | type | meaning |
+    |---|---|---|
+    | `action_mask` | int8 (3,) | 1 for each legal action |
+    | `pose` | int16 (4,) | x (to the right), y (downwards), heading (0 E, 1 S, 2 W, 3 N), mode (0 arrived, 1 turned) |
+    | `goal` | int16 (2,) | x, y of the goal cell |
+    | `shortest_path` | int | fewest actions that enter the goal cell from this pose |
+    | `success` | bool | the goal was entered |
+    | `illegal_action` | bool | the last action was illegal |
+
+    Pose, goal and shortest path are for evaluation; an agent that reads them cheats.
+
+    ## Arguments
+    ```python
+    import envs  # registers the ids
+    gymnasium.make("JumpyMaze-v0", render_mode="rgb_array")
+    gymnasium.make("JumpyMazeRandom-v0", layout_seed=7)
+    ```
+
+    Args:
+        layout: `"paper"`, `"random-<seed>"`, or a `Layout`; a reset never changes it.
+        view: `"raycast"` (needs no OpenGL) or `"miniworld"` (the reference; needs the extra OpenGL libraries).
+        camera: frame size, field of view and jitter.
+        max_steps: life steps; also what a success is rewarded from (100 in the table above).
+        render_mode: `"rgb_array"` for `render()`, a frame of 512 × 512 pixels; None for none.
+
+    Raises:
+        ValueError: for an unknown layout, view or render mode, or `max_steps` below 1.
+
+    ## Version history
+    * v0: first version
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 8}  # noqa: RUF012  as Gymnasium declares it
+
+    def __init__(
+        self,
+        layout: str | Layout = "paper",
+        view: str = "raycast",
+        camera: Camera = Camera(),  # noqa: B008  frozen
+        max_steps: int = 100,
+        render_mode: str | None = None,
+    ) -> None:
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise ValueError(f"unknown render mode {render_mode!r}: use 'rgb_array' or None")
+        self.render_mode = render_mode
+        self.action_space = spaces.Discrete(ACTIONS)
+        self.observation_space = observation_space(camera.size)
+        self._episodes = Episodes(1, layout, view, camera, max_steps)
+        self._view = view
+        self._large_view: View | None = None
+        self._trail: list[np.ndarray] = []
+        self._over = True
+
+    @property
+    def layout(self) -> Layout:
+        """The map."""
+        return self._episodes.layout
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Draw a start and a goal; see the class for what is returned. There are no options."""
+        first = self._np_random is None
+        super().reset(seed=seed)
+        rng = self.np_random
+        self._episodes.begin(0, rng, seed=self.np_random_seed if first or seed is not None else None)
+        self._trail = [self._episodes.pose[0].copy()]
+        self._over = False
+        return self._observation(), self._info()
+
+    def step(self, action: int | np.integer) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
+        """Take one action; see the class for what is returned.
+
+        Raises:
+            ValueError: if the action is none of 0, 1, 2.
+            gymnasium.error.ResetNeeded: if the episode is over.
+        """
+        if self._over:
+            raise gymnasium.error.ResetNeeded("the episode is over or has not begun: call reset() before step()")
+        reward, terminated, truncated = self._episodes.act(np.array([action]), ROW)
+        self._trail.append(self._episodes.pose[0].copy())
+        self._over = bool(terminated[0] or truncated[0])
+        return self._observation(), float(reward[0]), bool(terminated[0]), bool(truncated[0]), self._info()
+
+    def render(self) -> UInt8[np.ndarray, "512 512 3"] | None:
+        """The present frame on 512 × 512 pixels, RGB; None without a render mode."""
+        if self.render_mode is None:
+            gymnasium.logger.warn("render() draws nothing: make the environment with render_mode='rgb_array'")
+            return None
+        episodes = self._episodes
+        if self._large_view is None:
+            self._large_view = open_view(self._view, self.layout, LARGE_VIEW, episodes.camera.fov_degrees)
+        return self._large_view.render(episodes.pose, episodes.jitter())[0]
+
+    def render_top_view(self, path: Integer[np.ndarray, "t k"] | None = None) -> UInt8[np.ndarray, "h w 3"]:
+        """The map from above with the agent, the goal and a path, RGB.
+
+        Args:
+            path: poses or cells whose first two columns are x and y; by default where this episode went so far.
+        """
+        trail = np.stack(self._trail) if path is None else path
+        return draw_top_view(self.layout, pose=self._episodes.pose[0], goal=self._episodes.goal[0], path=trail)
+
+    def close(self) -> None:
+        """Let go of what the views hold."""
+        self._episodes.close()
+        if self._large_view is not None and hasattr(self._large_view, "close"):
+            self._large_view.close()
+
+    def _observation(self) -> dict[str, Any]:
+        """The observation of the one row."""
+        return {name: batch[0] for name, batch in self._episodes.observation().items()}
+
+    def _info(self) -> dict[str, Any]:
+        """The information of the one row."""
+        row = {name: batch[0] for name, batch in self._episodes.info().items()}
+        return {name: value if isinstance(value, np.ndarray) else value.item() for name, value in row.items()}
+
+
+class JumpyMazeRandom(JumpyMaze):
+    """`JumpyMaze` on a random map of the paper's family.
+
+    Args:
+        layout_seed: decides the map; a reset never redraws it.
+        **options: the arguments of `JumpyMaze` but `layout`.
+    """
+
+    def __init__(self, layout_seed: int = 0, **options: Any) -> None:
+        super().__init__(layout=Layout.random(layout_seed), **options)
