@@ -1,0 +1,36 @@
+"""Build any world model by its name."""
+
+from typing import Any
+
+from torch import nn
+
+from world_models import hrssm, rssm
+from world_models.networks import SIZES
+
+MODELS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
+    "rssm": (rssm.RSSM, rssm.RSSMConfig, rssm.VARIANTS),
+    "hrssm": (hrssm.HRSSM, hrssm.HRSSMConfig, hrssm.VARIANTS),
+}
+
+
+def build_model(model: str, preset: str, variant: str, frame_size: int) -> nn.Module:
+    """Build a model with random weights.
+
+    Args:
+        model: a name of `MODELS`.
+        preset: a name of `networks.SIZES`; sets sizes.
+        variant: "vta" (faithful) or "ours"; sets options.
+        frame_size: height and width of the frames, in pixels.
+
+    Raises:
+        ValueError: a name is unknown or the frame size does not suit the encoder.
+    """
+    for kind, name, known in (("model", model, MODELS), ("preset", preset, SIZES)):
+        if name not in known:
+            raise ValueError(f"unknown {kind} {name!r}: choose one of {', '.join(known)}")
+    network, config, variants = MODELS[model]
+    if variant not in variants:
+        raise ValueError(f"unknown variant {variant!r} of {model}: choose one of {', '.join(variants)}")
+    if frame_size % 32:
+        raise ValueError(f"frames of {frame_size} pixels cannot be encoded: collect with a size that is a multiple of 32")
+    return network(config(SIZES[preset], variants[variant], frame_size))

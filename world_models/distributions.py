@@ -1,0 +1,60 @@
+"""Diagonal Gaussians, Bernoulli variables and their divergences, in nats."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Gaussian(NamedTuple):
+    """A diagonal Gaussian; both fields have shape (..., D)."""
+
+    mean: Tensor
+    std: Tensor
+
+    def sample(self) -> Tensor:
+        """Draw one reparameterised sample, (..., D)."""
+        return torch.addcmul(self.mean, self.std, torch.randn_like(self.std))
+
+
+class GaussianHead(nn.Module):
+    """Map features to a Gaussian whose deviation is a sigmoid, so that it stays in (0, 1)."""
+
+    def __init__(self, inputs: int, hidden: int, size: int) -> None:
+        """Build a perceptron with one hidden layer (`hidden` = 0: a linear map)."""
+        super().__init__()
+        layers = [nn.Linear(inputs, hidden), nn.ELU(), nn.Linear(hidden, 2 * size)]
+        self.net = nn.Sequential(*layers) if hidden else nn.Linear(inputs, 2 * size)
+
+    def forward(self, features: Float[Tensor, "*batch inputs"]) -> Gaussian:
+        """Return the Gaussian given the features."""
+        mean, raw = self.net(features).chunk(2, dim=-1)
+        return Gaussian(mean, torch.sigmoid(raw) + 1e-4)
+
+
+def gaussian_kl(q: Gaussian, p: Gaussian) -> Float[Tensor, "*batch"]:
+    """KL[q || p], summed over the last axis."""
+    ratio = q.std / p.std
+    shift = (q.mean - p.mean) / p.std
+    return 0.5 * (ratio.square() + shift.square() - 1 - 2 * ratio.log()).sum(-1)
+
+
+def bernoulli_kl(q_logit: Float[Tensor, "*batch"], p: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+    """KL[Bern(sigmoid(q_logit)) || Bern(p)] for p strictly between 0 and 1."""
+    q = torch.sigmoid(q_logit)
+    log_q, log_not_q = F.logsigmoid(q_logit), F.logsigmoid(-q_logit)
+    return q * (log_q - p.log()) + (1 - q) * (log_not_q - (-p).log1p())
+
+
+def straight_through_bernoulli(logit: Float[Tensor, "*batch"], temperature: float) -> Float[Tensor, "*batch"]:
+    """Sample a hard 0/1 whose gradient is that of the binary Gumbel-softmax (Jang et al. 2017, Bengio et al. 2013)."""
+    uniform = torch.rand_like(logit).clamp(1e-6, 1 - 1e-6)
+    soft = torch.sigmoid((logit + uniform.log() - (-uniform).log1p()) / temperature)
+    return (soft > 0.5).float() + soft - soft.detach()
+
+
+def image_nll(x: Float[Tensor, "*batch c h w"], mean: Float[Tensor, "*batch c h w"], sigma: float) -> Float[Tensor, "*batch"]:
+    """Negative log-likelihood of an image under N(mean, sigma²) without its constant, summed over pixels."""
+    return (x - mean).square().flatten(-3).sum(-1) * (0.5 / sigma**2)

@@ -1,0 +1,387 @@
+"""HRSSM of Kim, Ahn and Bengio, *Variational Temporal Abstraction* (NeurIPS 2019).
+
+| symbol      | code           | shape          | meaning                                             |
+|-------------|----------------|----------------|-----------------------------------------------------|
+| x_t, e_t    | `x`, `e`       | (B, T, ...)    | frame, its embedding                                |
+| a_t         | `a`            | (B, T)         | action taken after x_t                              |
+| m_t         | `m`            | (B, T)         | 1 where a subsequence ends at t                     |
+| m_{t-1}     | `start`        | (B, T)         | 1 where a subsequence starts at t; 1 at t = 1       |
+| z_t, c_t    | `z`, `c`       | (B, T, Dz/Dc)  | temporal abstraction, its recurrent belief          |
+| s_t, h_t    | `s`, `h`       | (B, T, Ds/Dh)  | observation abstraction, its recurrent belief       |
+| psi_fwd/bwd | `psi_*`        | (B, T, D)      | what q(z) reads: the past; the present subsequence  |
+| phi_fwd     | `phi`          | (B, T, D)      | what q(s) reads: the present subsequence so far     |
+
+A training window has `context` frames before it (for c_0 and psi_fwd) and `lookahead` frames after it (for q(m) only).
+Only z's transition sees actions, so that one jump is one action (paper, section 5.2).
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from world_models.distributions import (
+    Gaussian,
+    GaussianHead,
+    bernoulli_kl,
+    gaussian_kl,
+    image_nll,
+    straight_through_bernoulli,
+)
+from world_models.goals import contrastive_loss, cosine_loss, crop_id
+from world_models.images import to_float
+from world_models.interface import ACTIONS, Batch, Losses
+from world_models.networks import GRU, Sizes, frame_decoder, frame_encoder, goal_encoder, keep_last, mlp, one_hot_actions
+
+FORCED = 1e-3
+"""epsilon of a boundary probability forced to 0 or 1, so that its KL stays finite"""
+
+
+@dataclass(frozen=True)
+class HRSSMOptions:
+    """What `--variant` chooses. The defaults are the paper's."""
+
+    context: int = 5
+    """frames before the window"""
+    window: int = 20
+    """T: frames of the evidence lower bound"""
+    lookahead: int = 5
+    """frames after the window, read by q(m) only"""
+    n_max: int = 5
+    """N_max: most subsequences of a window"""
+    l_max: int = 8
+    """longest subsequence, in frames"""
+    sigma: float = 1.0
+    """deviation of the Gaussian likelihood"""
+    temperature_decay: float = 0.999
+    """temperature of q(m)'s samples is 0.1 + 0.9 * decay ** (step / temperature_steps)"""
+    temperature_steps: float = 100.0
+    """steps of one decay"""
+    boundary_sees_actions: bool = False
+    """q(m) reads the actions beside the frames"""
+    boundary_logit_bound: float | None = None
+    """q(m)'s logits are kept within plus and minus this"""
+    boundary_price: float = 0.0
+    """nats that a boundary costs beside its KL"""
+    imagination_weight: float | None = None
+    """weight of the contrastive loss on imagined jumps; None: the paper's cosine loss on posterior states"""
+    contrast_temperature: float = 0.1
+    """temperature of the contrastive loss"""
+    contrast_frames: int = 12
+    """frames of each sequence that the contrastive loss compares"""
+    legal_weight: float | None = None
+    """weight of predicting the legal actions at a jump's end; None: not predicted, planners try all"""
+
+
+VTA = HRSSMOptions()
+OURS = HRSSMOptions(
+    window=36,
+    n_max=8,
+    boundary_sees_actions=True,
+    boundary_logit_bound=5.0,
+    boundary_price=1.0,
+    imagination_weight=10.0,
+    legal_weight=10.0,
+)
+VARIANTS = {"vta": VTA, "ours": OURS}
+
+
+@dataclass(frozen=True)
+class HRSSMConfig:
+    """Everything that defines a HRSSM."""
+
+    sizes: Sizes
+    options: HRSSMOptions
+    frame_size: int = 32
+
+
+class HRSSMState(NamedTuple):
+    """Belief at the end of a subsequence."""
+
+    z: Float[Tensor, "b z"]
+    c: Float[Tensor, "b c"]
+
+
+class Posterior(NamedTuple):
+    """Posteriors and samples over a window, (B, T, ...)."""
+
+    q_z: Gaussian
+    z: Tensor
+    q_s: Gaussian
+    s: Tensor
+
+
+class HRSSM(nn.Module):
+    """Hierarchical recurrent state space model with learned subsequences."""
+
+    def __init__(self, config: HRSSMConfig) -> None:
+        """Build the networks with random weights."""
+        super().__init__()
+        self.config = config
+        sizes, o = config.sizes, config.options
+        d, belief = sizes.embedding, sizes.belief
+        self.encoder = frame_encoder(sizes, config.frame_size)
+        self.decoder = frame_decoder(sizes, config.frame_size, sizes.state)
+        self.boundary_net = _boundary_net(d + (ACTIONS if o.boundary_sees_actions else 0), belief)
+        self.context_rnn = GRU(d, belief)  # c_0 = f_ctx(X_ctx)
+        self.psi_forward, self.psi_backward, self.phi_forward = GRU(d, belief), GRU(d, belief), GRU(d, belief)
+        self.z_rnn = GRU(sizes.abstraction + ACTIONS, belief)  # f_z-rnn, with the action
+        self.s_rnn = GRU(sizes.state + sizes.abstraction, belief)  # f_s-rnn
+        self.s_init = nn.Sequential(mlp(sizes.abstraction, belief, belief), nn.Tanh())  # f_s-mlp
+        self.prior_z = GaussianHead(belief, belief, sizes.abstraction)
+        self.prior_s = GaussianHead(belief, belief, sizes.state)
+        self.prior_m = nn.Linear(sizes.state, 1)
+        self.post_z = GaussianHead(2 * belief, belief, sizes.abstraction)
+        self.post_s = GaussianHead(belief + sizes.abstraction, belief, sizes.state)
+        jump = sizes.abstraction + belief
+        self.feature_net = mlp(jump, belief, sizes.feature) if o.imagination_weight is not None else nn.Identity()
+        self.goal_net = goal_encoder(belief, sizes.feature if o.imagination_weight is not None else jump)
+        self.legal_net = mlp(jump, belief, ACTIONS) if o.legal_weight is not None else None
+
+    @property
+    def window_length(self) -> int:
+        """Frames of a training window, context and lookahead included."""
+        o = self.config.options
+        return o.context + o.window + o.lookahead
+
+    # ---------------------------------------------------------------- boundaries
+
+    def boundary_logit(self, e: Float[Tensor, "b t d"], a: Int64[Tensor, "b t"]) -> Float[Tensor, "b t"]:
+        """Logit of q(m_t = 1 | X): convolutions over time (paper, "Sequence Decomposition")."""
+        o = self.config.options
+        inputs = torch.cat([e, one_hot_actions(a)], -1) if o.boundary_sees_actions else e
+        logit = self.boundary_net(inputs.transpose(1, 2)).squeeze(1)
+        bound = o.boundary_logit_bound
+        return logit if bound is None else bound * torch.tanh(logit / bound)
+
+    def segment(self, x: Float[Tensor, "b t 3 h w"], a: Int64[Tensor, "b t"]) -> Float[Tensor, "b t"]:
+        """Probability q(m_t = 1) that a subsequence ends at each frame."""
+        return torch.sigmoid(self.boundary_logit(self.encoder(x), a))
+
+    def temperature(self, step: int) -> float:
+        """Temperature of the boundary samples: from 1 to 0.1."""
+        o = self.config.options
+        return 0.1 + 0.9 * o.temperature_decay ** (step / o.temperature_steps)
+
+    # ---------------------------------------------------------------- the transition
+
+    def jump(self, z: Tensor, a: Tensor, c: Tensor) -> Tensor:
+        """Return c_t = f_z-rnn(z_{t-1}, a_{t-1}, c_{t-1}), the UPDATE of the temporal abstraction (section 2.4)."""
+        return self.z_rnn.step(self.z_rnn.project(torch.cat([z, one_hot_actions(a)], -1)), c)
+
+    def step_s(self, s: Tensor, z: Tensor, h: Tensor, start: Tensor) -> Tensor:
+        """Return h_t: f_s-mlp(z_t) where a subsequence starts, else f_s-rnn(s_{t-1} || z_t, h_{t-1}) (section 2.4)."""
+        update = self.s_rnn.step(self.s_rnn.project(torch.cat([s, z], -1)), h)
+        return torch.lerp(update, self.s_init(z), start[:, None])
+
+    # ---------------------------------------------------------------- inference
+
+    def context_belief(self, e: Float[Tensor, "b t d"], length: Int64[Tensor, "b"]) -> Float[Tensor, "b c"]:
+        """Return c_0 = f_ctx of the last `length` embeddings; those before do not count."""
+        return self.context_rnn.scan(e, keep_last(e.shape[1], length))[:, -1]
+
+    def infer(self, e: Tensor, start: Tensor, m: Tensor, length: Tensor) -> Posterior:
+        """Sample q(Z|M,X) and q(S|Z,M,X) of section 3.
+
+        Args:
+            e: (B, context + T, D) embeddings of context and window.
+            start: (B, T) m_{t-1}.
+            m: (B, T) m_t.
+            length: (B,) how many context frames count.
+        """
+        context = e.shape[1] - start.shape[1]
+        window = e[:, context:]
+        keep = torch.cat([keep_last(context, length), torch.ones_like(start[:, 1:])], 1)
+        psi_forward = self.psi_forward.scan(e[:, :-1], keep)[:, context - 1 :]  # psi_fwd at t - 1
+        psi_backward = self.psi_backward.scan(window.flip(1), 1 - m.flip(1)).flip(1)
+        phi = self.phi_forward.scan(window, 1 - start)
+        q_z = self.post_z(torch.cat([psi_forward, psi_backward], -1))
+        z = copy_or_update(q_z.sample(), start)
+        q_s = self.post_s(torch.cat([phi, z], -1))
+        return Posterior(q_z, z, q_s, q_s.sample())
+
+    def observe(
+        self, x: Float[Tensor, "b t 3 h w"], a: Int64[Tensor, "b t_1"], length: Int64[Tensor, "b"]
+    ) -> HRSSMState:
+        """Belief after the last `length` frames: z_0 = 0 and c_0, ready for the first jump."""
+        c = self.context_belief(self.encoder(x), length)
+        return HRSSMState(c.new_zeros(len(c), self.config.sizes.abstraction), c)
+
+    # ---------------------------------------------------------------- imagination
+
+    def imagine(self, state: HRSSMState, action: Int64[Tensor, "b"]) -> HRSSMState:
+        """One jump: the next temporal abstraction at its prior mean, given the passage's action."""
+        c = self.jump(state.z, action, state.c)
+        return HRSSMState(self.prior_z(c).mean, c)
+
+    def feature(self, state: HRSSMState) -> Float[Tensor, "*b d"]:
+        """Feature of (z, c)."""
+        return self.feature_net(torch.cat([state.z, state.c], -1))
+
+    def goal_feature(self, goal: Float[Tensor, "b 3 3 3"]) -> Float[Tensor, "b d"]:
+        """Feature of a goal crop."""
+        return self.goal_net(goal)
+
+    def legal_logit(self, state: HRSSMState) -> Float[Tensor, "*b 3"]:
+        """Logits of the actions being legal at the end of the subsequence."""
+        assert self.legal_net is not None, "this variant does not predict legal actions"
+        return self.legal_net(torch.cat([state.z, state.c], -1))
+
+    def legal(self, state: HRSSMState) -> Bool[Tensor, "b 3"]:
+        """Actions expected to be legal; the likeliest always is. All, where the variant predicts none."""
+        if self.legal_net is None:
+            return torch.ones(len(state.z), ACTIONS, dtype=torch.bool, device=state.z.device)
+        logit = self.legal_logit(state)
+        return (logit > 0) | (logit == logit.amax(-1, keepdim=True))
+
+    def decode(self, state: HRSSMState) -> Float[Tensor, "b 3 h w"]:
+        """First frame of the subsequence: s at its prior mean after INIT."""
+        s = self.prior_s(self.s_init(state.z)).mean
+        return self.decoder(s[:, None])[:, 0]
+
+    # ---------------------------------------------------------------- training
+
+    def loss(self, batch: Batch, step: int) -> Losses:
+        """Negative lower bound (section 3), the boundary prior and the goal feature's loss."""
+        o = self.config.options
+        length = torch.randint(1, o.context + 1, (len(batch.action),), device=batch.action.device)
+        x = to_float(batch.observation, dequantise=self.training)
+        e = self.encoder(x)
+        logit = self.boundary_logit(e, batch.action)
+        m = straight_through_bernoulli(logit, self.temperature(step))
+        window = slice(o.context, o.context + o.window)
+        terms, posterior, c = self._bound(x[:, window], e[:, : window.stop], batch.action, m, logit, length)
+        weights = dict.fromkeys(terms, 1.0)
+        metrics = {"boundaries": m[:, window].sum(1).mean(), "temperature": torch.tensor(self.temperature(step))}
+        metrics["nelbo"] = torch.stack(list(terms.values())).sum().detach()
+        if o.boundary_price:
+            terms["boundary_price"] = torch.sigmoid(logit[:, window]).mean()
+            weights["boundary_price"] = o.boundary_price
+        if o.imagination_weight is None:
+            goal = self.goal_feature(to_float(batch.achieved_goal[:, window].flatten(0, 1)))
+            terms["goal"] = cosine_loss(self.feature(HRSSMState(posterior.z, c)).flatten(0, 1), goal)
+            weights["goal"] = 1.0
+        else:
+            extra = self._imagination(batch, e, m)
+            terms |= extra
+            weights |= {"contrast": o.imagination_weight, "legal": o.legal_weight or 0.0}
+        return Losses(terms, weights, metrics)
+
+    def _bound(
+        self, x: Tensor, e: Tensor, a: Tensor, m: Tensor, logit: Tensor, length: Tensor
+    ) -> tuple[dict[str, Tensor], Posterior, Tensor]:
+        """Terms of the negative lower bound per frame, the posterior, and c (B, T, Dc)."""
+        o = self.config.options
+        window = slice(o.context, o.context + o.window)
+        m, logit = m[:, window], logit[:, window]
+        start = torch.cat([torch.ones_like(m[:, :1]), m[:, :-1]], 1)  # m_0 = 1
+        post = self.infer(e, start, m, length)
+        c_0 = self.context_belief(e[:, : o.context], length)
+        c = self._scan_c(post.z, a[:, o.context - 1 : window.stop - 1], start, c_0)
+        p_s = self.prior_s(self._scan_h(post.s, post.z, start))
+        p_m = boundary_prior(torch.sigmoid(self.prior_m(post.s).squeeze(-1)), m.detach(), o.n_max, o.l_max)
+        terms = {
+            "image": image_nll(x, self.decoder(post.s), o.sigma).mean(),
+            "kl_s": gaussian_kl(post.q_s, p_s).mean(),
+            "kl_z": (start * gaussian_kl(post.q_z, self.prior_z(c))).mean(),
+            "kl_m": bernoulli_kl(logit, p_m).mean(),
+        }
+        return terms, post, c
+
+    def _scan_c(self, z: Tensor, a: Tensor, start: Tensor, c: Tensor) -> Tensor:
+        """Return (B, T, Dc): `jump` where a subsequence starts, COPY elsewhere; a holds a_{t-1}."""
+        z_before = torch.cat([torch.zeros_like(z[:, :1]), z[:, :-1]], 1)
+        projected = self.z_rnn.project(torch.cat([z_before, one_hot_actions(a)], -1))
+        states = []
+        for t in range(z.shape[1]):
+            c = torch.lerp(c, self.z_rnn.step(projected[:, t], c), start[:, t, None])
+            states.append(c)
+        return torch.stack(states, 1)
+
+    def _scan_h(self, s: Tensor, z: Tensor, start: Tensor) -> Tensor:
+        """Return (B, T, Dh): `step_s` over a window."""
+        s_before = torch.cat([torch.zeros_like(s[:, :1]), s[:, :-1]], 1)
+        projected = self.s_rnn.project(torch.cat([s_before, z], -1))
+        init = self.s_init(z)
+        h = torch.zeros_like(init[:, 0])
+        states = []
+        for t in range(s.shape[1]):
+            h = torch.lerp(self.s_rnn.step(projected[:, t], h), init[:, t], start[:, t, None])
+            states.append(h)
+        return torch.stack(states, 1)
+
+    def _imagination(self, batch: Batch, e: Tensor, m: Tensor) -> dict[str, Tensor]:
+        """Train jumps the way planning uses them.
+
+        Differs from the paper: from the belief after a context that ends at a boundary, the jumps really taken are
+        imagined, and every imagined feature has to name the crops seen during its subsequence.
+        """
+        o = self.config.options
+        b, horizon = len(m), o.window
+        first = o.context - 1
+        spread = m[:, first : first + o.lookahead + 1].detach()
+        begin = first + torch.where(spread.any(1), spread.argmax(1), torch.randint_like(spread[:, 0], spread.shape[1]).long())
+        rows = torch.arange(b, device=m.device)[:, None]
+        past = begin[:, None] + torch.arange(1 - o.context, 1, device=m.device)
+        length = torch.randint(1, o.context + 1, (b,), device=m.device)
+        c = self.context_belief(e[rows, past], length)
+        z = c.new_zeros(b, self.config.sizes.abstraction)
+        before = begin[:, None] + torch.arange(horizon, device=m.device)  # t - 1 for every imagined frame t
+        a, start = batch.action[rows, before], m[rows, before]
+        start = torch.cat([torch.ones_like(start[:, :1]), start[:, 1:]], 1)
+        states = []
+        for t in range(horizon):
+            moved = self.imagine(HRSSMState(z, c), a[:, t])
+            z, c = torch.lerp(z, moved.z, start[:, t, None]), torch.lerp(c, moved.c, start[:, t, None])
+            states.append(HRSSMState(z, c))
+        imagined = HRSSMState(*(torch.stack(field, 1) for field in zip(*states, strict=True)))
+        seen = before + 1
+        pick = torch.rand(b, horizon, device=m.device).argsort(1)[:, : o.contrast_frames]
+        crop = batch.achieved_goal[rows, seen[rows, pick]].flatten(0, 1)
+        feature = self.feature(HRSSMState(*(field[rows, pick] for field in imagined))).flatten(0, 1)
+        terms = {"contrast": contrastive_loss(feature, self.goal_feature(to_float(crop)), crop_id(crop), o.contrast_temperature)}
+        if self.legal_net is not None:
+            ends = m[rows, seen].detach()
+            mask = batch.action_mask[rows, seen].float()
+            error = F.binary_cross_entropy_with_logits(self.legal_logit(imagined), mask, reduction="none").sum(-1)
+            terms["legal"] = (ends * error).sum() / ends.sum().clamp(min=1)
+        return terms
+
+
+def copy_or_update(proposal: Float[Tensor, "b t d"], start: Float[Tensor, "b t"]) -> Float[Tensor, "b t d"]:
+    """Take the proposal where a subsequence starts (UPDATE), the value before it elsewhere (COPY)."""
+    value = torch.zeros_like(proposal[:, 0])
+    values = []
+    for t in range(proposal.shape[1]):
+        value = torch.lerp(value, proposal[:, t], start[:, t, None])
+        values.append(value)
+    return torch.stack(values, 1)
+
+
+def boundary_prior(
+    p: Float[Tensor, "b t"], m: Float[Tensor, "b t"], n_max: int, l_max: int
+) -> Float[Tensor, "b t"]:
+    """Return p(m_t = 1 | s_t, m_{<t}) with at most n_max subsequences of at most l_max frames (section 2.3).
+
+    Args:
+        p: the network's probability.
+        m: hard boundaries of the window.
+        n_max: where n(m_{<t}) >= n_max the probability is forced to 0; this rule goes first.
+        l_max: else where l(m_{<t}) >= l_max it is forced to 1.
+    """
+    start = torch.cat([torch.ones_like(m[:, :1]), m[:, :-1]], 1)
+    n = start.cumsum(1)
+    t = torch.arange(m.shape[1], device=m.device).expand_as(m)
+    length = t - torch.where(start > 0.5, t, 0).cummax(1).values + 1
+    p = torch.where(length >= l_max, 1 - FORCED, p.clamp(FORCED, 1 - FORCED))
+    return torch.where(n >= n_max, FORCED, p)
+
+
+def _boundary_net(inputs: int, hidden: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for width in (inputs, hidden, hidden):
+        layers += [nn.Conv1d(width, hidden, 3, padding=1), nn.ELU()]
+    return nn.Sequential(*layers, nn.Conv1d(hidden, 1, 1))

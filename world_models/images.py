@@ -1,0 +1,31 @@
+"""The one place where stored uint8 images become floats, and back.
+
+Images are quantised to 5 bits and scaled to [-1, 1]; during training uniform noise within the quantisation step makes
+the density continuous (Kim et al. 2019, experimental set-up; Kingma and Dhariwal 2018).
+"""
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+LEVELS = 32  # 5 bits
+
+
+def to_float(image: UInt8[Tensor, "*batch h w 3"], dequantise: bool = False) -> Float[Tensor, "*batch 3 h w"]:
+    """Convert stored images to what the models see.
+
+    Args:
+        image: pixels as stored, channels last.
+        dequantise: add uniform noise within a quantisation step (training); otherwise take the step's middle.
+
+    Returns:
+        Channels first, in [-1, 1].
+    """
+    level = torch.div(image, 256 // LEVELS, rounding_mode="floor").float()
+    offset = torch.rand_like(level) if dequantise else 0.5
+    return ((level + offset) * (2 / LEVELS) - 1).movedim(-1, -3)
+
+
+def to_uint8(image: Float[Tensor, "*batch 3 h w"]) -> UInt8[Tensor, "*batch h w 3"]:
+    """Convert decoded images to pixels for pictures; values outside [-1, 1] are clamped."""
+    return ((image.movedim(-3, -1) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)

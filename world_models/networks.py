@@ -1,0 +1,205 @@
+"""Building blocks that the models share: image encoders and decoders, recurrent cells, the goal encoder.
+
+Every map between frames and vectors works on all frames of a batch at once; only `GRU.scan` loops over time, and what it
+does per step is kept small: input projections are computed for all steps before it (`GRU.project`).
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Sizes of a model's networks: what `--preset` chooses."""
+
+    images: Literal["patch", "convolution"]
+    """how frames are encoded and decoded"""
+    channels: int
+    """channels of the convolutions, or features of a merged patch"""
+    embedding: int
+    """D: frame embedding e"""
+    belief: int
+    """Dc = Dh: recurrent beliefs"""
+    state: int
+    """Ds: observation abstraction s"""
+    abstraction: int
+    """Dz: temporal abstraction z"""
+    feature: int
+    """what imagined states and goals are compared in"""
+
+
+QUICK = Sizes(images="patch", channels=64, embedding=128, belief=128, state=8, abstraction=8, feature=64)
+PAPER = Sizes(images="convolution", channels=128, embedding=128, belief=128, state=8, abstraction=8, feature=128)
+SIZES = {"quick": QUICK, "paper": PAPER}
+
+
+class GRU(nn.Module):
+    """A gated recurrent unit (Cho et al. 2014) whose input projection is separate from its step."""
+
+    def __init__(self, inputs: int, hidden: int) -> None:
+        """Map inputs (..., inputs) and a state (..., hidden) to the next state."""
+        super().__init__()
+        self.project = nn.Linear(inputs, 3 * hidden)
+        self.recur = nn.Linear(hidden, 3 * hidden)
+        nn.init.orthogonal_(self.recur.weight)
+
+    def step(self, projected: Float[Tensor, "b g"], h: Float[Tensor, "b h"]) -> Float[Tensor, "b h"]:
+        """Advance by one step; `projected` comes from `project`."""
+        size = h.shape[-1]
+        recurrent = self.recur(h)
+        gates = torch.sigmoid(projected[:, : 2 * size] + recurrent[:, : 2 * size])
+        reset, update = gates.chunk(2, dim=-1)
+        candidate = torch.tanh(torch.addcmul(projected[:, 2 * size :], reset, recurrent[:, 2 * size :]))
+        return torch.lerp(candidate, h, update)
+
+    def scan(self, inputs: Float[Tensor, "b t inputs"], keep: Float[Tensor, "b t"]) -> Float[Tensor, "b t h"]:
+        """Run over time from zero; the state is multiplied by keep[:, t] before step t (0 resets)."""
+        projected = self.project(inputs)
+        h = projected.new_zeros(len(inputs), self.recur.in_features)
+        states = []
+        for t in range(inputs.shape[1]):
+            h = self.step(projected[:, t], h * keep[:, t, None])
+            states.append(h)
+        return torch.stack(states, dim=1)
+
+
+def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+    """Build a perceptron with one hidden layer of ELU units."""
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.ELU(), nn.Linear(hidden, outputs))
+
+
+class OverTime(nn.Module):
+    """Apply a module made for (N, ...) to (B, T, ...), all frames at once."""
+
+    def __init__(self, module: nn.Module) -> None:
+        """Wrap `module`."""
+        super().__init__()
+        self.module = module
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, T, ...) to (B, T, ...)."""
+        return self.module(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+
+
+class MergePatches(nn.Module):
+    """Join 2 x 2 neighbouring patches into one: (N, 2H, 2W, D) to (N, H, W, 4D)."""
+
+    def forward(self, x: Float[Tensor, "n h2 w2 d"]) -> Float[Tensor, "n h w d4"]:
+        """Return the joined patches."""
+        n, height, width, d = x.shape
+        x = x.view(n, height // 2, 2, width // 2, 2, d)
+        return x.permute(0, 1, 3, 2, 4, 5).reshape(n, height // 2, width // 2, 4 * d)
+
+
+class SplitPatches(nn.Module):
+    """Undo `MergePatches`: (N, H, W, 4D) to (N, 2H, 2W, D)."""
+
+    def forward(self, x: Float[Tensor, "n h w d4"]) -> Float[Tensor, "n h2 w2 d"]:
+        """Return the split patches."""
+        n, height, width, d = x.shape
+        x = x.view(n, height, width, 2, 2, d // 4)
+        return x.permute(0, 1, 3, 2, 4, 5).reshape(n, 2 * height, 2 * width, d // 4)
+
+
+def patch_encoder(size: int, channels: int, embedding: int) -> nn.Module:
+    """Encode (N, 3, size, size) by linear maps of 4 x 4 patches and of two merges; size is a multiple of 16."""
+    side = size // 16
+    return nn.Sequential(
+        nn.PixelUnshuffle(4),
+        _Permute(0, 2, 3, 1),  # (N, size/4, size/4, 48)
+        nn.Linear(48, channels // 2),
+        nn.ELU(),
+        MergePatches(),
+        nn.Linear(2 * channels, channels),
+        nn.ELU(),
+        MergePatches(),
+        nn.Linear(4 * channels, 2 * channels),
+        nn.ELU(),
+        nn.Flatten(),
+        nn.Linear(2 * channels * side * side, embedding),
+        nn.ELU(),
+    )
+
+
+def patch_decoder(size: int, channels: int, inputs: int) -> nn.Module:
+    """Mirror `patch_encoder`: (N, inputs) to (N, 3, size, size) in [-1, 1]."""
+    side = size // 16
+    return nn.Sequential(
+        nn.Linear(inputs, 2 * channels * side * side),
+        nn.ELU(),
+        nn.Unflatten(1, (side, side, 2 * channels)),
+        nn.Linear(2 * channels, 4 * channels),
+        nn.ELU(),
+        SplitPatches(),
+        nn.Linear(channels, 2 * channels),
+        nn.ELU(),
+        SplitPatches(),
+        nn.Linear(channels // 2, 48),
+        _Permute(0, 3, 1, 2),
+        nn.PixelShuffle(4),
+        nn.Tanh(),
+    )
+
+
+def convolution_encoder(size: int, channels: int, embedding: int) -> nn.Module:
+    """Four convolutions (kernel 4, strides 2, 2, 2, 1) with batch norm and ELU: Kim et al. 2019, published set-up."""
+    side = size // 8 - 3
+    layers: list[nn.Module] = []
+    for inputs, stride, padding in ((3, 2, 1), (channels, 2, 1), (channels, 2, 1), (channels, 1, 0)):
+        layers += [nn.Conv2d(inputs, channels, 4, stride, padding, bias=False), nn.BatchNorm2d(channels), nn.ELU()]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * side * side, embedding), nn.ELU())
+
+
+def convolution_decoder(size: int, channels: int, inputs: int) -> nn.Module:
+    """Mirror `convolution_encoder`: (N, inputs) to (N, 3, size, size) in [-1, 1]."""
+    side = size // 8 - 3
+    layers: list[nn.Module] = [nn.Linear(inputs, channels * side * side), nn.Unflatten(1, (channels, side, side))]
+    for stride, padding in ((1, 0), (2, 1), (2, 1)):
+        layers += [
+            nn.ConvTranspose2d(channels, channels, 4, stride, padding, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.ELU(),
+        ]
+    return nn.Sequential(*layers, nn.ConvTranspose2d(channels, 3, 4, 2, 1), nn.Tanh())
+
+
+def frame_encoder(sizes: Sizes, frame_size: int) -> nn.Module:
+    """Build the encoder (B, T, 3, H, W) to (B, T, D)."""
+    build = patch_encoder if sizes.images == "patch" else convolution_encoder
+    return OverTime(build(frame_size, sizes.channels, sizes.embedding))
+
+
+def frame_decoder(sizes: Sizes, frame_size: int, inputs: int) -> nn.Module:
+    """Build the decoder (B, T, inputs) to (B, T, 3, H, W)."""
+    build = patch_decoder if sizes.images == "patch" else convolution_decoder
+    return OverTime(build(frame_size, sizes.channels, inputs))
+
+
+def goal_encoder(hidden: int, feature: int) -> nn.Sequential:
+    """Build the goal encoder (N, 3, 3, 3) to (N, feature)."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(27, hidden), nn.ELU(), mlp(hidden, hidden, feature))
+
+
+def keep_last(frames: int, length: Int64[Tensor, "b"]) -> Float[Tensor, "b frames"]:
+    """Keep the last `length` frames: 0 up to the first that counts, 1 after it, so that a scan forgets all before."""
+    return (torch.arange(frames, device=length.device) > frames - length[:, None]).float()
+
+
+class _Permute(nn.Module):
+    def __init__(self, *axes: int) -> None:
+        super().__init__()
+        self.axes = axes
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.permute(*self.axes)
+
+
+def one_hot_actions(a: Tensor, actions: int = 3) -> Tensor:
+    """Encode actions (...) int64 as (..., actions) float."""
+    return F.one_hot(a, actions).float()

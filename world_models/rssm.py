@@ -1,0 +1,200 @@
+"""RSSM: the recurrent state space model that *Variational Temporal Abstraction* is compared with (section 5.2).
+
+The networks of HRSSM with one level: every step updates the state and is conditioned on its action.
+
+| symbol   | code     | shape         | meaning                                        |
+|----------|----------|---------------|------------------------------------------------|
+| x_t, e_t | `x`, `e` | (B, T, ...)   | frame, its embedding                           |
+| a_t      | `a`      | (B, T)        | action taken after x_t                         |
+| s_t, h_t | `s`, `h` | (B, T, Ds/Dh) | state, its recurrent belief                    |
+| phi_fwd  | `phi`    | (B, T, D)     | what q(s) reads: context and window so far     |
+
+    h_t = f_s-rnn(s_{t-1} || a_{t-1}, h_{t-1}),  p(s_t | h_t),  q(s_t | phi_fwd_t),  p(x_t | s_t),  s_0 = 0, h_0 = f_ctx(X_ctx)
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from world_models.distributions import GaussianHead, gaussian_kl, image_nll
+from world_models.goals import contrastive_loss, cosine_loss, crop_id
+from world_models.images import to_float
+from world_models.interface import ACTIONS, Batch, Losses
+from world_models.networks import GRU, Sizes, frame_decoder, frame_encoder, goal_encoder, keep_last, mlp, one_hot_actions
+
+
+@dataclass(frozen=True)
+class RSSMOptions:
+    """What `--variant` chooses. The defaults are the paper's."""
+
+    context: int = 5
+    """frames before the window"""
+    window: int = 20
+    """T: frames of the evidence lower bound"""
+    sigma: float = 1.0
+    """deviation of the Gaussian likelihood"""
+    imagination_weight: float | None = None
+    """weight of the contrastive loss on imagined steps; None: the paper's cosine loss on posterior states"""
+    contrast_temperature: float = 0.1
+    """temperature of the contrastive loss"""
+    contrast_frames: int = 12
+    """frames of each sequence that the contrastive loss compares"""
+    legal_weight: float | None = None
+    """weight of predicting the legal actions after a step; None: not predicted, planners try all"""
+
+
+VTA = RSSMOptions()
+OURS = RSSMOptions(window=36, imagination_weight=10.0, legal_weight=10.0)
+VARIANTS = {"vta": VTA, "ours": OURS}
+
+
+@dataclass(frozen=True)
+class RSSMConfig:
+    """Everything that defines a RSSM."""
+
+    sizes: Sizes
+    options: RSSMOptions
+    frame_size: int = 32
+
+
+class RSSMState(NamedTuple):
+    """Belief at one environment step."""
+
+    s: Float[Tensor, "*b s"]
+    h: Float[Tensor, "*b h"]
+
+
+class RSSM(nn.Module):
+    """Recurrent state space model, one transition an environment step."""
+
+    def __init__(self, config: RSSMConfig) -> None:
+        """Build the networks with random weights."""
+        super().__init__()
+        self.config = config
+        sizes, o = config.sizes, config.options
+        d, belief = sizes.embedding, sizes.belief
+        self.encoder = frame_encoder(sizes, config.frame_size)
+        self.decoder = frame_decoder(sizes, config.frame_size, sizes.state)
+        self.context_rnn = GRU(d, belief)  # h_0 = f_ctx(X_ctx)
+        self.phi_forward = GRU(d, belief)
+        self.s_rnn = GRU(sizes.state + ACTIONS, belief)  # f_s-rnn, with the action
+        self.prior_s = GaussianHead(belief, belief, sizes.state)
+        self.post_s = GaussianHead(belief, belief, sizes.state)
+        state = sizes.state + belief
+        self.feature_net = mlp(state, belief, sizes.feature) if o.imagination_weight is not None else nn.Identity()
+        self.goal_net = goal_encoder(belief, sizes.feature if o.imagination_weight is not None else state)
+        self.legal_net = mlp(state, belief, ACTIONS) if o.legal_weight is not None else None
+
+    @property
+    def window_length(self) -> int:
+        """Frames of a training window, context included."""
+        return self.config.options.context + self.config.options.window
+
+    def step_s(self, s: Tensor, a: Tensor, h: Tensor) -> Tensor:
+        """Return h_t = f_s-rnn(s_{t-1} || a_{t-1}, h_{t-1})."""
+        return self.s_rnn.step(self.s_rnn.project(torch.cat([s, one_hot_actions(a)], -1)), h)
+
+    def context_belief(self, e: Float[Tensor, "b t d"], length: Int64[Tensor, "b"]) -> Float[Tensor, "b h"]:
+        """Return h_0 = f_ctx of the last `length` embeddings; those before do not count."""
+        return self.context_rnn.scan(e, keep_last(e.shape[1], length))[:, -1]
+
+    def observe(
+        self, x: Float[Tensor, "b t 3 h w"], a: Int64[Tensor, "b t_1"], length: Int64[Tensor, "b"]
+    ) -> RSSMState:
+        """Belief after the last `length` frames: s_0 = 0 and h_0."""
+        h = self.context_belief(self.encoder(x), length)
+        return RSSMState(h.new_zeros(len(h), self.config.sizes.state), h)
+
+    def imagine(self, state: RSSMState, action: Int64[Tensor, "b"]) -> RSSMState:
+        """One environment step at the prior's mean."""
+        h = self.step_s(state.s, action, state.h)
+        return RSSMState(self.prior_s(h).mean, h)
+
+    def feature(self, state: RSSMState) -> Float[Tensor, "*b d"]:
+        """Feature of (s, h)."""
+        return self.feature_net(torch.cat([state.s, state.h], -1))
+
+    def goal_feature(self, goal: Float[Tensor, "b 3 3 3"]) -> Float[Tensor, "b d"]:
+        """Feature of a goal crop."""
+        return self.goal_net(goal)
+
+    def legal_logit(self, state: RSSMState) -> Float[Tensor, "*b 3"]:
+        """Logits of the actions being legal after the step."""
+        assert self.legal_net is not None, "this variant does not predict legal actions"
+        return self.legal_net(torch.cat([state.s, state.h], -1))
+
+    def legal(self, state: RSSMState) -> Bool[Tensor, "b 3"]:
+        """Actions expected to be legal; the likeliest always is. All, where the variant predicts none."""
+        if self.legal_net is None:
+            return torch.ones(len(state.s), ACTIONS, dtype=torch.bool, device=state.s.device)
+        logit = self.legal_logit(state)
+        return (logit > 0) | (logit == logit.amax(-1, keepdim=True))
+
+    def decode(self, state: RSSMState) -> Float[Tensor, "b 3 h w"]:
+        """Frame of the state."""
+        return self.decoder(state.s[:, None])[:, 0]
+
+    def loss(self, batch: Batch, step: int) -> Losses:
+        """Negative lower bound per frame and the goal feature's loss."""
+        o = self.config.options
+        window = slice(o.context, o.context + o.window)
+        length = torch.randint(1, o.context + 1, (len(batch.action),), device=batch.action.device)
+        x = to_float(batch.observation, dequantise=self.training)
+        e = self.encoder(x)
+        keep = torch.cat([keep_last(o.context, length), e.new_ones(len(e), o.window)], 1)
+        q_s = self.post_s(self.phi_forward.scan(e, keep)[:, window])
+        s = q_s.sample()
+        h_0 = self.context_belief(e[:, : o.context], length)
+        a = batch.action[:, o.context - 1 : -1]  # a_{t-1}
+        h = self._scan_h(s, a, h_0)
+        terms = {
+            "image": image_nll(x[:, window], self.decoder(s), o.sigma).mean(),
+            "kl_s": gaussian_kl(q_s, self.prior_s(h)).mean(),
+        }
+        weights = dict.fromkeys(terms, 1.0)
+        metrics = {"nelbo": torch.stack(list(terms.values())).sum().detach()}
+        if o.imagination_weight is None:
+            goal = self.goal_feature(to_float(batch.achieved_goal[:, window].flatten(0, 1)))
+            terms["goal"] = cosine_loss(self.feature(RSSMState(s, h)).flatten(0, 1), goal)
+            weights["goal"] = 1.0
+        else:
+            terms |= self._imagination(batch, h_0, a)
+            weights |= {"contrast": o.imagination_weight, "legal": o.legal_weight or 0.0}
+        return Losses(terms, weights, metrics)
+
+    def _scan_h(self, s: Tensor, a: Tensor, h: Tensor) -> Tensor:
+        """Return (B, T, Dh): `step_s` over a window; a holds a_{t-1}."""
+        s_before = torch.cat([torch.zeros_like(s[:, :1]), s[:, :-1]], 1)
+        projected = self.s_rnn.project(torch.cat([s_before, one_hot_actions(a)], -1))
+        states = []
+        for t in range(s.shape[1]):
+            h = self.s_rnn.step(projected[:, t], h)
+            states.append(h)
+        return torch.stack(states, 1)
+
+    def _imagination(self, batch: Batch, h: Tensor, a: Tensor) -> dict[str, Tensor]:
+        """Train steps the way planning uses them: imagined from the context, every feature has to name its crop.
+
+        Differs from the paper, as in HRSSM: the baseline gets every advantage that applies to it.
+        """
+        o = self.config.options
+        b, horizon = a.shape
+        rows = torch.arange(b, device=a.device)[:, None]
+        state = RSSMState(h.new_zeros(b, self.config.sizes.state), h)
+        states = []
+        for t in range(horizon):
+            state = self.imagine(state, a[:, t])
+            states.append(state)
+        imagined = RSSMState(*(torch.stack(field, 1) for field in zip(*states, strict=True)))
+        pick = torch.rand(b, horizon, device=a.device).argsort(1)[:, : o.contrast_frames]
+        crop = batch.achieved_goal[rows, o.context + pick].flatten(0, 1)
+        feature = self.feature(RSSMState(*(field[rows, pick] for field in imagined))).flatten(0, 1)
+        terms = {"contrast": contrastive_loss(feature, self.goal_feature(to_float(crop)), crop_id(crop), o.contrast_temperature)}
+        if self.legal_net is not None:
+            mask = batch.action_mask[:, o.context :].float()
+            terms["legal"] = F.binary_cross_entropy_with_logits(self.legal_logit(imagined), mask) * ACTIONS
+        return terms
