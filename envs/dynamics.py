@@ -54,6 +54,8 @@ class Dynamics:
         self._possible, self._mask, self._passage = _rules(layout)  # (S,), (S, 3), (S,)
         self._next = self._transitions()  # (S, 3)
         self._cells = np.argwhere(layout.free)[:, ::-1].astype(np.int16)  # (C, 2): x, y of the free cells
+        arrived = self._poses[self._possible & (self._poses[:, 3] == ARRIVED)]
+        self._arrivals = [arrived[(arrived[:, :2] == cell).all(axis=1)] for cell in self._cells]
         self._distance: np.ndarray | None = None
 
     @classmethod
@@ -67,7 +69,7 @@ class Dynamics:
 
     def action_mask(self, pose: Int16[np.ndarray, "n 4"]) -> Int8[np.ndarray, "n 3"]:
         """1 for each legal action, 0 for the others."""
-        return self._mask[self._state(pose)]
+        return self._mask.take(self._state(pose), axis=0)
 
     def passage(self, pose: Int16[np.ndarray, "n 4"]) -> Bool[np.ndarray, " n"]:
         """Whether the action taken in this pose is a passage: the true boundary, m_t = 1."""
@@ -78,7 +80,7 @@ class Dynamics:
     ) -> tuple[Int16[np.ndarray, "n 4"], Bool[np.ndarray, " n"]]:
         """The next poses, and which actions were illegal (they leave the pose as it is)."""
         state = self._state(pose)
-        return self._poses[self._next[state, action]], self._mask[state, action] == 0
+        return self._poses.take(self._next[state, action], axis=0), self._mask[state, action] == 0
 
     def distance(self, pose: Int16[np.ndarray, "n 4"], goal: Int16[np.ndarray, "n 2"]) -> Int64[np.ndarray, " n"]:
         """The smallest number of actions that enters the goal cell (x, y); 0 where the pose is in it.
@@ -114,13 +116,12 @@ class Dynamics:
         """A start pose and a goal cell (x, y): two distinct free cells drawn uniformly."""
         start = int(rng.integers(len(self._cells)))
         goal = int(rng.integers(len(self._cells) - 1))
-        return self._arrival(rng, start), self._cells[goal + (goal >= start)]
+        return self._arrival(rng, start), self._cells[goal + (goal >= start)].copy()
 
     def _arrival(self, rng: np.random.Generator, cell: int) -> np.ndarray:
-        """A drawn heading in a free cell, mode arrived."""
-        x, y = self._cells[cell]
-        headings = np.flatnonzero(self._possible[self._first_state(x, y) + MODES * np.arange(HEADINGS)])
-        return np.array([x, y, headings[rng.integers(len(headings))], ARRIVED], dtype=np.int16)
+        """A drawn pose of the free cell with this number, mode arrived."""
+        arrivals = self._arrivals[cell]
+        return arrivals[rng.integers(len(arrivals))].copy()
 
     def _first_state(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Number of the first state in a cell: the one of east, arrived."""

@@ -117,7 +117,7 @@ class Episodes:
         self.pose = np.where(acting[:, None], pose, self.pose)
         self.illegal = np.where(acting, illegal, self.illegal)
         self.t = self.t + acting
-        terminated = acting & (self.pose[:, :2] == self.goal).all(axis=1)
+        terminated = acting & (self.pose[:, 0] == self.goal[:, 0]) & (self.pose[:, 1] == self.goal[:, 1])
         truncated = acting & ~terminated & (self.t >= self.max_steps)
         self.success = self.success | terminated
         return np.where(terminated, self.max_steps - self.t, 0.0), terminated, truncated
@@ -131,9 +131,14 @@ class Episodes:
         pose, goal = self.pose[rows], self.goal[rows]
         return {
             "observation": self.view.render(pose, self.jitter()[rows]),
-            "achieved_goal": self.layout.crops[pose[:, 1], pose[:, 0]],
-            "desired_goal": self.layout.crops[goal[:, 1], goal[:, 0]],
+            "achieved_goal": self._crops(pose),
+            "desired_goal": self._crops(goal),
         }
+
+    def _crops(self, cell: np.ndarray) -> np.ndarray:
+        """The crops around cells whose first two columns are x and y."""
+        crops = self.layout.crops
+        return crops.reshape(-1, 3, 3, 3).take(cell[:, 1].astype(np.intp) * crops.shape[1] + cell[:, 0], axis=0)
 
     def info(self) -> dict[str, Any]:
         """What else there is to know about each row, in new arrays with rows first."""
