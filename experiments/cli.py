@@ -1,0 +1,102 @@
+"""The command `jumpy`: finds the configuration and the function of a subcommand, and turns errors into one line."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, NamedTuple
+
+
+class Command(NamedTuple):
+    """Where a subcommand lives. Modules are imported only when their subcommand runs: help stays quick."""
+
+    module: str
+    config: str
+    function: str
+    summary: str
+
+
+COMMANDS = {
+    "collect": Command("agent.collect", "CollectConfig", "collect", "random navigation into a data set"),
+    "train": Command("agent.train", "TrainConfig", "train", "a world model on a data set"),
+    "benchmark": Command("experiments.benchmark", "BenchmarkConfig", "benchmark", "agents on navigation episodes"),
+    "plot": Command("experiments.plots", "PlotConfig", "plot", "the figures of a benchmark"),
+    "speed env": Command("experiments.speed_env", "SpeedEnvConfig", "speed_env", "our view beside Miniworld"),
+    "speed plan": Command("experiments.speed_plan", "SpeedPlanConfig", "speed_plan", "planning decisions"),
+    "speed train": Command("experiments.speed_train", "SpeedTrainConfig", "speed_train", "training steps"),
+    "demo": Command("experiments.demo", "DemoConfig", "demo", "all of it: data, both models, benchmark, plots"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `jumpy` with the given arguments (the process's own if None) and return the exit status.
+
+    0 after success; 2 after an error that the user can mend, told in one line on stderr; 130 after Ctrl-C.
+    """
+    try:
+        _run(list(sys.argv[1:] if arguments is None else arguments))
+    except (ValueError, OSError) as error:
+        print(f"jumpy: error: {_one_line(error)}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("jumpy: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _run(arguments: list[str]) -> None:
+    """Find the subcommand, read its configuration and call its function."""
+    if arguments[:1] in (["-h"], ["--help"]):
+        return print(_help())
+    name, rest = " ".join(arguments[:1]), arguments[1:]
+    if name == "speed":
+        name, rest = " ".join(arguments[:2]), arguments[2:]
+    if name not in COMMANDS:
+        what = f"unknown command {name!r}" if name else "no command was given"
+        raise ValueError(f"{what}: use one of {', '.join(COMMANDS)}, or see jumpy --help")
+    command = COMMANDS[name]
+    module = import_module(command.module)
+    config = _parse(getattr(module, command.config), f"jumpy {name}", rest)
+    if config is not None:
+        getattr(module, command.function)(config)
+
+
+def _parse(config: type, program: str, arguments: list[str]) -> Any:
+    """The configuration that the arguments say, or None after printing help.
+
+    Raises:
+        ValueError: if the arguments are wrong; tyro's framed message, in one line.
+    """
+    import tyro
+
+    messages = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(messages):
+            return tyro.cli(config, prog=program, args=arguments)
+    except SystemExit as stop:
+        if stop.code:
+            _, _, framed = messages.getvalue().partition("\n")  # the first line is the frame's title
+            told = re.sub(r"[─│╰╯\s]+", " ", framed).split("For full helptext")[0].strip()
+            raise ValueError(f"{told}: see {program} --help") from None
+        return None
+
+
+def _one_line(error: ValueError | OSError) -> str:
+    """What was wrong, without line breaks."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"cannot use {error.filename} ({error.strerror}): give a path that can be used"
+    return " ".join(str(error).split())
+
+
+def _help() -> str:
+    """The overview of subcommands."""
+    rows = [f"  jumpy {name:<12} {command.summary}" for name, command in COMMANDS.items()]
+    return "\n".join(["World models that imagine in jumps. Each command explains itself with --help.", "", *rows])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
