@@ -79,10 +79,14 @@ def _parse(config: type, program: str, arguments: list[str]) -> Any:
             return tyro.cli(config, prog=program, args=arguments)
     except SystemExit as stop:
         if stop.code:
-            _, _, framed = messages.getvalue().partition("\n")  # the first line is the frame's title
-            told = re.sub(r"[─│╰╯\s]+", " ", framed).split("For full helptext")[0].strip()
-            raise ValueError(f"{told}: see {program} --help") from None
+            raise ValueError(f"{_unframed(messages.getvalue())}: see {program} --help") from None
         return None
+
+
+def _unframed(message: str) -> str:
+    """The text in one of tyro's boxes, drawn with lines or with ASCII, without its title and its pointer to help."""
+    rows = [row.strip("│| ") for row in message.splitlines()[1:]]
+    return " ".join(row for row in rows if re.search(r"\w", row)).split("For full helptext")[0].strip()
 
 
 def _one_line(error: ValueError | OSError) -> str:
