@@ -15,8 +15,9 @@ _AMBIENT = 0.2 + 0.45
 _DIFFUSE = 0.7
 _LIGHT = np.array([1.0, 3.5, 1.0]) / np.linalg.norm([1.0, 3.5, 1.0])  # x east, y up, z south
 
-_NORMALS = np.array([[1, 0, 0], [0, 0, 1], [-1, 0, 0], [0, 0, -1]])  # east, south, west, north
-WALL_LIGHT: Float[np.ndarray, "4"] = _AMBIENT + _DIFFUSE * np.maximum(_NORMALS @ _LIGHT, 0)
+NORMALS = ((1, 0, 0), (0, 0, 1), (-1, 0, 0), (0, 0, -1))
+"""Of wall faces towards east, south, west and north, in Miniworld's coordinates: x east, y up, z south."""
+WALL_LIGHT: Float[np.ndarray, "4"] = _AMBIENT + _DIFFUSE * np.maximum(np.array(NORMALS) @ _LIGHT, 0)
 """Brightness of a wall face by the direction it faces: east, south, west, north."""
 FLOOR_LIGHT = float(_AMBIENT + _DIFFUSE * _LIGHT[1])
 CEILING_LIGHT = _AMBIENT

@@ -1,0 +1,91 @@
+"""The reference view: the same picture as the raycaster's, drawn by Miniworld through OpenGL.
+
+Needs OpenGL libraries (not a display). The default view, `envs.raycast.Raycaster`, needs none.
+"""
+
+import math
+import os
+import threading
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float32, Int16, UInt8
+
+from envs.layout import Layout
+from envs.raycast import check_camera
+
+if TYPE_CHECKING:
+    from envs.miniworld_env import MiniworldMaze
+
+GL_PACKAGES = ("libegl1", "libgl1", "libglu1-mesa", "libfontconfig1", "libfreetype6")
+
+
+class MissingGL(ImportError):
+    """OpenGL libraries are missing; the message says how to install them."""
+
+
+class MiniworldView:
+    """Draws what the camera sees, with Miniworld, one pose after the other.
+
+    An OpenGL context belongs to the thread and the process that made it; elsewhere it would silently draw nonsense.
+
+    Args:
+        layout: the maze.
+        size: height and width of a frame in pixels.
+        fov_degrees: field of view, the same vertically and horizontally, in degrees.
+
+    Raises:
+        ValueError: if the size or the field of view makes no picture.
+        MissingGL: if OpenGL libraries are missing; the message names the Debian packages.
+    """
+
+    def __init__(self, layout: Layout, size: int = 32, fov_degrees: float = 90.0):
+        check_camera(size, fov_degrees)
+        self.layout, self.size = layout, size
+        self._owner = os.getpid(), threading.get_ident()
+        self._env = make_env(layout, size, fov_degrees)
+
+    def render(
+        self,
+        pose: Int16[np.ndarray, "n 4"],
+        jitter: Float32[np.ndarray, "n 3"],
+        out: UInt8[np.ndarray, "n s s 3"] | None = None,
+    ) -> UInt8[np.ndarray, "n s s 3"]:
+        """Draw one frame a pose; the arguments and the result are those of `Raycaster.render`.
+
+        Raises:
+            RuntimeError: if called from another thread or a forked process.
+        """
+        if self._owner != (os.getpid(), threading.get_ident()):
+            raise RuntimeError("a MiniworldView draws only in the process and thread that made it: make one in each")
+        if out is None:
+            out = np.empty((len(pose), self.size, self.size, 3), np.uint8)
+        for i, ((x, y, heading, _), (dx, dy, yaw)) in enumerate(zip(pose.tolist(), jitter.tolist(), strict=True)):
+            out[i] = self._env.look(x + 0.5 + dx, y + 0.5 + dy, heading * math.pi / 2 + yaw)
+        return out
+
+    def close(self) -> None:
+        """Free the OpenGL context."""
+        self._env.close()
+
+
+def make_env(layout: Layout, size: int = 32, fov_degrees: float = 90.0) -> "MiniworldMaze":
+    """The maze as a `MiniWorldEnv`, headless.
+
+    Raises:
+        MissingGL: if OpenGL libraries are missing; the message names the Debian packages.
+    """
+    os.environ.setdefault("PYGLET_HEADLESS", "1")  # read when pyglet is imported
+    os.environ.setdefault("LP_NUM_THREADS", "0")  # llvmpipe's threads do not survive a fork, nor help small frames
+    try:
+        from envs.miniworld_env import MiniworldMaze
+    except ImportError as error:
+        raise _missing(error) from error
+    return MiniworldMaze(layout, size, fov_degrees)
+
+
+def _missing(error: ImportError) -> MissingGL:
+    return MissingGL(
+        f"the miniworld view needs OpenGL libraries ({error}): apt-get install {' '.join(GL_PACKAGES)}, "
+        "or use the raycast view, which needs none"
+    )
