@@ -37,28 +37,28 @@ class ModelFunctions:
 class Level(NamedTuple):
     """The imagined states of one depth, for all episodes together (M of them)."""
 
-    episode: Int64[Tensor, "m"]
+    episode: Int64[Tensor, " m"]
     """row of the batch"""
-    root: Int64[Tensor, "m"]
+    root: Int64[Tensor, " m"]
     """first action of the trajectory"""
-    parent: Int64[Tensor, "m"]
+    parent: Int64[Tensor, " m"]
     """place in the level above; the episode at depth 1"""
-    action: Int64[Tensor, "m"]
+    action: Int64[Tensor, " m"]
     """action that led here"""
-    score: Float[Tensor, "m"]
+    score: Float[Tensor, " m"]
     """cosine with the goal"""
 
 
 class Plan(NamedTuple):
     """A decision for every episode of a batch."""
 
-    action: Int64[Tensor, "b"]
+    action: Int64[Tensor, " b"]
     """first action of the chosen trajectory"""
-    score: Float[Tensor, "b"]
+    score: Float[Tensor, " b"]
     """its largest cosine"""
-    arrival: Int64[Tensor, "b"]
+    arrival: Int64[Tensor, " b"]
     """after how many transitions it reaches that"""
-    transitions: Int64[Tensor, "b"]
+    transitions: Int64[Tensor, " b"]
     """model transitions spent"""
     tree: list[Level]
     """what was imagined, one entry a depth"""

@@ -32,5 +32,7 @@ def build_model(model: str, preset: str, variant: str, frame_size: int) -> nn.Mo
     if variant not in variants:
         raise ValueError(f"unknown variant {variant!r} of {model}: choose one of {', '.join(variants)}")
     if frame_size % 32:
-        raise ValueError(f"frames of {frame_size} pixels cannot be encoded: collect with a size that is a multiple of 32")
+        raise ValueError(
+            f"frames of {frame_size} pixels cannot be encoded: collect with a size that is a multiple of 32"
+        )
     return network(config(SIZES[preset], variants[variant], frame_size))

@@ -55,6 +55,8 @@ def straight_through_bernoulli(logit: Float[Tensor, "*batch"], temperature: floa
     return (soft > 0.5).float() + soft - soft.detach()
 
 
-def image_nll(x: Float[Tensor, "*batch c h w"], mean: Float[Tensor, "*batch c h w"], sigma: float) -> Float[Tensor, "*batch"]:
+def image_nll(
+    x: Float[Tensor, "*batch c h w"], mean: Float[Tensor, "*batch c h w"], sigma: float
+) -> Float[Tensor, "*batch"]:
     """Negative log-likelihood of an image under N(mean, sigma²) without its constant, summed over pixels."""
     return (x - mean).square().flatten(-3).sum(-1) * (0.5 / sigma**2)

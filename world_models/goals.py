@@ -20,7 +20,7 @@ def cosine_loss(feature: Float[Tensor, "n d"], goal: Float[Tensor, "n d"]) -> Fl
 
 
 def contrastive_loss(
-    feature: Float[Tensor, "n d"], goal: Float[Tensor, "n d"], crop: Int64[Tensor, "n"], temperature: float
+    feature: Float[Tensor, "n d"], goal: Float[Tensor, "n d"], crop: Int64[Tensor, " n"], temperature: float
 ) -> Float[Tensor, ""]:
     """InfoNCE between features and goals over the batch, both ways (van den Oord et al. 2018), in nats.
 

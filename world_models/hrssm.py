@@ -34,7 +34,16 @@ from world_models.distributions import (
 from world_models.goals import contrastive_loss, cosine_loss, crop_id
 from world_models.images import to_float
 from world_models.interface import ACTIONS, Batch, Losses
-from world_models.networks import GRU, Sizes, frame_decoder, frame_encoder, goal_encoder, keep_last, mlp, one_hot_actions
+from world_models.networks import (
+    GRU,
+    Sizes,
+    frame_decoder,
+    frame_encoder,
+    goal_encoder,
+    keep_last,
+    mlp,
+    one_hot_actions,
+)
 
 FORCED = 1e-3
 """epsilon of a boundary probability forced to 0 or 1, so that its KL stays finite"""
@@ -50,6 +59,10 @@ class HRSSMOptions:
     """T: frames of the evidence lower bound"""
     lookahead: int = 5
     """frames after the window, read by q(m) only"""
+    horizon: int = 20
+    """frames of an imagined rollout while training (with `imagination_weight`)"""
+    dequantise: bool = True
+    """add uniform noise within the 5-bit steps of the images while training"""
     n_max: int = 5
     """N_max: most subsequences of a window"""
     l_max: int = 8
@@ -78,8 +91,8 @@ class HRSSMOptions:
 
 VTA = HRSSMOptions()
 OURS = HRSSMOptions(
-    window=36,
-    n_max=8,
+    horizon=36,
+    dequantise=False,
     boundary_sees_actions=True,
     boundary_logit_bound=5.0,
     boundary_price=1.0,
@@ -117,6 +130,8 @@ class Posterior(NamedTuple):
 class HRSSM(nn.Module):
     """Hierarchical recurrent state space model with learned subsequences."""
 
+    generation_modes = ("full", "jumpy")
+
     def __init__(self, config: HRSSMConfig) -> None:
         """Build the networks with random weights."""
         super().__init__()
@@ -145,7 +160,8 @@ class HRSSM(nn.Module):
     def window_length(self) -> int:
         """Frames of a training window, context and lookahead included."""
         o = self.config.options
-        return o.context + o.window + o.lookahead
+        after = o.window if o.imagination_weight is None else max(o.window, o.horizon)
+        return o.context + after + o.lookahead
 
     # ---------------------------------------------------------------- boundaries
 
@@ -179,9 +195,9 @@ class HRSSM(nn.Module):
 
     # ---------------------------------------------------------------- inference
 
-    def context_belief(self, e: Float[Tensor, "b t d"], length: Int64[Tensor, "b"]) -> Float[Tensor, "b c"]:
+    def context_belief(self, e: Float[Tensor, "b t d"], length: Int64[Tensor, " b"]) -> Float[Tensor, "b c"]:
         """Return c_0 = f_ctx of the last `length` embeddings; those before do not count."""
-        return self.context_rnn.scan(e, keep_last(e.shape[1], length))[:, -1]
+        return self.context_rnn.scan(e, keep=keep_last(e.shape[1], length))[:, -1]
 
     def infer(self, e: Tensor, start: Tensor, m: Tensor, length: Tensor) -> Posterior:
         """Sample q(Z|M,X) and q(S|Z,M,X) of section 3.
@@ -195,16 +211,16 @@ class HRSSM(nn.Module):
         context = e.shape[1] - start.shape[1]
         window = e[:, context:]
         keep = torch.cat([keep_last(context, length), torch.ones_like(start[:, 1:])], 1)
-        psi_forward = self.psi_forward.scan(e[:, :-1], keep)[:, context - 1 :]  # psi_fwd at t - 1
-        psi_backward = self.psi_backward.scan(window.flip(1), 1 - m.flip(1)).flip(1)
-        phi = self.phi_forward.scan(window, 1 - start)
+        psi_forward = self.psi_forward.scan(e[:, :-1], keep=keep)[:, context - 1 :]  # psi_fwd at t - 1
+        psi_backward = self.psi_backward.scan(window.flip(1), keep=1 - m.flip(1)).flip(1)
+        phi = self.phi_forward.scan(window, keep=1 - start)
         q_z = self.post_z(torch.cat([psi_forward, psi_backward], -1))
         z = copy_or_update(q_z.sample(), start)
         q_s = self.post_s(torch.cat([phi, z], -1))
         return Posterior(q_z, z, q_s, q_s.sample())
 
     def observe(
-        self, x: Float[Tensor, "b t 3 h w"], a: Int64[Tensor, "b t_1"], length: Int64[Tensor, "b"]
+        self, x: Float[Tensor, "b t 3 h w"], a: Int64[Tensor, "b t_1"], length: Int64[Tensor, " b"]
     ) -> HRSSMState:
         """Belief after the last `length` frames: z_0 = 0 and c_0, ready for the first jump."""
         c = self.context_belief(self.encoder(x), length)
@@ -212,7 +228,7 @@ class HRSSM(nn.Module):
 
     # ---------------------------------------------------------------- imagination
 
-    def imagine(self, state: HRSSMState, action: Int64[Tensor, "b"]) -> HRSSMState:
+    def imagine(self, state: HRSSMState, action: Int64[Tensor, " b"]) -> HRSSMState:
         """One jump: the next temporal abstraction at its prior mean, given the passage's action."""
         c = self.jump(state.z, action, state.c)
         return HRSSMState(self.prior_z(c).mean, c)
@@ -242,13 +258,71 @@ class HRSSM(nn.Module):
         s = self.prior_s(self.s_init(state.z)).mean
         return self.decoder(s[:, None])[:, 0]
 
+    def generate(
+        self,
+        x: Float[Tensor, "b t 3 h w"],
+        a: Int64[Tensor, "b t_1"],
+        length: Int64[Tensor, " b"],
+        actions: Int64[Tensor, "b k"],
+        mode: str = "full",
+    ) -> tuple[Float[Tensor, "b n 3 h w"], Float[Tensor, "b n"]]:
+        """Sample a future of a context: a jump for every action.
+
+        Args:
+            x: context, as for `observe`.
+            a: its actions.
+            length: how many of its frames count.
+            actions: passages to take, one a subsequence; after the last one its subsequence goes on.
+            mode: "full" draws every frame, `window` of them, with subsequences that end by p(m_t | s_t) and l_max
+                (N_max counts within training windows only); "jumpy" draws the first frame of K subsequences.
+
+        Returns:
+            Frames, and 1 where a subsequence starts.
+        """
+        jumpy = mode == "jumpy"
+        state = self.observe(x, a, length)
+        s = state.z.new_zeros(len(x), self.config.sizes.state)
+        h = torch.zeros_like(state.c)
+        start, used, since = s.new_ones(len(x)), torch.zeros_like(length), torch.zeros_like(length)
+        frames, starts = [], []
+        for _ in range(actions.shape[1] if jumpy else self.config.options.window):
+            action = actions.gather(1, used.clamp(max=actions.shape[1] - 1)[:, None])[:, 0]
+            state = self._move(state, action, start)
+            h = self.step_s(s, state.z, h, start)
+            s = self.prior_s(h).sample()
+            frames.append(self.decoder(s[:, None])[:, 0])
+            starts.append(start)
+            used, since = used + start.long(), torch.where(start > 0, 1, since + 1)
+            ends = torch.bernoulli(torch.sigmoid(self.prior_m(s).squeeze(-1))).bool() | (
+                since >= self.config.options.l_max
+            )
+            start = torch.ones_like(start) if jumpy else (ends & (used < actions.shape[1])).float()
+        return torch.stack(frames, 1), torch.stack(starts, 1)
+
+    def _move(self, state: HRSSMState, action: Tensor, start: Tensor) -> HRSSMState:
+        """Sample the next temporal abstraction where a subsequence starts; COPY elsewhere."""
+        c = self.jump(state.z, action, state.c)
+        z = self.prior_z(c).sample()
+        return HRSSMState(torch.lerp(state.z, z, start[:, None]), torch.lerp(state.c, c, start[:, None]))
+
+    def reconstruct(
+        self, x: Float[Tensor, "b t 3 h w"], a: Int64[Tensor, "b t"]
+    ) -> tuple[Float[Tensor, "b n 3 h w"], Float[Tensor, "b n"]]:
+        """Rebuild the window of a full training window; return its frames, and 1 where a subsequence starts."""
+        o = self.config.options
+        e = self.encoder(x)
+        m = (self.boundary_logit(e, a) > 0).float()[:, o.context : o.context + o.window]
+        start = torch.cat([torch.ones_like(m[:, :1]), m[:, :-1]], 1)
+        length = torch.full((len(x),), o.context, device=x.device)
+        return self.decoder(self.infer(e[:, : o.context + o.window], start, m, length).s), start
+
     # ---------------------------------------------------------------- training
 
     def loss(self, batch: Batch, step: int) -> Losses:
         """Negative lower bound (section 3), the boundary prior and the goal feature's loss."""
         o = self.config.options
         length = torch.randint(1, o.context + 1, (len(batch.action),), device=batch.action.device)
-        x = to_float(batch.observation, dequantise=self.training)
+        x = to_float(batch.observation, dequantise=self.training and o.dequantise)
         e = self.encoder(x)
         logit = self.boundary_logit(e, batch.action)
         m = straight_through_bernoulli(logit, self.temperature(step))
@@ -258,7 +332,7 @@ class HRSSM(nn.Module):
         metrics = {"boundaries": m[:, window].sum(1).mean(), "temperature": torch.tensor(self.temperature(step))}
         metrics["nelbo"] = torch.stack(list(terms.values())).sum().detach()
         if o.boundary_price:
-            terms["boundary_price"] = torch.sigmoid(logit[:, window]).mean()
+            terms["boundary_price"] = torch.sigmoid(logit).mean()
             weights["boundary_price"] = o.boundary_price
         if o.imagination_weight is None:
             goal = self.goal_feature(to_float(batch.achieved_goal[:, window].flatten(0, 1)))
@@ -294,24 +368,12 @@ class HRSSM(nn.Module):
     def _scan_c(self, z: Tensor, a: Tensor, start: Tensor, c: Tensor) -> Tensor:
         """Return (B, T, Dc): `jump` where a subsequence starts, COPY elsewhere; a holds a_{t-1}."""
         z_before = torch.cat([torch.zeros_like(z[:, :1]), z[:, :-1]], 1)
-        projected = self.z_rnn.project(torch.cat([z_before, one_hot_actions(a)], -1))
-        states = []
-        for t in range(z.shape[1]):
-            c = torch.lerp(c, self.z_rnn.step(projected[:, t], c), start[:, t, None])
-            states.append(c)
-        return torch.stack(states, 1)
+        return self.z_rnn.scan(torch.cat([z_before, one_hot_actions(a)], -1), c, update=start)
 
     def _scan_h(self, s: Tensor, z: Tensor, start: Tensor) -> Tensor:
         """Return (B, T, Dh): `step_s` over a window."""
         s_before = torch.cat([torch.zeros_like(s[:, :1]), s[:, :-1]], 1)
-        projected = self.s_rnn.project(torch.cat([s_before, z], -1))
-        init = self.s_init(z)
-        h = torch.zeros_like(init[:, 0])
-        states = []
-        for t in range(s.shape[1]):
-            h = torch.lerp(self.s_rnn.step(projected[:, t], h), init[:, t], start[:, t, None])
-            states.append(h)
-        return torch.stack(states, 1)
+        return self.s_rnn.scan(torch.cat([s_before, z], -1), init=(self.s_init(z), start))
 
     def _imagination(self, batch: Batch, e: Tensor, m: Tensor) -> dict[str, Tensor]:
         """Train jumps the way planning uses them.
@@ -320,10 +382,12 @@ class HRSSM(nn.Module):
         imagined, and every imagined feature has to name the crops seen during its subsequence.
         """
         o = self.config.options
-        b, horizon = len(m), o.window
+        b, horizon = len(m), o.horizon
         first = o.context - 1
         spread = m[:, first : first + o.lookahead + 1].detach()
-        begin = first + torch.where(spread.any(1), spread.argmax(1), torch.randint_like(spread[:, 0], spread.shape[1]).long())
+        begin = first + torch.where(
+            spread.any(1), spread.argmax(1), torch.randint_like(spread[:, 0], spread.shape[1]).long()
+        )
         rows = torch.arange(b, device=m.device)[:, None]
         past = begin[:, None] + torch.arange(1 - o.context, 1, device=m.device)
         length = torch.randint(1, o.context + 1, (b,), device=m.device)
@@ -342,7 +406,11 @@ class HRSSM(nn.Module):
         pick = torch.rand(b, horizon, device=m.device).argsort(1)[:, : o.contrast_frames]
         crop = batch.achieved_goal[rows, seen[rows, pick]].flatten(0, 1)
         feature = self.feature(HRSSMState(*(field[rows, pick] for field in imagined))).flatten(0, 1)
-        terms = {"contrast": contrastive_loss(feature, self.goal_feature(to_float(crop)), crop_id(crop), o.contrast_temperature)}
+        terms = {
+            "contrast": contrastive_loss(
+                feature, self.goal_feature(to_float(crop)), crop_id(crop), o.contrast_temperature
+            )
+        }
         if self.legal_net is not None:
             ends = m[rows, seen].detach()
             mask = batch.action_mask[rows, seen].float()
@@ -361,9 +429,7 @@ def copy_or_update(proposal: Float[Tensor, "b t d"], start: Float[Tensor, "b t"]
     return torch.stack(values, 1)
 
 
-def boundary_prior(
-    p: Float[Tensor, "b t"], m: Float[Tensor, "b t"], n_max: int, l_max: int
-) -> Float[Tensor, "b t"]:
+def boundary_prior(p: Float[Tensor, "b t"], m: Float[Tensor, "b t"], n_max: int, l_max: int) -> Float[Tensor, "b t"]:
     """Return p(m_t = 1 | s_t, m_{<t}) with at most n_max subsequences of at most l_max frames (section 2.3).
 
     Args:

@@ -63,11 +63,11 @@ class WorldModel(Protocol[S]):
         """Training terms of a batch whose windows are `window_length` frames long."""
         ...
 
-    def observe(self, x: Float[Tensor, "b t 3 h w"], a: Int64[Tensor, "b t-1"], length: Int64[Tensor, "b"]) -> S:
+    def observe(self, x: Float[Tensor, "b t 3 h w"], a: Int64[Tensor, "b t-1"], length: Int64[Tensor, " b"]) -> S:
         """Belief after a context of 1 to T frames and the actions between them."""
         ...
 
-    def imagine(self, state: S, action: Int64[Tensor, "b"]) -> S:
+    def imagine(self, state: S, action: Int64[Tensor, " b"]) -> S:
         """One transition of the model's own time scale."""
         ...
 

@@ -1,7 +1,7 @@
 """Building blocks that the models share: image encoders and decoders, recurrent cells, the goal encoder.
 
-Every map between frames and vectors works on all frames of a batch at once; only `GRU.scan` loops over time, and what it
-does per step is kept small: input projections are computed for all steps before it (`GRU.project`).
+Every map between frames and vectors works on all frames of a batch at once; only recurrences loop over time, and
+what they do per step is kept small: input projections are computed for all steps before (`GRU.project`).
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from world_models.scans import gru_scan
 
 
 @dataclass(frozen=True)
@@ -58,15 +59,20 @@ class GRU(nn.Module):
         candidate = torch.tanh(torch.addcmul(projected[:, 2 * size :], reset, recurrent[:, 2 * size :]))
         return torch.lerp(candidate, h, update)
 
-    def scan(self, inputs: Float[Tensor, "b t inputs"], keep: Float[Tensor, "b t"]) -> Float[Tensor, "b t h"]:
-        """Run over time from zero; the state is multiplied by keep[:, t] before step t (0 resets)."""
-        projected = self.project(inputs)
-        h = projected.new_zeros(len(inputs), self.recur.in_features)
-        states = []
-        for t in range(inputs.shape[1]):
-            h = self.step(projected[:, t], h * keep[:, t, None])
-            states.append(h)
-        return torch.stack(states, dim=1)
+    def scan(
+        self,
+        inputs: Float[Tensor, "b t inputs"],
+        h: Float[Tensor, "b h"] | None = None,
+        *,
+        keep: Float[Tensor, "b t"] | None = None,
+        update: Float[Tensor, "b t"] | None = None,
+        init: tuple[Float[Tensor, "b t h"], Float[Tensor, "b t"]] | None = None,
+    ) -> Float[Tensor, "b t h"]:
+        """Run over time from h (zero if not given); `keep`, `update` and `init` as in `scans.gru_scan`."""
+        if h is None:
+            h = inputs.new_zeros(len(inputs), self.recur.in_features)
+        recur = self.recur
+        return gru_scan(self.project(inputs), recur.weight, recur.bias, h, keep=keep, update=update, init=init)
 
 
 def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
@@ -186,7 +192,7 @@ def goal_encoder(hidden: int, feature: int) -> nn.Sequential:
     return nn.Sequential(nn.Flatten(), nn.Linear(27, hidden), nn.ELU(), mlp(hidden, hidden, feature))
 
 
-def keep_last(frames: int, length: Int64[Tensor, "b"]) -> Float[Tensor, "b frames"]:
+def keep_last(frames: int, length: Int64[Tensor, " b"]) -> Float[Tensor, "b frames"]:
     """Keep the last `length` frames: 0 up to the first that counts, 1 after it, so that a scan forgets all before."""
     return (torch.arange(frames, device=length.device) > frames - length[:, None]).float()
 

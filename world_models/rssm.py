@@ -9,7 +9,7 @@ The networks of HRSSM with one level: every step updates the state and is condit
 | s_t, h_t | `s`, `h` | (B, T, Ds/Dh) | state, its recurrent belief                    |
 | phi_fwd  | `phi`    | (B, T, D)     | what q(s) reads: context and window so far     |
 
-    h_t = f_s-rnn(s_{t-1} || a_{t-1}, h_{t-1}),  p(s_t | h_t),  q(s_t | phi_fwd_t),  p(x_t | s_t),  s_0 = 0, h_0 = f_ctx(X_ctx)
+    h_t = f_s-rnn(s_{t-1} || a_{t-1}, h_{t-1}), s_t ~ p(s_t | h_t), x_t ~ p(x_t | s_t), s_0 = 0, h_0 = f_ctx(X_ctx)
 """
 
 from dataclasses import dataclass
@@ -20,11 +20,20 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from world_models.distributions import GaussianHead, gaussian_kl, image_nll
+from world_models.distributions import Gaussian, GaussianHead, gaussian_kl, image_nll
 from world_models.goals import contrastive_loss, cosine_loss, crop_id
 from world_models.images import to_float
 from world_models.interface import ACTIONS, Batch, Losses
-from world_models.networks import GRU, Sizes, frame_decoder, frame_encoder, goal_encoder, keep_last, mlp, one_hot_actions
+from world_models.networks import (
+    GRU,
+    Sizes,
+    frame_decoder,
+    frame_encoder,
+    goal_encoder,
+    keep_last,
+    mlp,
+    one_hot_actions,
+)
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,10 @@ class RSSMOptions:
     """frames before the window"""
     window: int = 20
     """T: frames of the evidence lower bound"""
+    horizon: int = 20
+    """frames of an imagined rollout while training (with `imagination_weight`)"""
+    dequantise: bool = True
+    """add uniform noise within the 5-bit steps of the images while training"""
     sigma: float = 1.0
     """deviation of the Gaussian likelihood"""
     imagination_weight: float | None = None
@@ -48,7 +61,7 @@ class RSSMOptions:
 
 
 VTA = RSSMOptions()
-OURS = RSSMOptions(window=36, imagination_weight=10.0, legal_weight=10.0)
+OURS = RSSMOptions(horizon=36, dequantise=False, imagination_weight=10.0, legal_weight=10.0)
 VARIANTS = {"vta": VTA, "ours": OURS}
 
 
@@ -71,6 +84,8 @@ class RSSMState(NamedTuple):
 class RSSM(nn.Module):
     """Recurrent state space model, one transition an environment step."""
 
+    generation_modes = ("full",)
+
     def __init__(self, config: RSSMConfig) -> None:
         """Build the networks with random weights."""
         super().__init__()
@@ -92,24 +107,25 @@ class RSSM(nn.Module):
     @property
     def window_length(self) -> int:
         """Frames of a training window, context included."""
-        return self.config.options.context + self.config.options.window
+        o = self.config.options
+        return o.context + (o.window if o.imagination_weight is None else max(o.window, o.horizon))
 
     def step_s(self, s: Tensor, a: Tensor, h: Tensor) -> Tensor:
         """Return h_t = f_s-rnn(s_{t-1} || a_{t-1}, h_{t-1})."""
         return self.s_rnn.step(self.s_rnn.project(torch.cat([s, one_hot_actions(a)], -1)), h)
 
-    def context_belief(self, e: Float[Tensor, "b t d"], length: Int64[Tensor, "b"]) -> Float[Tensor, "b h"]:
+    def context_belief(self, e: Float[Tensor, "b t d"], length: Int64[Tensor, " b"]) -> Float[Tensor, "b h"]:
         """Return h_0 = f_ctx of the last `length` embeddings; those before do not count."""
-        return self.context_rnn.scan(e, keep_last(e.shape[1], length))[:, -1]
+        return self.context_rnn.scan(e, keep=keep_last(e.shape[1], length))[:, -1]
 
     def observe(
-        self, x: Float[Tensor, "b t 3 h w"], a: Int64[Tensor, "b t_1"], length: Int64[Tensor, "b"]
+        self, x: Float[Tensor, "b t 3 h w"], a: Int64[Tensor, "b t_1"], length: Int64[Tensor, " b"]
     ) -> RSSMState:
         """Belief after the last `length` frames: s_0 = 0 and h_0."""
         h = self.context_belief(self.encoder(x), length)
         return RSSMState(h.new_zeros(len(h), self.config.sizes.state), h)
 
-    def imagine(self, state: RSSMState, action: Int64[Tensor, "b"]) -> RSSMState:
+    def imagine(self, state: RSSMState, action: Int64[Tensor, " b"]) -> RSSMState:
         """One environment step at the prior's mean."""
         h = self.step_s(state.s, action, state.h)
         return RSSMState(self.prior_s(h).mean, h)
@@ -138,19 +154,58 @@ class RSSM(nn.Module):
         """Frame of the state."""
         return self.decoder(state.s[:, None])[:, 0]
 
+    def generate(
+        self,
+        x: Float[Tensor, "b t 3 h w"],
+        a: Int64[Tensor, "b t_1"],
+        length: Int64[Tensor, " b"],
+        actions: Int64[Tensor, "b k"],
+        mode: str = "full",
+    ) -> tuple[Float[Tensor, "b k 3 h w"], None]:
+        """Sample a future of a context, one frame an action; a RSSM knows no boundaries and no other mode.
+
+        Args:
+            x: context, as for `observe`.
+            a: its actions.
+            length: how many of its frames count.
+            actions: one for every environment step.
+            mode: "full".
+        """
+        assert mode in self.generation_modes, mode
+        state = self.observe(x, a, length)
+        frames = []
+        for t in range(actions.shape[1]):
+            h = self.step_s(state.s, actions[:, t], state.h)
+            state = RSSMState(self.prior_s(h).sample(), h)
+            frames.append(self.decode(state))
+        return torch.stack(frames, 1), None
+
+    def reconstruct(
+        self, x: Float[Tensor, "b t 3 h w"], a: Int64[Tensor, "b t"]
+    ) -> tuple[Float[Tensor, "b n 3 h w"], None]:
+        """Rebuild the window of a full training window; a RSSM knows no boundaries."""
+        o = self.config.options
+        length = torch.full((len(x),), o.context, device=x.device)
+        return self.decoder(self._infer(self.encoder(x[:, : o.context + o.window]), length).sample()), None
+
+    def _infer(self, e: Tensor, length: Tensor) -> Gaussian:
+        """Return q(s_t | phi_fwd_t) over the window after the last `length` frames of context."""
+        o = self.config.options
+        keep = torch.cat([keep_last(o.context, length), e.new_ones(len(e), o.window)], 1)
+        return self.post_s(self.phi_forward.scan(e, keep=keep)[:, o.context :])
+
     def loss(self, batch: Batch, step: int) -> Losses:
         """Negative lower bound per frame and the goal feature's loss."""
         o = self.config.options
         window = slice(o.context, o.context + o.window)
         length = torch.randint(1, o.context + 1, (len(batch.action),), device=batch.action.device)
-        x = to_float(batch.observation, dequantise=self.training)
+        x = to_float(batch.observation, dequantise=self.training and o.dequantise)
         e = self.encoder(x)
-        keep = torch.cat([keep_last(o.context, length), e.new_ones(len(e), o.window)], 1)
-        q_s = self.post_s(self.phi_forward.scan(e, keep)[:, window])
+        q_s = self._infer(e[:, : window.stop], length)
         s = q_s.sample()
         h_0 = self.context_belief(e[:, : o.context], length)
         a = batch.action[:, o.context - 1 : -1]  # a_{t-1}
-        h = self._scan_h(s, a, h_0)
+        h = self._scan_h(s, a[:, : o.window], h_0)
         terms = {
             "image": image_nll(x[:, window], self.decoder(s), o.sigma).mean(),
             "kl_s": gaussian_kl(q_s, self.prior_s(h)).mean(),
@@ -162,19 +217,14 @@ class RSSM(nn.Module):
             terms["goal"] = cosine_loss(self.feature(RSSMState(s, h)).flatten(0, 1), goal)
             weights["goal"] = 1.0
         else:
-            terms |= self._imagination(batch, h_0, a)
+            terms |= self._imagination(batch, h_0, a[:, : o.horizon])
             weights |= {"contrast": o.imagination_weight, "legal": o.legal_weight or 0.0}
         return Losses(terms, weights, metrics)
 
     def _scan_h(self, s: Tensor, a: Tensor, h: Tensor) -> Tensor:
         """Return (B, T, Dh): `step_s` over a window; a holds a_{t-1}."""
         s_before = torch.cat([torch.zeros_like(s[:, :1]), s[:, :-1]], 1)
-        projected = self.s_rnn.project(torch.cat([s_before, one_hot_actions(a)], -1))
-        states = []
-        for t in range(s.shape[1]):
-            h = self.s_rnn.step(projected[:, t], h)
-            states.append(h)
-        return torch.stack(states, 1)
+        return self.s_rnn.scan(torch.cat([s_before, one_hot_actions(a)], -1), h)
 
     def _imagination(self, batch: Batch, h: Tensor, a: Tensor) -> dict[str, Tensor]:
         """Train steps the way planning uses them: imagined from the context, every feature has to name its crop.
@@ -193,8 +243,12 @@ class RSSM(nn.Module):
         pick = torch.rand(b, horizon, device=a.device).argsort(1)[:, : o.contrast_frames]
         crop = batch.achieved_goal[rows, o.context + pick].flatten(0, 1)
         feature = self.feature(RSSMState(*(field[rows, pick] for field in imagined))).flatten(0, 1)
-        terms = {"contrast": contrastive_loss(feature, self.goal_feature(to_float(crop)), crop_id(crop), o.contrast_temperature)}
+        terms = {
+            "contrast": contrastive_loss(
+                feature, self.goal_feature(to_float(crop)), crop_id(crop), o.contrast_temperature
+            )
+        }
         if self.legal_net is not None:
-            mask = batch.action_mask[:, o.context :].float()
+            mask = batch.action_mask[:, o.context : o.context + o.horizon].float()
             terms["legal"] = F.binary_cross_entropy_with_logits(self.legal_logit(imagined), mask) * ACTIONS
         return terms

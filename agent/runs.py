@@ -1,0 +1,90 @@
+"""Run folders: a model, its optimiser and what defines them, in one checkpoint file."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from agent.checkpoint import read_checkpoint, write_checkpoint
+from agent.versions import versions
+from world_models.build import build_model
+
+CHECKPOINT = "checkpoint.safetensors"
+
+
+def save_run(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, step: int, run: dict[str, Any]) -> None:
+    """Write a checkpoint of a training run.
+
+    Args:
+        path: the file.
+        model: its parameters and buffers are kept as `model.NAME`.
+        optimiser: the moments of its parameter number i are kept as `optimiser.i.NAME`.
+        step: training steps taken.
+        run: what defines the run (model, preset, variant, configuration, seed, layout).
+    """
+    tensors: dict[str, Tensor] = {f"model.{name}": value for name, value in model.state_dict().items()}
+    for number, moments in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{number}.{name}": value for name, value in moments.items()}
+    write_checkpoint(path, tensors, {"step": step, "run": run, "versions": versions()})
+
+
+def load_run(
+    path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, run: dict[str, Any], device: torch.device
+) -> int:
+    """Take up a training run: fill model and optimiser, return the steps taken.
+
+    Raises:
+        ValueError: the file is damaged, or it is of a run that is defined differently.
+    """
+    tensors, meta = read_checkpoint(path, device)
+    for key, wanted in run.items():
+        found = meta["run"].get(key)
+        if found != wanted:
+            raise ValueError(
+                f"{path} was trained with {key} {_short(found)}, not {_short(wanted)}: resume it with the same"
+            )
+    model.load_state_dict(_part(tensors, "model."))
+    state = optimiser.state_dict()
+    state["state"] = {}
+    for name, value in _part(tensors, "optimiser.").items():
+        number, moment = name.split(".", 1)
+        state["state"].setdefault(int(number), {})[moment] = value
+    optimiser.load_state_dict(state)
+    return int(meta["step"])
+
+
+def load_model(path: Path, device: torch.device | str = "cpu") -> tuple[Any, dict[str, Any]]:
+    """Load a trained model in evaluation mode.
+
+    Args:
+        path: a run folder or a checkpoint file.
+        device: where to put it.
+
+    Returns:
+        The model and the checkpoint's meta data: `step`, `run` (model, preset, variant, layout, seed, ...), `versions`.
+
+    Raises:
+        ValueError: there is no such run, or its file is damaged.
+    """
+    if not path.exists():
+        raise ValueError(f"there is no run {path}: train one with 'jumpy train --out {path}'")
+    tensors, meta = read_checkpoint(path / CHECKPOINT if path.is_dir() else path, device)
+    run = meta["run"]
+    model = build_model(run["model"], run["preset"], run["variant"], run["config"]["frame_size"])
+    try:
+        model.load_state_dict(_part(tensors, "model."))
+    except RuntimeError as error:
+        raise ValueError(
+            f"{path} does not hold a {run['model']} of this version: {str(error).splitlines()[0]}"
+        ) from error
+    return model.to(device).eval(), meta
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

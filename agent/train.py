@@ -1,0 +1,282 @@
+"""Train any world model on a replay: one loop, resumable to the bit.
+
+Everything random in step n is drawn from (seed, n), so that a checkpoint needs no generator states: weights, optimiser
+moments and the step decide the rest of the run.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from agent.evaluate import EvaluationConfig, evaluate, nonfinite, to_batch
+from agent.pictures import log_pictures
+from agent.replay import Replay
+from agent.runs import CHECKPOINT, load_run, save_run
+from world_models.build import build_model
+from world_models.interface import Losses
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a preset and variant are trained, unless the command line says otherwise."""
+
+    steps: int
+    batch_size: int
+    learning_rate: float
+    clip: float
+    """largest norm of the gradient"""
+    warmup: int = 0
+    """steps over which the learning rate rises from zero"""
+    decay: float = 0.0
+    """last share of the steps over which the learning rate falls to zero"""
+
+
+RECIPES = {
+    ("paper", "vta"): Recipe(500_000, 64, 5e-4, 10.0),
+    ("paper", "ours"): Recipe(50_000, 64, 5e-4, 10.0, warmup=100, decay=0.5),
+    ("quick", "vta"): Recipe(10_000, 32, 5e-4, 10.0),
+    ("quick", "ours"): Recipe(4_000, 32, 1e-3, 10.0, warmup=100, decay=0.5),
+}
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Train a world model on collected data."""
+
+    data: Path
+    """folder that `jumpy collect` wrote"""
+    out: Path
+    """run folder: checkpoint, TensorBoard files"""
+    model: Literal["hrssm", "rssm"] = "hrssm"
+    """which world model"""
+    preset: Literal["quick", "paper"] = "quick"
+    """sizes"""
+    variant: Literal["vta", "ours"] = "ours"
+    """options: vta is faithful to the paper, ours adds what an ablation showed to help"""
+    steps: int | None = None
+    """training steps in all, which the learning rate's decay follows; default: the preset's"""
+    pause_after: int | None = None
+    """save and stop after this many steps of this call, to be resumed (training in pieces)"""
+    batch_size: int | None = None
+    """sequences a step; default: the preset's"""
+    learning_rate: float | None = None
+    """peak learning rate of Adam (amsgrad); default: the preset's"""
+    seed: int = 0
+    """of the weights and of everything drawn while training"""
+    device: str = "auto"
+    """auto (CUDA where there is one), cpu or cuda"""
+    log_every: int = 50
+    """steps between scalars"""
+    evaluate_every: int = 500
+    """steps between evaluations on the test split, with pictures"""
+    checkpoint_every: int = 500
+    """steps between checkpoints"""
+    resume: bool = False
+    """go on with the run in `out`"""
+    overwrite: bool = False
+    """replace the run in `out`"""
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    """what is evaluated"""
+
+    @property
+    def recipe(self) -> Recipe:
+        """The preset's recipe with the command line's choices."""
+        base = RECIPES[self.preset, self.variant]
+        return Recipe(
+            base.steps if self.steps is None else self.steps,
+            self.batch_size or base.batch_size,
+            self.learning_rate or base.learning_rate,
+            base.clip,
+            base.warmup,
+            base.decay,
+        )
+
+    def run(self) -> None:
+        """Train as the configuration says."""
+        train(self)
+
+
+def train(config: TrainConfig) -> None:
+    """Train, evaluate, log and save until the last step, a signal or a non-finite number.
+
+    Raises:
+        ValueError: the data set, the run folder or an option does not fit; nothing is changed then.
+        FloatingPointError: a loss term or the gradient is not finite; the last checkpoint stays as it was.
+    """
+    device = choose_device(config.device)
+    replay = Replay.open(config.data)
+    trainer = Trainer(config, replay, device)
+    trainer.restore()
+    with stop_on_signal() as stop, SummaryWriter(config.out / "tensorboard", purge_step=trainer.step) as writer:
+        trainer.fit(writer, stop)
+
+
+def choose_device(name: str) -> torch.device:
+    """Turn auto, cpu or cuda into a device.
+
+    Raises:
+        ValueError: the name is unknown or there is no CUDA device.
+    """
+    if name not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"unknown device {name!r}: choose auto, cpu or cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device 'cuda' was asked for, but torch sees no CUDA device: use --device cpu")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+class Trainer:
+    """A model, its optimiser and the step they are at."""
+
+    def __init__(self, config: TrainConfig, replay: Replay, device: torch.device) -> None:
+        """Build the model with the seed's weights; refuse what cannot be trained."""
+        self.config, self.recipe, self.replay, self.device = config, config.recipe, replay, device
+        if self.recipe.steps < 1 or self.recipe.batch_size < 1:
+            raise ValueError(
+                "training needs at least 1 step and 1 sequence a batch, "
+                f"got {self.recipe.steps} and {self.recipe.batch_size}"
+            )
+        torch.manual_seed(config.seed)
+        self.model: Any = build_model(config.model, config.preset, config.variant, replay.frame_size).to(device)
+        self.optimiser = torch.optim.Adam(self.model.parameters(), self.recipe.learning_rate, amsgrad=True, fused=True)
+        self.step = 0
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What defines the run: it has to be equal for `--resume`."""
+        return {
+            "model": self.config.model,
+            "preset": self.config.preset,
+            "variant": self.config.variant,
+            "config": asdict(self.model.config),
+            "recipe": asdict(self.recipe),
+            "seed": self.config.seed,
+            "layout": self.replay.layout.name,
+            "rows": list(self.replay.layout.rows),
+            "data_seed": self.replay.manifest.seed,
+        }
+
+    def restore(self) -> None:
+        """Begin a new run or take up the one in `out`, as the configuration asks."""
+        path = self.config.out / CHECKPOINT
+        if path.exists() and self.config.resume:
+            self.step = load_run(path, self.model, self.optimiser, self.meta, self.device)
+        elif path.exists() and not self.config.overwrite:
+            raise ValueError(
+                f"{self.config.out} already holds a run: add --resume to go on or --overwrite to replace it"
+            )
+        else:
+            self.config.out.mkdir(parents=True, exist_ok=True)
+
+    def save(self) -> None:
+        """Write the checkpoint in place of the last one."""
+        save_run(self.config.out / CHECKPOINT, self.model, self.optimiser, self.step, self.meta)
+
+    def fit(self, writer: SummaryWriter, stop: threading.Event) -> None:
+        """Run to the last step, or until `stop` is set; always ends with a checkpoint."""
+        c, last = self.config, self.recipe.steps
+        pause = min(last, self.step + c.pause_after) if c.pause_after else last
+        meter = Meter(self.recipe.batch_size)
+        with tqdm(total=last, initial=self.step, desc=f"train {c.model}", unit="step", mininterval=1) as bar:
+            while self.step < pause and not stop.is_set():
+                losses, norm = self.update()
+                meter.add(losses, norm)
+                bar.update()
+                if self.step % c.log_every == 0:
+                    scalars = meter.flush()
+                    bar.set_postfix({name: f"{scalars[name]:.3g}" for name in ("nelbo", "total") if name in scalars})
+                    log_scalars(writer, "train", scalars, self.step)
+                if self.step % c.evaluate_every == 0 or self.step == last:
+                    test = evaluate(self.model, self.replay, self.step, self.device, c.evaluation)
+                    log_scalars(writer, "test", test, self.step)
+                    log_pictures(writer, self.model, self.replay, self.step, self.device)
+                if self.step % c.checkpoint_every == 0:
+                    self.save()
+        self.save()
+        if self.step < last:
+            print(f"stopped at step {self.step} of {last}, saved in {c.out}: go on with --resume")
+
+    def update(self) -> tuple[Losses, torch.Tensor]:
+        """Take one training step; raise before it changes a weight if a number is not finite."""
+        draw = np.random.default_rng([self.config.seed, self.step])
+        torch.manual_seed(int(draw.integers(2**63)))
+        fields = self.replay.sample(draw, self.recipe.batch_size, self.model.window_length)
+        losses: Losses = self.model.loss(to_batch(fields, self.device), self.step)
+        self.optimiser.zero_grad(set_to_none=True)
+        losses.total.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
+        if not bool(torch.isfinite(norm + losses.total.detach())):
+            wrong = nonfinite(losses.terms) or ["gradient"]
+            raise FloatingPointError(
+                f"step {self.step}: {', '.join(wrong)} is not finite; the last checkpoint in {self.config.out} is kept"
+            )
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.recipe.learning_rate * schedule(self.step, self.recipe)
+        self.optimiser.step()
+        self.step += 1
+        return losses, norm
+
+
+def schedule(step: int, recipe: Recipe) -> float:
+    """Share of the peak learning rate at a step: linear rise, constant, half a cosine down to zero."""
+    rise = min(1.0, (step + 1) / recipe.warmup) if recipe.warmup else 1.0
+    begin = (1 - recipe.decay) * recipe.steps
+    if step <= begin:
+        return rise
+    return rise * 0.5 * (1 + math.cos(math.pi * (step - begin) / (recipe.steps - begin)))
+
+
+class Meter:
+    """Means of the loss terms between two logs, and the speed."""
+
+    def __init__(self, batch_size: int) -> None:
+        """Start counting."""
+        self.batch_size = batch_size
+        self.values: dict[str, list[torch.Tensor]] = {}
+        self.since = time.perf_counter()
+
+    def add(self, losses: Losses, norm: torch.Tensor) -> None:
+        """Note one step."""
+        for name, value in {**losses.terms, **losses.metrics, "total": losses.total, "gradient": norm}.items():
+            self.values.setdefault(name, []).append(value.detach())
+
+    def flush(self) -> dict[str, float]:
+        """Means since the last call, with `samples_per_s` (sequences a second)."""
+        steps = max(len(value) for value in self.values.values())
+        means = {name: float(torch.stack(value).mean()) for name, value in self.values.items()}
+        means["samples_per_s"] = steps * self.batch_size / (time.perf_counter() - self.since)
+        self.values, self.since = {}, time.perf_counter()
+        return means
+
+
+def log_scalars(writer: SummaryWriter, group: str, scalars: dict[str, float], step: int) -> None:
+    """Write scalars under group/name."""
+    for name, value in scalars.items():
+        writer.add_scalar(f"{group}/{name}", value, step)
+
+
+@contextmanager
+def stop_on_signal() -> Iterator[threading.Event]:
+    """Turn SIGINT and SIGTERM into an event for the time of the block (main thread only)."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
