@@ -111,7 +111,7 @@ class Episodes:
             ValueError: if an acting row's action is none of 0, 1, 2.
         """
         action = np.where(acting, action, 0)
-        if ((action < 0) | (action >= ACTIONS)).any():
+        if action.dtype.kind not in "iu" or ((action < 0) | (action >= ACTIONS)).any():
             raise ValueError(f"an action must be 0 (forward), 1 (left) or 2 (right), got {action.tolist()}")
         pose, illegal = self.dynamics.step(self.pose, action)
         self.pose = np.where(acting[:, None], pose, self.pose)

@@ -2,8 +2,8 @@
 
 The paper's map is a lattice of 5 × 4 nodes from which three edges were taken away. A random map draws the lattice's
 lines (now and then three rows of them, whose hallways vary in length), takes some edges away, and keeps the first
-drawing that obeys the rules: connected, at least one dead end, and no node with two opposite sides (that would be a
-junction where nothing is decided). A node that lost all its edges is wall.
+drawing that obeys the rules: connected, at least one dead end, six or more junctions to choose at, and no node with
+two opposite sides (that would be a junction where nothing is decided). A node that lost all its edges is wall.
 
 Only integers are drawn, one at a time, from NumPy's PCG64, whose stream is the same on every platform.
 """
@@ -16,7 +16,8 @@ import numpy as np
 
 HEIGHT, WIDTH = 18, 26
 GAPS = (5, 6, 7)  # from node to node: the 4, 5 or 6 cells of a hallway lie between
-FEWEST_HALLWAYS = 15
+FEWEST_HALLWAYS = 18
+FEWEST_CHOICES = 6  # junctions of three or four sides
 FEWEST_REMOVED, MOST_REMOVED = 3, 9
 
 Node = tuple[int, int]  # x, y
@@ -76,7 +77,7 @@ def _neighbours(edges: list[Edge]) -> dict[Node, list[Node]]:
 
 
 def _is_of_the_family(edges: list[Edge]) -> bool:
-    """Connected, with a dead end, and without straight junctions of two sides."""
+    """Connected, with a dead end and enough choices, and without straight junctions of two sides."""
     neighbours = _neighbours(edges)
     sides = [len(joined) for joined in neighbours.values()]
     straight = any(len(joined) == 2 and _in_line(*joined) for joined in neighbours.values())
@@ -86,7 +87,8 @@ def _is_of_the_family(edges: list[Edge]) -> bool:
         if node not in reached:
             reached.add(node)
             frontier.extend(neighbours[node])
-    return 1 in sides and not straight and len(reached) == len(neighbours)
+    choices = sum(number >= 3 for number in sides)
+    return 1 in sides and choices >= FEWEST_CHOICES and not straight and len(reached) == len(neighbours)
 
 
 def _in_line(one: Node, other: Node) -> bool:
