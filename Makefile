@@ -37,7 +37,7 @@ TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 .venv/torch: constraints.txt
 	$(PYTHON) -m venv .venv
 ifeq ($(wildcard /proc/driver/nvidia/version),)
-	$(BIN)/pip install -q -c constraints.txt "$(TORCH)+cpu" || \
+	$(BIN)/pip install -q -c constraints.txt "$(TORCH)+cpu" 2>/dev/null || \
 	$(BIN)/pip install -q -c constraints.txt --extra-index-url $(TORCH_CPU_INDEX) "$(TORCH)"
 else
 	$(BIN)/pip install -q -c constraints.txt "$(TORCH)"

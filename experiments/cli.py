@@ -35,13 +35,14 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `jumpy` with the given arguments (the process's own if None) and return the exit status.
 
-    0 after success; 2 after an error that the user can mend, told in one line on stderr; 130 after Ctrl-C.
+    0 after success; 2 after an error that the user can mend; 1 after a training that went to infinity; 130 after Ctrl-C.
+    Errors are told in one line on stderr.
     """
     try:
         _run(list(sys.argv[1:] if arguments is None else arguments))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, FloatingPointError) as error:
         print(f"jumpy: error: {_one_line(error)}", file=sys.stderr)
-        return 2
+        return 1 if isinstance(error, FloatingPointError) else 2
     except KeyboardInterrupt:
         print("jumpy: interrupted", file=sys.stderr)
         return 130
@@ -89,7 +90,7 @@ def _unframed(message: str) -> str:
     return " ".join(row for row in rows if re.search(r"\w", row)).split("For full helptext")[0].strip()
 
 
-def _one_line(error: ValueError | OSError) -> str:
+def _one_line(error: Exception) -> str:
     """What was wrong, without line breaks."""
     if isinstance(error, OSError) and error.filename is not None:
         return f"cannot use {error.filename} ({error.strerror}): give a path that can be used"

@@ -75,10 +75,18 @@ def test_bad_input_is_one_line_and_status_2(folder, capsys, arguments, message):
     assert sorted(str(path) for path in Path().rglob("*")) == ["file", "others", "others/notes.txt"]
 
 
-def test_ctrl_c_ends_with_one_line_and_130(folder, capsys, monkeypatch):
-    def interrupted(config: object) -> None:
-        raise KeyboardInterrupt
+@pytest.mark.parametrize(
+    ("error", "status", "told"),
+    [
+        (KeyboardInterrupt(), 130, "jumpy: interrupted\n"),
+        (FloatingPointError("step 7: kl_z is not finite"), 1, "jumpy: error: step 7: kl_z is not finite\n"),
+        (ValueError("one\n  two"), 2, "jumpy: error: one two\n"),
+    ],
+)
+def test_every_end_is_one_line_with_its_status(folder, capsys, monkeypatch, error, status, told):
+    def fail(config: object) -> None:
+        raise error
 
-    monkeypatch.setattr("agent.collect.collect", interrupted)
-    assert cli.main(["collect", "--out", "data"]) == 130
-    assert capsys.readouterr().err == "jumpy: interrupted\n"
+    monkeypatch.setattr("agent.collect.collect", fail)
+    assert cli.main(["collect", "--out", "data"]) == status
+    assert capsys.readouterr().err == told
