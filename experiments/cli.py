@@ -35,8 +35,8 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `jumpy` with the given arguments (the process's own if None) and return the exit status.
 
-    0 after success; 2 after an error that the user can mend; 1 after a training that went to infinity; 130 after Ctrl-C.
-    Errors are told in one line on stderr.
+    0 after success; 2 after an error that the user can mend; 1 after a training that went to infinity; 130 after
+    Ctrl-C. Errors are told in one line on stderr.
     """
     try:
         _run(list(sys.argv[1:] if arguments is None else arguments))
