@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from gymnasium import spaces
+from gymnasium import Space, spaces
 from jaxtyping import Bool, Float32, Float64, Int16, Integer, UInt8
 
 from envs.dynamics import ACTIONS, Dynamics
@@ -19,6 +19,7 @@ ALL = slice(None)
 LARGEST_SEED = 2**63 - 1  # what the jitter's counter holds
 
 
+@runtime_checkable
 class View(Protocol):
     """Draws frames: `Raycaster` and `MiniworldView`."""
 
@@ -46,7 +47,7 @@ def open_view(name: str, layout: Layout, size: int, fov_degrees: float) -> View:
     raise ValueError(f"unknown view {name!r}: use 'raycast' or 'miniworld'")
 
 
-def observation_space(size: int) -> spaces.Dict:
+def observation_space(size: int) -> Space[dict[str, Any]]:
     """The goal dictionary: a frame and two 3 × 3 crops of the map picture."""
     frame = spaces.Box(0, 255, (size, size, 3), np.uint8)
     crop = spaces.Box(0, 255, (3, 3, 3), np.uint8)

@@ -1,0 +1,134 @@
+"""HallwayMazeVector: equal to the last bit to single mazes in Gymnasium's own vector environment."""
+
+import re
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+from envs.layout import Layout
+from envs.maze import JumpyMaze
+from envs.vector import HallwayMazeVector
+
+NUMBER, LIFE = 17, 25  # enough frames for the renderer's threads; short lives, so that many episodes end
+
+
+def both(mode):
+    """The vector environment and Gymnasium's around single mazes."""
+    singles = SyncVectorEnv([lambda: JumpyMaze(max_steps=LIFE)] * NUMBER, autoreset_mode=mode)
+    return HallwayMazeVector(NUMBER, autoreset_mode=mode, max_steps=LIFE), singles
+
+
+def assert_equal(ours, theirs, rows=slice(None)):
+    """Two dictionaries of arrays, masks left out, are equal in value and type in some rows."""
+    assert {name for name in ours if name[0] != "_"} == {name for name in theirs if name[0] != "_"}
+    for name, expected in theirs.items():
+        if name[0] != "_":
+            assert ours[name].dtype == expected.dtype, name
+            assert (ours[name][rows] == expected[rows]).all(), name
+
+
+def assert_step_equal(ours, theirs):
+    """Everything that a step returned is equal."""
+    *ours, our_info = ours
+    *theirs, their_info = theirs
+    assert_equal(ours[0], theirs[0])
+    for our, their in zip(ours[1:], theirs[1:], strict=True):
+        assert our.dtype == their.dtype and (our == their).all()
+    if "final_info" in their_info:
+        over = their_info.pop("_final_info")
+        assert (our_info.pop("_final_info") == over).all() and (our_info["_final_obs"] == over).all()
+        assert_equal(our_info.pop("final_info"), their_info.pop("final_info"), over)
+        for our, their in zip(our_info.pop("final_obs"), their_info.pop("final_obs"), strict=True):
+            assert (our is None) == (their is None)
+            if our is not None:
+                assert_equal(our, their)
+    assert_equal(our_info, their_info)
+
+
+@pytest.mark.parametrize("mode", AutoresetMode)
+def test_vector_equals_single_mazes_to_the_last_bit(mode):
+    ours, theirs = both(mode)
+    seeds = [*range(100, 100 + NUMBER)]
+    (observation, info), (their_observation, their_info) = ours.reset(seed=seeds), theirs.reset(seed=seeds)
+    assert_equal(observation, their_observation)
+    assert_equal(info, their_info)
+    rng = np.random.default_rng(0)
+    ends, entered = 0, 0
+    for step in range(80):
+        legal = (rng.random((NUMBER, 3)) * info["action_mask"]).argmax(axis=1)
+        action = np.where(rng.random(NUMBER) < 0.1, rng.integers(3, size=NUMBER), legal)  # some are illegal
+        result = ours.step(action)
+        assert_step_equal(result, theirs.step(action))
+        _, _, terminated, truncated, info = result
+        over = terminated | truncated
+        ends, entered = ends + over.sum(), entered + terminated.sum()
+        if mode is AutoresetMode.DISABLED and over.any():
+            observation, info = ours.reset(options={"reset_mask": over})
+            their_observation, their_info = theirs.reset(options={"reset_mask": over})
+            assert_equal(observation, their_observation)
+            assert_equal(info, their_info, over)
+        if step == 60:  # a reset in the middle of episodes goes on with the same random streams
+            assert_equal(ours.reset()[0], theirs.reset()[0])
+    assert ends >= 2 * NUMBER and entered >= 5
+
+
+def test_one_seed_stands_for_a_row_of_them():
+    ours = HallwayMazeVector(3)
+    by_number, by_list = ours.reset(seed=7)[1], ours.reset(seed=[7, 8, 9])[1]
+    assert_equal(by_number, by_list)
+    singles = [JumpyMaze().reset(seed=seed)[1]["pose"] for seed in (7, 8, 9)]
+    assert (by_list["pose"] == singles).all()
+
+
+def test_unseeded_environments_differ():
+    pose = HallwayMazeVector(30).reset()[1]["pose"]
+    assert len(np.unique(pose, axis=0)) > 10
+
+
+def test_what_a_step_returned_is_never_changed_later():
+    ours = HallwayMazeVector(NUMBER, max_steps=5)
+    observation, info = ours.reset(seed=0)
+    kept = [observation["observation"], observation["desired_goal"], info["pose"], info["goal"], info["success"]]
+    copies = [array.copy() for array in kept]
+    for _ in range(8):
+        ours.step(np.zeros(NUMBER, dtype=np.int64))
+    assert all((array == copy).all() for array, copy in zip(kept, copies, strict=True))
+
+
+def test_gymnasium_makes_the_vector_environment():
+    made = gymnasium.make_vec("JumpyMaze-v0", num_envs=4, vectorization_mode="vector_entry_point", layout="random-7")
+    assert isinstance(made, HallwayMazeVector)
+    assert made.layout == Layout.random(7)
+    assert made.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
+    observation, _ = made.reset(seed=0)
+    assert observation in made.observation_space
+    observation, *_ = made.step(made.action_space.sample())
+    assert observation in made.observation_space
+
+
+def test_what_a_user_can_get_wrong_is_named():
+    ours = HallwayMazeVector(3, autoreset_mode=AutoresetMode.DISABLED, max_steps=1)
+    forward = np.zeros(3, dtype=np.int64)
+    with pytest.raises(gymnasium.error.ResetNeeded, match=re.escape("call reset() before the first step()")):
+        ours.step(forward)
+    with pytest.raises(gymnasium.error.ResetNeeded, match="the first reset must be of all"):
+        ours.reset(options={"reset_mask": np.array([True, False, False])})
+    with pytest.raises(ValueError, match="one for each of 3 mazes, got 2 seeds"):
+        ours.reset(seed=[1, 2])
+    for mask in (np.zeros(3, bool), np.ones(2, bool), np.ones(3, int)):
+        with pytest.raises(ValueError, match=r"must be a numpy array of bool and shape \(3,\) with at least one True"):
+            ours.reset(options={"reset_mask": mask})
+    ours.reset(seed=0)
+    with pytest.raises(ValueError, match=r"one action for each of 3 mazes, got shape \(2,\)"):
+        ours.step(forward[:2])
+    with pytest.raises(ValueError, match=r"must be 0 \(forward\), 1 \(left\) or 2 \(right\), got \[0, 5, 0\]"):
+        ours.step(np.array([0, 5, 0]))
+    ours.step(forward)
+    with pytest.raises(
+        gymnasium.error.ResetNeeded, match=r"sub-environments \[0, 1, 2\] are over and autoreset is dis"
+    ):
+        ours.step(forward)
+    with pytest.raises(ValueError, match="number of environments must be at least 1, got 0"):
+        HallwayMazeVector(0)
