@@ -47,7 +47,7 @@ def plan_shooting(
     horizon = min(config.horizon, config.transitions)
     shots = config.transitions // horizon
     goal = F.normalize(goal_feature, dim=-1)
-    best = goal.new_full((b, horizon, actions), -torch.inf)
+    best = goal.new_full((horizon, b, actions), -torch.inf)
     episode = torch.arange(b, device=goal.device).repeat_interleave(shots)
     place = torch.arange(len(episode), device=goal.device)
     parent = episode
@@ -60,10 +60,10 @@ def plan_shooting(
         root = root if depth else action
         state = functions.imagine(state, action)
         score = (F.normalize(functions.feature(state), dim=-1) * goal[episode]).sum(-1)
-        best[:, depth].view(-1).scatter_reduce_(0, episode * actions + root, score, "amax")
+        best[depth].view(-1).scatter_reduce_(0, episode * actions + root, score, "amax")
         tree.append(Level(episode, root, parent, action, score))
         parent = place
         if depth + 1 < horizon:
             legal = functions.legal(state)
     spent = torch.full((b,), shots * horizon, dtype=torch.int64, device=goal.device)
-    return Plan(*choose(best, config.epsilon), spent, tree)
+    return Plan(*choose(best.movedim(0, 1), config.epsilon), spent, tree)

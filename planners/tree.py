@@ -59,7 +59,7 @@ def plan_tree(
     check_root(root_mask)
     b, actions = root_mask.shape
     goal = F.normalize(goal_feature, dim=-1)
-    best = goal.new_full((b, config.depth, actions), -torch.inf)
+    best = goal.new_full((config.depth, b, actions), -torch.inf)
     transitions = torch.zeros(b, dtype=torch.int64, device=goal.device)
     episode = torch.arange(b, device=goal.device)
     root = torch.zeros_like(episode)
@@ -71,9 +71,9 @@ def plan_tree(
         root = root[parent] if depth else action
         state = functions.imagine(take(state, parent), action)
         score = (F.normalize(functions.feature(state), dim=-1) * goal[episode]).sum(-1)
-        best[:, depth].view(-1).scatter_reduce_(0, episode * actions + root, score, "amax")
+        best[depth].view(-1).scatter_reduce_(0, episode * actions + root, score, "amax")
         transitions += torch.bincount(episode, minlength=b)
         tree.append(Level(episode, root, parent, action, score))
         if depth + 1 < config.depth:
             legal = functions.legal(state)
-    return Plan(*choose(best, config.epsilon), transitions, tree)
+    return Plan(*choose(best.movedim(0, 1), config.epsilon), transitions, tree)
