@@ -52,7 +52,7 @@ def straight_through_bernoulli(logit: Float[Tensor, "*batch"], temperature: floa
     """Sample a hard 0/1 whose gradient is that of the binary Gumbel-softmax (Jang et al. 2017, Bengio et al. 2013)."""
     uniform = torch.rand_like(logit).clamp(1e-6, 1 - 1e-6)
     soft = torch.sigmoid((logit + uniform.log() - (-uniform).log1p()) / temperature)
-    return (soft > 0.5).float() + soft - soft.detach()
+    return (soft > 0.5).float() + (soft - soft.detach())  # the bracket is exactly 0
 
 
 def image_nll(
