@@ -1,7 +1,6 @@
 # From a bare Python 3.11 and make: `make demo` runs the whole job, `make test` every check.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-PACKAGES := agent envs world_models planners experiments
 
 # OpenMP's threads sleep while they wait: spinning makes small operations up to 50 times slower on busy cores.
 export OMP_WAIT_POLICY := passive
@@ -21,7 +20,6 @@ lint: .venv/installed-dev
 
 types: .venv/installed-dev
 	$(BIN)/mypy
-	$(BIN)/mypy tests
 
 pytest: .venv/installed-dev
 	$(BIN)/python -m pytest
