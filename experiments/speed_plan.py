@@ -1,0 +1,93 @@
+"""`jumpy speed plan`: how long a decision takes, with untrained models (the time does not depend on the weights)."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from agent.files import write_file
+from agent.train import choose_device
+from agent.versions import versions
+from planners.functions import ModelFunctions
+from planners.tree import TreeConfig, full_tree, plan_tree
+from world_models.build import build_model
+from world_models.interface import ACTIONS
+
+BATCHES = (1, 64)
+
+
+@dataclass(frozen=True)
+class SpeedPlanConfig:
+    """Measure exhaustive planning in which every action counts as legal."""
+
+    model: str = "hrssm"
+    """world model"""
+    preset: str = "quick"
+    """its sizes"""
+    depth: int = 5
+    """depth of the tree"""
+    repeats: int = 20
+    """decisions measured, after two for warming up; medians are reported"""
+    device: str = "auto"
+    """auto, cpu or cuda"""
+    json: Path | None = None
+    """write the numbers to this file too"""
+
+
+def speed_plan(config: SpeedPlanConfig) -> None:
+    """Print, and write if asked, milliseconds a decision for one episode and for a batch of 64.
+
+    Raises:
+        ValueError: an unknown model, preset or device, or no repeats.
+    """
+    if config.repeats < 1:
+        raise ValueError(f"--repeats must be at least 1, got {config.repeats}")
+    device = choose_device(config.device)
+    model: Any = build_model(config.model, config.preset, "ours", 32).to(device).eval()
+    functions = ModelFunctions(model.imagine, model.feature, _all_legal)
+    result: dict[str, Any] = {}
+    for batch in BATCHES:
+        name = f"tree_depth{config.depth}" + (f"_batch{batch}" if batch > 1 else "") + "_ms"
+        result[name] = 1000 * _median_decision(model, functions, batch, config, device)
+        print(f"depth {config.depth}, {batch:3d} episodes at once: {result[name]:8.2f} ms a call")
+    result["transitions_per_s"] = BATCHES[-1] * full_tree(config.depth) / result[name] * 1000
+    print(f"{result['transitions_per_s']:,.0f} model transitions a second")
+    if config.json is not None:
+        about = {
+            "model": config.model,
+            "preset": config.preset,
+            "device": str(device),
+            "threads": torch.get_num_threads(),
+        }
+        write_file(config.json, json.dumps(result | about | {"versions": versions()}, indent=2).encode())
+
+
+@torch.inference_mode()
+def _median_decision(
+    model: Any, functions: ModelFunctions, batch: int, config: SpeedPlanConfig, device: torch.device
+) -> float:
+    """Seconds of one `plan_tree` call over a batch of random contexts."""
+    torch.manual_seed(0)
+    size = model.config.frame_size
+    context = model.config.options.context
+    x = torch.rand(batch, context, 3, size, size, device=device) * 2 - 1
+    a = torch.randint(ACTIONS, (batch, context - 1), device=device)
+    state = model.observe(x, a, torch.full((batch,), context, device=device))
+    goal = model.goal_feature(torch.rand(batch, 3, 3, 3, device=device) * 2 - 1)
+    root = torch.ones(batch, ACTIONS, dtype=torch.bool, device=device)
+    seconds = []
+    for _ in range(config.repeats + 2):
+        since = time.perf_counter()
+        float(plan_tree(functions, state, goal, root, TreeConfig(config.depth)).score.sum())  # waits for a GPU
+        seconds.append(time.perf_counter() - since)
+    return statistics.median(seconds[2:])
+
+
+def _all_legal(state: Any) -> torch.Tensor:
+    return torch.ones(len(state[0]), ACTIONS, dtype=torch.bool, device=state[0].device)
