@@ -119,6 +119,23 @@ def test_every_frame_has_its_own_jitter_unless_it_is_switched_off():
         assert (before["observation"] == after["observation"]).all() == equal
 
 
+def test_the_same_start_is_seen_anew_in_another_episode(maze):
+    seen, same, repeated = {}, 0, 0
+    for _ in range(150):
+        observation, info = maze.reset()
+        start, frame = tuple(info["pose"].tolist()), observation["observation"]
+        repeated += start in seen
+        same += start in seen and (seen[start] == frame).all()
+        seen[start] = frame
+    assert repeated > 10 and same < repeated / 3  # some frames are of one colour
+
+
+def test_an_unseeded_episode_can_be_had_again_from_its_seed(maze):
+    unseeded = JumpyMaze()
+    frame = unseeded.reset()[0]["observation"]
+    assert (maze.reset(seed=unseeded.np_random_seed)[0]["observation"] == frame).all()
+
+
 def test_a_random_layout_is_fixed_by_its_seed_and_never_redrawn():
     maze = gymnasium.make("JumpyMazeRandom-v0", layout_seed=7).unwrapped
     for _ in range(3):

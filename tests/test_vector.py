@@ -130,5 +130,8 @@ def test_what_a_user_can_get_wrong_is_named():
         gymnasium.error.ResetNeeded, match=r"sub-environments \[0, 1, 2\] are over and autoreset is dis"
     ):
         ours.step(forward)
+    ours.reset(options={"reset_mask": np.array([False, True, False])})
+    with pytest.raises(gymnasium.error.ResetNeeded, match=r"sub-environments \[0, 2\] are over"):
+        ours.step(forward)
     with pytest.raises(ValueError, match="number of environments must be at least 1, got 0"):
         HallwayMazeVector(0)
