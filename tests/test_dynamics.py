@@ -118,7 +118,8 @@ def test_random_play_never_gets_stuck_on_random_layouts():
 
 def breadth_first(dynamics, start):
     """Fewest actions from a pose to each cell, by a search that knows only `action_mask` and `step`."""
-    fewest, queue, seen = {}, deque([(start, 0)]), {start}
+    fewest: dict[tuple[int, int], int] = {}
+    queue, seen = deque([(start, 0)]), {start}
     while queue:
         pose, actions = queue.popleft()
         fewest.setdefault(pose[:2], actions)
