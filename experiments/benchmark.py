@@ -1,0 +1,160 @@
+"""`jumpy benchmark`: agents on the same navigation episodes, beside a floor and a ceiling."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import tyro
+from tqdm import tqdm
+
+from agent.files import write_file
+from agent.navigate import navigate
+from agent.train import choose_device
+from agent.versions import versions
+from envs.jitter import Camera
+from envs.layout import Layout
+from experiments.competitors import Competitor, PlannerOptions, enter
+from experiments.plots import FIGURES, PlotConfig, plot
+from experiments.results import CONFIG, EPISODES, PATHS, SUMMARY, EpisodeFile, read_episodes, write_paths
+from experiments.summary import summarise, table
+
+
+@dataclass(frozen=True)
+class BenchmarkConfig:
+    """Run agents on the same episodes, always beside the random agent and the shortest path.
+
+    A benchmark that was cut off goes on where it stopped, with the same results.
+    """
+
+    out: Path
+    """Folder of the results."""
+    agents: tuple[str, ...] = ("random", "shortest-path")
+    """Who takes part: random, shortest-path, or LABEL=RUN with the folder of a trained run."""
+    episodes: int = 5000
+    """Number of episodes."""
+    planning: tyro.conf.OmitArgPrefixes[PlannerOptions] = field(default_factory=PlannerOptions)
+    """How trained agents plan."""
+    layout: str = "paper"
+    """The maze: paper, or random-SEED."""
+    first_seed: int = 0
+    """Seed of the first episode. 0 to 4999 are for reports alone; use 100000 and above to develop and to choose."""
+    camera: Camera = field(default_factory=Camera)
+    """What trained agents look through."""
+    batch: int = 100
+    """Episodes side by side, and between two writes."""
+    device: str = "auto"
+    """auto (CUDA where there is one), cpu or cuda."""
+    overwrite: bool = False
+    """Replace a benchmark that is already there."""
+
+    def __post_init__(self) -> None:
+        """Refuse a benchmark without episodes, and negative seeds."""
+        for option, value in (("--episodes", self.episodes), ("--batch", self.batch)):
+            if value < 1:
+                raise ValueError(f"{option} must be at least 1, got {value}")
+        if self.first_seed < 0:
+            raise ValueError(f"--first-seed must be 0 or more, got {self.first_seed}")
+
+    @property
+    def seeds(self) -> range:
+        """Seeds of the episodes."""
+        return range(self.first_seed, self.first_seed + self.episodes)
+
+
+def benchmark(config: BenchmarkConfig) -> dict[str, Any]:
+    """Run every agent, print the table, write `summary.json` and the figures.
+
+    Returns:
+        The summary.
+
+    Raises:
+        ValueError: if an agent, a run or the layout cannot be used, or the folder holds something else.
+        OSError: if the folder cannot be written.
+    """
+    layout, device = Layout.parse(config.layout), choose_device(config.device)
+    competitors = enter(config.agents, config.planning, layout, config.camera, device)
+    _begin_or_resume(config, _identity(config, competitors, device))
+    for competitor in competitors:
+        _run(competitor, config, layout)
+    episodes = {entry.name: read_episodes(config.out / EPISODES / f"{entry.name}.csv") for entry in competitors}
+    head = {"episodes": config.episodes, "layout": layout.name, "first_seed": config.first_seed}
+    numbers = summarise(episodes, {entry.name: entry.facts for entry in competitors})
+    summary = head | {"device": str(device)} | numbers | {"versions": versions()}
+    _write_json(config.out / SUMMARY, summary)
+    print(table(summary))
+    plot(PlotConfig(config.out))
+    return summary
+
+
+def _run(competitor: Competitor, config: BenchmarkConfig, layout: Layout) -> None:
+    """Run the episodes that an agent has not finished yet, batch by batch."""
+    name = competitor.name
+    for folder in (EPISODES, PATHS):
+        (config.out / folder).mkdir(exist_ok=True)
+    file = EpisodeFile(config.out / EPISODES / f"{name}.csv", name, config.seeds, config.batch)
+    with tqdm(initial=file.finished, total=config.episodes, desc=name, unit=" episodes") as progress:
+        for seeds in file.remaining:
+            result = navigate(competitor.agent, layout, seeds, config.camera, config.batch, record=True)
+            if not file.finished:
+                write_paths(config.out / PATHS / f"{name}.npz", result)
+            file.append(result)
+            progress.update(len(seeds))
+
+
+def _identity(config: BenchmarkConfig, competitors: list[Competitor], device: torch.device) -> dict[str, Any]:
+    """What decides the results, by the names of the command line where there is one; as JSON gives it back."""
+    settings = {
+        "--episodes": config.episodes,
+        "--layout": config.layout,
+        "--first-seed": config.first_seed,
+        "--batch": config.batch,
+        "--device": str(device),
+        **{f"--camera.{name}": value for name, value in asdict(config.camera).items()},
+        "--agents": [competitor.name for competitor in competitors],
+    }
+    facts = {f"{entry.name}: {name}": value for entry in competitors for name, value in entry.facts.items()}
+    return json.loads(json.dumps(settings | facts))
+
+
+def _begin_or_resume(config: BenchmarkConfig, identity: dict[str, Any]) -> None:
+    """Make the folder ready for this very benchmark, or refuse.
+
+    Raises:
+        ValueError: if the folder holds another benchmark (and is not to be overwritten) or other files.
+    """
+    out, path = config.out, config.out / CONFIG
+    if path.exists() and not config.overwrite:
+        found = _read_settings(path)
+        for name in [*identity, *found]:
+            if found.get(name) != identity.get(name):
+                raise ValueError(
+                    f"{out} holds a benchmark with {name} {found.get(name)}, asked for is {identity.get(name)}: "
+                    "choose another --out, or --overwrite"
+                )
+        return
+    if not path.exists() and out.is_dir() and any(not entry.name.startswith(".") for entry in out.iterdir()):
+        raise ValueError(f"{out} holds other files and no benchmark: choose an empty folder for --out")
+    for name in (SUMMARY, *FIGURES):
+        (out / name).unlink(missing_ok=True)
+    for folder in (out / EPISODES, out / PATHS):
+        shutil.rmtree(folder, ignore_errors=True)
+    out.mkdir(parents=True, exist_ok=True)
+    _write_json(path, {"settings": identity, "versions": versions()})
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
+    """The settings that a folder's benchmark was begun with."""
+    try:
+        return json.loads(path.read_text())["settings"]
+    except (json.JSONDecodeError, KeyError, TypeError):
+        raise ValueError(f"{path} is no benchmark's configuration: choose another --out, or --overwrite") from None
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    write_file(path, (json.dumps(content, indent=2, default=np.generic.item) + "\n").encode())
