@@ -18,7 +18,6 @@ An illegal action leaves the pose as it is.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int8, Int16, Int64, Integer
@@ -30,15 +29,6 @@ EAST, SOUTH, WEST, NORTH = 0, 1, 2, 3
 ARRIVED, TURNED = 0, 1
 ACTIONS, HEADINGS, MODES = 3, 4, 2
 MOVES = ((1, 0), (0, 1), (-1, 0), (0, -1))  # (dx, dy) of one step east, south, west, north
-
-
-class Pose(NamedTuple):
-    """One pose, for reading a row of a pose array by names."""
-
-    x: int
-    y: int
-    heading: int
-    mode: int
 
 
 class Dynamics:
