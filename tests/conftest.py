@@ -19,3 +19,10 @@ def njit_without_checks(function=None, **options):
 
 numba.njit = njit_without_checks  # type: ignore[assignment]
 install_import_hook(["agent", "envs", "world_models", "planners", "experiments"], "beartype.beartype")
+
+
+def pytest_configure():
+    """One thread: the tests' models are tiny, and results must not depend on the number of cores."""
+    import torch
+
+    torch.set_num_threads(1)
