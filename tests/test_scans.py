@@ -4,10 +4,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from world_models.networks import GRU
-from world_models.scans import gru_scan
+from world_models.build import build_model
+from world_models.distributions import GaussianHead
+from world_models.networks import GRU, one_hot_actions
+from world_models.scans import gru_scan, rollout
 
-BATCH, STEPS, INPUTS, HIDDEN = 5, 7, 4, 6
+BATCH, STEPS, INPUTS, HIDDEN = 5, 4, 3, 4
+PREDICTION = 2
 
 
 def tensors(dtype: torch.dtype, *, hard: bool) -> dict[str, Tensor]:
@@ -23,6 +26,8 @@ def tensors(dtype: torch.dtype, *, hard: bool) -> dict[str, Tensor]:
     values = {name: torch.randn(shape, generator=generator, dtype=dtype) for name, shape in shapes.items()}
     for name in ("keep", "update", "start"):
         values[name] = (values[name] > 0).to(dtype) if hard else torch.sigmoid(values[name])
+    for name, passing in (("keep", 1), ("update", 1), ("start", 0)):
+        values[name][0, 0] = passing  # a gradient reaches h
     return {name: value.requires_grad_() for name, value in values.items()}
 
 
@@ -96,6 +101,66 @@ def test_scan_without_gradients_equals_the_one_with():
     with torch.no_grad():
         assert torch.equal(fast_loop(rnn, x, True, "init"), fast_loop(rnn, x, True, "init").detach())
     assert not torch.is_grad_enabled() or fast_loop(rnn, x, True, "init").requires_grad
+
+
+@pytest.mark.parametrize("hard", [False, True])
+@pytest.mark.parametrize("copy", [False, True])
+def test_rollout_equals_a_loop_of_steps_and_means(copy, hard):
+    torch.manual_seed(0)
+    rnn, head, x = (
+        GRU(PREDICTION + INPUTS, HIDDEN),
+        GaussianHead(HIDDEN, 7, PREDICTION),
+        tensors(torch.float32, hard=hard),
+    )
+    x["s"] = torch.randn(BATCH, PREDICTION, requires_grad=True)
+    leaves = dict(rnn.named_parameters()) | dict(head.named_parameters()) | x
+    s, h, states = x["s"], x["h"], []
+    for t in range(STEPS):
+        u = rnn.step(rnn.project(torch.cat([s, x["inputs"][:, t]], -1)), h)
+        share = x["update"][:, t, None] if copy else torch.ones(BATCH, 1)
+        s, h = torch.lerp(s, head(u).mean, share), torch.lerp(h, u, share)
+        states.append(torch.cat([s, h], -1))
+    expected = torch.stack(states, 1)
+    actual = torch.cat(rnn.rollout(head, x["s"], x["h"], x["inputs"], x["update"] if copy else None), -1)
+    assert_close(actual, expected)
+    target = torch.randn_like(actual)
+    gradients = [
+        torch.autograd.grad((y - target).square().sum(), list(leaves.values()), allow_unused=True)
+        for y in (expected, actual)
+    ]
+    unused = {"keep", "start", "value"} | (set() if copy else {"update"})
+    for name, plain, fast_gradient in zip(leaves, *gradients, strict=True):
+        assert (plain is None) == (fast_gradient is None) == (name in unused), name
+        if plain is not None:
+            assert plain.abs().max() > 0, name
+            assert_close(fast_gradient, plain)
+
+
+@pytest.mark.parametrize("copy", [False, True])
+def test_rollout_gradients_in_double_precision(copy):
+    x, generator = tensors(torch.float64, hard=False), torch.Generator().manual_seed(0)
+    g, d, p = 3 * HIDDEN, 7, PREDICTION
+    shapes = [(BATCH, STEPS, g), (BATCH, p), (g, p), (g, HIDDEN), (g,), (d, HIDDEN), (d,), (p, d), (p,)]
+    projected, s, *weights = (torch.randn(shape, generator=generator, dtype=torch.float64) / 2 for shape in shapes)
+    given = (projected, s, x["h"], *([x["update"]] if copy else []), *weights)
+
+    def run(projected: Tensor, s: Tensor, h: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
+        update, weights = (rest[0], rest[1:]) if copy else (None, rest)
+        return rollout(projected, s, h, update, weights[:3], weights[3:])
+
+    assert torch.autograd.gradcheck(run, tuple(tensor.detach().requires_grad_() for tensor in given))
+
+
+@pytest.mark.parametrize(("name", "rnn", "head"), [("hrssm", "z_rnn", "prior_z"), ("rssm", "s_rnn", "prior_s")])
+def test_rollout_equals_imagining_step_by_step(name, rnn, head):
+    model = build_model(name, "quick", "ours", 32)
+    a = torch.randint(3, (BATCH, STEPS))
+    state = model.observe(torch.rand(BATCH, 5, 3, 32, 32), a, torch.full((BATCH,), 5))
+    s, h = getattr(model, rnn).rollout(getattr(model, head), *state, one_hot_actions(a))
+    for t in range(STEPS):
+        state = model.imagine(state, a[:, t])
+        assert_close(s[:, t], state[0])
+        assert_close(h[:, t], state[1])
 
 
 def test_scan_takes_one_mask_after_the_step():

@@ -12,7 +12,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from world_models.scans import gru_scan
+from world_models.distributions import GaussianHead
+from world_models.scans import gru_scan, rollout
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,23 @@ class GRU(nn.Module):
         if h is None:
             h = inputs.new_zeros(len(inputs), self.recur.in_features)
         recur = self.recur
-        return gru_scan(self.project(inputs), recur.weight, recur.bias, h, keep=keep, update=update, init=init)
+        projected = self.project(inputs.transpose(0, 1)).transpose(0, 1)  # time-major in memory, as the scan works
+        return gru_scan(projected, recur.weight, recur.bias, h, keep=keep, update=update, init=init)
+
+    def rollout(
+        self,
+        head: GaussianHead,
+        s: Float[Tensor, "b s"],
+        h: Float[Tensor, "b h"],
+        inputs: Float[Tensor, "b t inputs"],
+        update: Float[Tensor, "b t"] | None = None,
+    ) -> tuple[Float[Tensor, "b t s"], Float[Tensor, "b t h"]]:
+        """Run over time from (s, h): each step reads (s, inputs) and makes s the head's mean; see `scans.rollout`."""
+        project, recur, mean = self.project, self.recur, slice(s.shape[-1])
+        first, last = (layer for layer in head.modules() if isinstance(layer, nn.Linear))
+        projected = F.linear(inputs.transpose(0, 1), project.weight[:, s.shape[-1] :], project.bias).transpose(0, 1)
+        rnn = (project.weight[:, mean], recur.weight, recur.bias)
+        return rollout(projected, s, h, update, rnn, (first.weight, first.bias, last.weight[mean], last.bias[mean]))
 
 
 def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
