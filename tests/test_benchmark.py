@@ -1,9 +1,9 @@
 """The benchmark on a few episodes with models of random weights: files, numbers, resuming, refusals."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,21 +27,12 @@ DETERMINED = list(COLUMNS)[:-1]  # all but the wall time
 def untrained(folder: Path, kind: str, layout: str = "paper", seed: int = 0) -> Path:
     """A run folder with a model of random weights."""
     torch.manual_seed(seed)
-    model = build_model(kind, "quick", "ours", 32)
+    model: Any = build_model(kind, "quick", "ours", 32)
     run = {"model": kind, "preset": "quick", "variant": "ours", "config": asdict(model.config), "layout": layout}
     run |= {"rows": list(Layout.parse(layout).rows)}
     folder.mkdir(parents=True)
     save_run(folder / CHECKPOINT, model, torch.optim.Adam(model.parameters()), 7, run)
     return folder
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """These models are too small to share between threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
