@@ -8,6 +8,7 @@ down. Nearly every pixel comes out as in OpenGL (`envs/parity.py` measures it).
 """
 
 import math
+import os
 from typing import NamedTuple
 
 import numba
@@ -17,6 +18,9 @@ from jaxtyping import Float32, Int16, UInt8
 from envs.layout import Layout
 from envs.palette import CEILING, CEILING_LIGHT, FLOOR, FLOOR_LIGHT, WALL_LIGHT, shaded
 from envs.walls import WALL_HEIGHT, Walls
+
+# OpenMP reads this when numba first starts threads: idle ones must sleep, or they slow down everything on busy cores.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 PARALLEL_FROM = 16  # frames; fewer are drawn on the calling thread alone, which also keeps forked processes safe
 
@@ -159,7 +163,7 @@ def _look(x, y, cos, sin, scene, seen, first, end):
     """
     columns = len(scene.x)
     size = columns // 4
-    column = 0
+    column = np.int64(0)
     while column < columns:
         run = _cast(x, y, cos, sin, column, scene)
         slope, height, right = _project(scene.ends[run], x, y, cos, sin, size / 2, scene.scale)
