@@ -73,8 +73,12 @@ class HRSSMOptions:
     """temperature of q(m)'s samples is 0.1 + 0.9 * decay ** (step / temperature_steps)"""
     temperature_steps: float = 100.0
     """steps of one decay"""
+    l_min: int = 1
+    """shortest subsequence, in frames, the window's first one excepted"""
     boundary_sees_actions: bool = False
     """q(m) reads the actions beside the frames"""
+    boundary_causal: bool = False
+    """q(m_t) reads frames and actions up to t only, so that a boundary's place cannot tell what comes after it"""
     boundary_logit_bound: float | None = None
     """q(m)'s logits are kept within plus and minus this"""
     boundary_price: float = 0.0
@@ -93,7 +97,9 @@ VTA = HRSSMOptions()
 OURS = HRSSMOptions(
     horizon=36,
     dequantise=False,
+    l_min=4,
     boundary_sees_actions=True,
+    boundary_causal=True,
     boundary_logit_bound=5.0,
     boundary_price=1.0,
     imagination_weight=10.0,
@@ -140,7 +146,7 @@ class HRSSM(nn.Module):
         d, belief = sizes.embedding, sizes.belief
         self.encoder = frame_encoder(sizes, config.frame_size)
         self.decoder = frame_decoder(sizes, config.frame_size, sizes.state)
-        self.boundary_net = _boundary_net(d + (ACTIONS if o.boundary_sees_actions else 0), belief)
+        self.boundary_net = BoundaryNet(d + ACTIONS * o.boundary_sees_actions, belief, o.boundary_causal)
         self.context_rnn = GRU(d, belief)  # c_0 = f_ctx(X_ctx)
         self.psi_forward, self.psi_backward, self.phi_forward = GRU(d, belief), GRU(d, belief), GRU(d, belief)
         self.z_rnn = GRU(sizes.abstraction + ACTIONS, belief)  # f_z-rnn, with the action
@@ -169,7 +175,7 @@ class HRSSM(nn.Module):
         """Logit of q(m_t = 1 | X): convolutions over time (paper, "Sequence Decomposition")."""
         o = self.config.options
         inputs = torch.cat([e, one_hot_actions(a)], -1) if o.boundary_sees_actions else e
-        logit = self.boundary_net(inputs.transpose(1, 2)).squeeze(1)
+        logit = self.boundary_net(inputs)
         bound = o.boundary_logit_bound
         return logit if bound is None else bound * torch.tanh(logit / bound)
 
@@ -356,7 +362,7 @@ class HRSSM(nn.Module):
         c_0 = self.context_belief(e[:, : o.context], length)
         c = self._scan_c(post.z, a[:, o.context - 1 : window.stop - 1], start, c_0)
         p_s = self.prior_s(self._scan_h(post.s, post.z, start))
-        p_m = boundary_prior(torch.sigmoid(self.prior_m(post.s).squeeze(-1)), m.detach(), o.n_max, o.l_max)
+        p_m = boundary_prior(torch.sigmoid(self.prior_m(post.s).squeeze(-1)), m.detach(), o.n_max, o.l_max, o.l_min)
         terms = {
             "image": image_nll(x, self.decoder(post.s), o.sigma).mean(),
             "kl_s": gaussian_kl(post.q_s, p_s).mean(),
@@ -396,12 +402,7 @@ class HRSSM(nn.Module):
         before = begin[:, None] + torch.arange(horizon, device=m.device)  # t - 1 for every imagined frame t
         a, start = batch.action[rows, before], m[rows, before]
         start = torch.cat([torch.ones_like(start[:, :1]), start[:, 1:]], 1)
-        states = []
-        for t in range(horizon):
-            moved = self.imagine(HRSSMState(z, c), a[:, t])
-            z, c = torch.lerp(z, moved.z, start[:, t, None]), torch.lerp(c, moved.c, start[:, t, None])
-            states.append(HRSSMState(z, c))
-        imagined = HRSSMState(*(torch.stack(field, 1) for field in zip(*states, strict=True)))
+        imagined = HRSSMState(*self.z_rnn.rollout(self.prior_z, z, c, one_hot_actions(a), update=start))
         seen = before + 1
         pick = torch.rand(b, horizon, device=m.device).argsort(1)[:, : o.contrast_frames]
         crop = batch.achieved_goal[rows, seen[rows, pick]].flatten(0, 1)
@@ -429,7 +430,9 @@ def copy_or_update(proposal: Float[Tensor, "b t d"], start: Float[Tensor, "b t"]
     return torch.stack(values, 1)
 
 
-def boundary_prior(p: Float[Tensor, "b t"], m: Float[Tensor, "b t"], n_max: int, l_max: int) -> Float[Tensor, "b t"]:
+def boundary_prior(
+    p: Float[Tensor, "b t"], m: Float[Tensor, "b t"], n_max: int, l_max: int, l_min: int = 1
+) -> Float[Tensor, "b t"]:
     """Return p(m_t = 1 | s_t, m_{<t}) with at most n_max subsequences of at most l_max frames (section 2.3).
 
     Args:
@@ -437,17 +440,31 @@ def boundary_prior(p: Float[Tensor, "b t"], m: Float[Tensor, "b t"], n_max: int,
         m: hard boundaries of the window.
         n_max: where n(m_{<t}) >= n_max the probability is forced to 0; this rule goes first.
         l_max: else where l(m_{<t}) >= l_max it is forced to 1.
+        l_min: else where l(m_{<t}) < l_min it is forced to 0, but for the first subsequence, which the window may cut.
+            Differs from the paper, which has no such rule: 1 is the paper.
     """
     start = torch.cat([torch.ones_like(m[:, :1]), m[:, :-1]], 1)
     n = start.cumsum(1)
     t = torch.arange(m.shape[1], device=m.device).expand_as(m)
     length = t - torch.where(start > 0.5, t, 0).cummax(1).values + 1
-    p = torch.where(length >= l_max, 1 - FORCED, p.clamp(FORCED, 1 - FORCED))
+    p = torch.where((length < l_min) & (n > 1), FORCED, p.clamp(FORCED, 1 - FORCED))
+    p = torch.where(length >= l_max, 1 - FORCED, p)
     return torch.where(n >= n_max, FORCED, p)
 
 
-def _boundary_net(inputs: int, hidden: int) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for width in (inputs, hidden, hidden):
-        layers += [nn.Conv1d(width, hidden, 3, padding=1), nn.ELU()]
-    return nn.Sequential(*layers, nn.Conv1d(hidden, 1, 1))
+class BoundaryNet(nn.Module):
+    """Three convolutions over time (kernel 3, ELU) and an output layer (paper, "Sequence Decomposition")."""
+
+    def __init__(self, inputs: int, hidden: int, causal: bool) -> None:
+        """Map (B, T, inputs) to logits (B, T); causal: each reads its own and earlier frames only."""
+        super().__init__()
+        self.padding = (2, 0) if causal else (1, 1)
+        self.layers = nn.ModuleList(nn.Conv1d(width, hidden, 3) for width in (inputs, hidden, hidden))
+        self.out = nn.Linear(hidden, 1)
+
+    def forward(self, x: Float[Tensor, "b t inputs"]) -> Float[Tensor, "b t"]:
+        """Return the logits."""
+        x = x.transpose(1, 2)
+        for layer in self.layers:
+            x = F.elu(layer(F.pad(x, self.padding)))
+        return self.out(x.transpose(1, 2)).squeeze(-1)

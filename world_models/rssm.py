@@ -234,12 +234,8 @@ class RSSM(nn.Module):
         o = self.config.options
         b, horizon = a.shape
         rows = torch.arange(b, device=a.device)[:, None]
-        state = RSSMState(h.new_zeros(b, self.config.sizes.state), h)
-        states = []
-        for t in range(horizon):
-            state = self.imagine(state, a[:, t])
-            states.append(state)
-        imagined = RSSMState(*(torch.stack(field, 1) for field in zip(*states, strict=True)))
+        s = h.new_zeros(b, self.config.sizes.state)
+        imagined = RSSMState(*self.s_rnn.rollout(self.prior_s, s, h, one_hot_actions(a)))
         pick = torch.rand(b, horizon, device=a.device).argsort(1)[:, : o.contrast_frames]
         crop = batch.achieved_goal[rows, o.context + pick].flatten(0, 1)
         feature = self.feature(RSSMState(*(field[rows, pick] for field in imagined))).flatten(0, 1)
