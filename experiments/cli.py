@@ -87,7 +87,8 @@ def _parse(config: type, program: str, arguments: list[str]) -> Any:
 def _unframed(message: str) -> str:
     """The text in one of tyro's boxes, drawn with lines or with ASCII, without its title and its pointer to help."""
     rows = [row.strip("│| ") for row in message.splitlines()[1:]]
-    return " ".join(row for row in rows if re.search(r"\w", row)).split("For full helptext")[0].strip()
+    told = " ".join(row for row in rows if re.search(r"\w", row)).split("For full helptext")[0].strip()
+    return re.sub(r"^Error parsing (?!-)\S+: ", "", told)  # the name of a dataclass tells the user nothing
 
 
 def _one_line(error: Exception) -> str:
