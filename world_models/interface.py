@@ -1,7 +1,7 @@
 """What every world model takes and answers (DESIGN: training, planning and plots use these calls and no others)."""
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int64, UInt8
@@ -16,7 +16,7 @@ S = TypeVar("S", bound="StateLike")
 class StateLike(Protocol):
     """A belief: a named tuple of tensors with the batch first in each."""
 
-    def _replace(self, **fields: Tensor) -> Self: ...
+    def _replace(self, **fields: Tensor) -> Any: ...
 
 
 class Batch(NamedTuple):
