@@ -1,0 +1,491 @@
+"""HRSSM against the paper's rules, by hand and by the plain loops of tests/plain_hrssm.py."""
+
+import math
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import Tensor
+from torch.distributions import Normal, kl_divergence
+
+from tests.plain_hrssm import draw, plain_loss
+from tests.tiny import CONVOLUTION, FRAME, PATCH, assert_close, assert_same_losses, random_batch, random_frames
+from world_models.hrssm import (
+    FORCED,
+    HRSSM,
+    OURS,
+    VARIANTS,
+    VTA,
+    HRSSMConfig,
+    HRSSMOptions,
+    HRSSMState,
+    boundary_prior,
+    copy_or_update,
+)
+from world_models.interface import Losses
+from world_models.networks import GRU, Sizes, one_hot_actions
+
+WINDOW = 9
+SHORT = {"window": WINDOW, "horizon": 9, "n_max": 4, "l_max": 4, "contrast_frames": 4}
+
+
+def build(options: HRSSMOptions = VTA, sizes: Sizes = PATCH, **changes) -> HRSSM:
+    torch.manual_seed(0)
+    return HRSSM(HRSSMConfig(sizes, replace(options, **(SHORT | changes)), FRAME))
+
+
+def lengths(rows: int, length: int) -> Tensor:
+    return torch.full((rows,), length)
+
+
+def set_boundaries(model: HRSSM, logit: float) -> None:
+    """Make q(m) answer one logit everywhere."""
+    weight, bias = list(model.boundary_net.parameters())[-2:]
+    torch.nn.init.zeros_(weight)
+    torch.nn.init.constant_(bias, logit)
+
+
+# ------------------------------------------------------------------------ boundaries
+
+
+def test_boundary_prior_by_the_papers_rule():
+    # N_max = 3, l_max = 3, the network says 0.4. First row:
+    #   m    0    0    0    0    1    0    0    1    0    0
+    #   n    1    1    1    1    1    2    2    2    3    3     subsequences so far: 1 + boundaries before t
+    #   l    1    2    3    4    5    1    2    3    1    2     frames of the present one, t included
+    # Second row: n reaches N_max at t = 2; at t = 4 both rules apply, and N_max goes first. Each row, a window of its
+    # own, starts counting anew.
+    m = torch.tensor([[0, 0, 0, 0, 1, 0, 0, 1, 0, 0], [1, 1, 0, 0, 0, 0, 0, 0, 0, 1]]).float()
+    yes, no = 0.999, 0.001
+    expected = torch.tensor(
+        [[0.4, 0.4, yes, yes, yes, 0.4, 0.4, yes, no, no], [0.4, 0.4, no, no, no, no, no, no, no, no]]
+    )
+    torch.testing.assert_close(boundary_prior(torch.full((2, 10), 0.4), m, n_max=3, l_max=3), expected)
+
+
+def test_last_frame_decides_nothing_in_its_own_window():
+    p = torch.full((1, 6), 0.4)
+    ends, goes_on = torch.tensor([[0, 1, 0, 0, 0, 1.0]]), torch.tensor([[0, 1, 0, 0, 0, 0.0]])
+    assert torch.equal(boundary_prior(p, ends, 5, 8), boundary_prior(p, goes_on, 5, 8))
+
+
+def test_boundary_prior_stays_off_zero_and_one_and_learns_only_where_it_is_free():
+    p = torch.tensor([[1e-7, 0.5, 1 - 1e-7, 0.7, 0.7]], requires_grad=True)
+    prior = boundary_prior(p, torch.tensor([[0, 0, 0, 1, 1.0]]), n_max=2, l_max=4)
+    assert prior[0].tolist() == pytest.approx([FORCED, 0.5, 1 - FORCED, 1 - FORCED, FORCED])
+    prior.sum().backward()
+    assert p.grad is not None
+    assert p.grad[0].tolist() == [0, 1, 0, 0, 0]
+
+
+def test_copy_or_update_by_hand():
+    proposal = torch.tensor([[[1.0], [2.0], [3.0], [4.0]]], requires_grad=True)
+    start = torch.tensor([[1.0, 0.0, 1.0, 0.0]], requires_grad=True)
+    value = copy_or_update(proposal, start)
+    assert value.flatten().tolist() == [1, 1, 3, 3]
+    by_proposal, by_start = torch.autograd.grad(value.sum(), (proposal, start))
+    assert by_proposal.flatten().tolist() == [2, 0, 2, 0]
+    # At t = 1 an update would replace 1 by 2 in one frame, at t = 3 it replaces 3 by 4; at t = 2 it put 3 in the place
+    # of 1 in two frames; at t = 0 it put 1 in the place of 0 in two.
+    assert by_start.flatten().tolist() == [2, 1, 4, 1]
+
+
+@pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS)
+def test_segment_gives_probabilities(options):
+    x, a = random_frames(3, 30)
+    probability = build(options).segment(x, a)
+    assert probability.shape == (3, 30)
+    assert ((probability >= 0) & (probability <= 1)).all()
+    assert probability.std() > 0
+
+
+def test_boundary_logits_are_bounded_where_the_option_says_so():
+    x, a = random_frames(2, 6)
+    for bound, largest in ((None, 60.0), (5.0, 5.0)):
+        model = build(boundary_logit_bound=bound)
+        set_boundaries(model, 60.0)
+        assert model.boundary_logit(model.encoder(x), a).unique().tolist() == pytest.approx([largest])
+
+
+def test_temperature_falls_from_one_to_a_tenth():
+    model = build()
+    assert model.temperature(0) == 1.0
+    assert model.temperature(100) == pytest.approx(0.1 + 0.9 * 0.999)
+    assert model.temperature(500_000) == pytest.approx(0.1 + 0.9 * 0.999**5000)
+
+
+# ------------------------------------------------------------------------ the loss
+
+
+@pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS)
+def test_loss_and_gradients_equal_the_plain_loops(options):
+    model = build(options)
+    batch = random_batch(3, model.window_length)
+    torch.manual_seed(1)
+    losses = model.loss(batch, 300)
+    torch.manual_seed(1)
+    assert_same_losses(model, losses.terms, plain_loss(model, batch, 300), losses.weights)
+
+
+def rnn(gru: GRU, inputs: list[Tensor], h: Tensor) -> Tensor:
+    return gru.step(gru.project(torch.cat(inputs, -1)), h)
+
+
+def kl(q, p) -> Tensor:
+    return kl_divergence(Normal(*q), Normal(*p)).sum(-1)
+
+
+def constant_boundaries(logit: float) -> tuple[HRSSM, dict[str, Tensor], dict[str, Tensor]]:
+    """A model with one context frame and the same boundary everywhere; its loss terms; what the loss draws."""
+    model = build(context=1)
+    set_boundaries(model, logit)
+    batch = random_batch(4, model.window_length)
+    torch.manual_seed(3)
+    losses = model.loss(batch, 0)
+    torch.manual_seed(3)
+    drawn = draw(model, batch, 0)
+    known = {"x": drawn.x, "e": drawn.e, "z": drawn.z, "s": drawn.s, "a": one_hot_actions(batch.action)}
+    return model, losses.terms, known
+
+
+def assert_terms(terms: dict[str, Tensor], sums: dict[str, Tensor]) -> None:
+    """Terms are averages over the window's frames and the batch."""
+    for name, total in sums.items():
+        assert_close(terms[name], (total / WINDOW).mean(), name)
+
+
+def test_every_frame_a_subsequence():
+    model, terms, known = constant_boundaries(60.0)
+    x, e, a = known["x"], known["e"], known["a"]
+    nothing = torch.zeros(4, model.config.sizes.belief)
+    z, c = torch.zeros(4, 3), rnn(model.context_rnn, [e[:, 0]], nothing)
+    past = rnn(model.psi_forward, [e[:, 0]], nothing)
+    sums = {name: torch.zeros(4) for name in ("image", "kl_s", "kl_z", "kl_m")}
+    for t in range(1, WINDOW + 1):  # frame 0 is the context
+        c = rnn(model.z_rnn, [z, a[:, t - 1]], c)  # UPDATE in every frame
+        present = rnn(model.psi_backward, [e[:, t]], nothing)  # the subsequence is this frame alone
+        q_z = model.post_z(torch.cat([past, present], -1))
+        z = q_z.mean + q_z.std * known["z"][:, t - 1]
+        q_s = model.post_s(torch.cat([rnn(model.phi_forward, [e[:, t]], nothing), z], -1))  # phi starts anew
+        s = q_s.mean + q_s.std * known["s"][:, t - 1]
+        sums["kl_z"] += kl(q_z, model.prior_z(c))  # counted in every frame
+        sums["kl_s"] += kl(q_s, model.prior_s(model.s_init(z)))  # always INIT
+        sums["image"] += (x[:, t] - model.decoder(s[:, None])[:, 0]).square().sum((1, 2, 3)) / 2
+        p = torch.sigmoid(model.prior_m(s))[:, 0] if t < 4 else torch.tensor(FORCED)  # N_max = 4
+        sums["kl_m"] -= p.log()  # KL[Bern(1) || Bern(p)]
+        past = rnn(model.psi_forward, [e[:, t]], past)
+    assert_terms(terms, sums)
+
+
+def test_window_of_one_subsequence():
+    model, terms, known = constant_boundaries(-60.0)
+    x, e, a = known["x"], known["e"], known["a"]
+    nothing = torch.zeros(4, model.config.sizes.belief)
+    c = rnn(model.z_rnn, [torch.zeros(4, 3), a[:, 0]], rnn(model.context_rnn, [e[:, 0]], nothing))  # the only jump
+    future = nothing
+    for t in reversed(range(1, WINDOW + 1)):
+        future = rnn(model.psi_backward, [e[:, t]], future)
+    q_z = model.post_z(torch.cat([rnn(model.psi_forward, [e[:, 0]], nothing), future], -1))
+    z = q_z.mean + q_z.std * known["z"][:, 0]  # COPY ever after
+    sums = {name: torch.zeros(4) for name in ("image", "kl_s", "kl_m")} | {"kl_z": kl(q_z, model.prior_z(c))}
+    phi, h, s = nothing, model.s_init(z), torch.zeros(4, 4)
+    for t in range(1, WINDOW + 1):
+        h = rnn(model.s_rnn, [s, z], h) if t > 1 else h
+        phi = rnn(model.phi_forward, [e[:, t]], phi)
+        q_s = model.post_s(torch.cat([phi, z], -1))
+        s = q_s.mean + q_s.std * known["s"][:, t - 1]
+        sums["kl_s"] += kl(q_s, model.prior_s(h))
+        sums["image"] += (x[:, t] - model.decoder(s[:, None])[:, 0]).square().sum((1, 2, 3)) / 2
+        p = torch.sigmoid(model.prior_m(s))[:, 0] if t < 4 else torch.tensor(1 - FORCED)  # l_max = 4
+        sums["kl_m"] -= (1 - p).log()  # KL[Bern(0) || Bern(p)]
+    assert_terms(terms, sums)
+
+
+@pytest.mark.parametrize("sizes", [PATCH, CONVOLUTION], ids=["patch", "convolution"])
+@pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS)
+def test_every_parameter_receives_a_gradient(options, sizes):
+    model = build(options, sizes)
+    torch.manual_seed(1)
+    model.loss(random_batch(4, model.window_length), 0).total.backward()
+    without = [name for name, value in model.named_parameters() if value.grad is None or not value.grad.any()]
+    assert without == []
+    assert all(value.grad.isfinite().all() for value in model.parameters() if value.grad is not None)
+
+
+def test_weights_are_applied_once():
+    terms = {"image": torch.tensor(3.0), "kl_s": torch.tensor(5.0), "goal": torch.tensor(-0.5)}
+    assert Losses(terms, {"image": 1.0, "kl_s": 0.1, "goal": 2.0}).total.item() == pytest.approx(3 + 0.5 - 1)
+    model = build(VTA)
+    losses = model.loss(random_batch(2, model.window_length), 0)
+    assert set(losses.weights.values()) == {1.0}  # the paper weights nothing
+    bound = sum(losses.terms[name].item() for name in ("image", "kl_s", "kl_z", "kl_m"))
+    assert losses.metrics["nelbo"].item() == pytest.approx(bound)
+
+
+# ------------------------------------------------------------------------ what reads what
+
+
+def bound_terms(model: HRSSM, batch) -> dict[str, float]:
+    torch.manual_seed(4)
+    losses = model.eval().loss(batch, 0)
+    return {name: losses.terms[name].item() for name in ("image", "kl_s", "kl_z", "kl_m")}
+
+
+def test_frames_after_the_window_are_read_by_the_boundaries_only():
+    # With constant boundaries nothing is left that reads them.
+    model = build()
+    batch = random_batch(2, model.window_length)
+    after = model.config.options.context + WINDOW
+    changed = batch._replace(observation=batch.observation.clone())
+    changed.observation[:, after:] = 255 - changed.observation[:, after:]
+    assert bound_terms(model, changed) != bound_terms(model, batch)  # through q(m)
+    x, a = random_frames(2, model.window_length)
+    x_changed = torch.cat([x[:, :after], -x[:, after:]], 1)
+    moved = model.segment(x, a) != model.segment(x_changed, a)
+    assert moved[:, after - 1].all()  # the window's last boundary sees what follows
+    set_boundaries(model, -0.5)
+    assert bound_terms(model, changed) == bound_terms(model, batch)
+    changed.observation[:, after - 1] = 0
+    assert bound_terms(model, changed) != bound_terms(model, batch)
+
+
+def test_context_before_its_length_is_not_read():
+    model = build()
+    e = torch.randn(1, 5 + WINDOW, 10)
+    start = torch.zeros(1, WINDOW)
+    start[:, ::3] = 1
+    m = torch.cat([start[:, 1:], torch.zeros(1, 1)], 1)
+    for length in range(1, 6):
+        first = 5 - length  # the first frame that counts
+        results = []
+        for frame in (None, first - 1, first):
+            other = e.clone()
+            if frame is not None and frame >= 0:
+                other[:, : frame + 1] += 10
+            torch.manual_seed(0)
+            results.append(model.infer(other, start, m, lengths(1, length)).z)
+        assert torch.equal(results[0], results[1]), length
+        assert not torch.equal(results[0], results[2]), length
+
+
+def test_frame_changes_its_own_subsequence_and_later_ones_only():
+    model = build()
+    e = torch.randn(2, 5 + WINDOW, 10)
+    m = torch.tensor([0, 0, 1, 0, 0, 1, 0, 0, 0]).float().expand(2, -1)  # subsequences of 3, 3 and 3 frames
+    start = torch.cat([torch.ones(2, 1), m[:, :-1]], 1)
+    a = torch.randint(3, (2, WINDOW))
+    c_0 = torch.randn(2, 12)
+    results = []
+    for change in (0.0, 5.0):
+        other = e.clone()
+        other[:, 5 + 4] += change  # the second frame of the second subsequence
+        torch.manual_seed(0)
+        posterior = model.infer(other, start, m, lengths(2, 5))
+        results.append((posterior.z, posterior.s, model._scan_c(posterior.z, a, start, c_0)))
+    changed = torch.stack([(one != other).any(-1).all(0) for one, other in zip(*results, strict=True)])
+    equal = torch.stack([(one == other).all(-1).all(0) for one, other in zip(*results, strict=True)])
+    z, s, c = changed.int().tolist()
+    assert z == [0, 0, 0, 1, 1, 1, 1, 1, 1]  # psi_bwd carries it to its subsequence's start, psi_fwd onwards
+    assert s == [0, 0, 0, 1, 1, 1, 1, 1, 1]  # by z
+    assert c == [0, 0, 0, 0, 0, 0, 1, 1, 1]  # f(z_{t-1}, a_{t-1}, c_{t-1}): from the next jump on
+    assert torch.equal(changed, ~equal)
+
+
+def test_actions_are_read_where_a_subsequence_starts_only():
+    model = build()
+    z, c_0 = torch.randn(1, WINDOW, 3), torch.randn(1, 12)
+    start = torch.tensor([[1, 0, 0, 1, 0, 0, 0, 1, 0]]).float()
+    a = torch.zeros(1, WINDOW, dtype=torch.int64)  # a_{t-1} at t
+    c = model._scan_c(z, a, start, c_0)
+    for t in range(WINDOW):
+        other = a.clone()
+        other[:, t] = 1
+        differs = (model._scan_c(z, other, start, c_0) != c).any(-1)[0]
+        assert differs.tolist() == [bool(start[0, t]) and frame >= t for frame in range(WINDOW)]
+
+
+# ------------------------------------------------------------------------ observe and imagine
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("sizes", [PATCH, CONVOLUTION], ids=["patch", "convolution"])
+def test_padding_never_changes_what_is_observed(sizes, length):
+    model = build(sizes=sizes).eval()
+    x, a = random_frames(3, 5)
+    plain = model.observe(x[:, 5 - length :], a[:, 5 - length : 4], lengths(3, length))  # no padding at all
+    for filling in (0.0, 1.0, -1e3):
+        padded_x, padded_a = x.clone(), a[:, :4].clone()
+        padded_x[:, : 5 - length] = filling
+        padded_a[:, : 5 - length] = 2
+        padded = model.observe(padded_x, padded_a, lengths(3, length))
+        for one, other in zip(plain, padded, strict=True):
+            torch.testing.assert_close(other, one, rtol=1e-5, atol=1e-6)
+    if length > 1:
+        shorter = model.observe(x, a[:, :4], lengths(3, length - 1))
+        assert (shorter.c - plain.c).abs().max() > 1e-3  # the frames that count do count
+
+
+def test_observe_reads_each_row_to_its_own_length():
+    model = build().eval()
+    x, a = random_frames(5, 5)
+    together = model.observe(x, a[:, :4], torch.arange(1, 6))
+    assert not together.z.any()  # z_0 = 0
+    for row in range(5):
+        alone = model.observe(x[row : row + 1], a[row : row + 1, :4], lengths(1, row + 1))
+        torch.testing.assert_close(alone.c[0], together.c[row], rtol=1e-5, atol=1e-6)
+
+
+def test_imagined_jumps_are_the_losss_transition():
+    model = build()
+    c_0, a = torch.randn(3, 12), torch.randint(3, (3, 6))
+    state, states = HRSSMState(torch.zeros(3, 3), c_0), []
+    for t in range(6):
+        state = model.imagine(state, a[:, t])
+        states.append(state)
+    imagined = HRSSMState(*(torch.stack(field, 1) for field in zip(*states, strict=True)))
+    every_frame = torch.ones(3, 6)
+    torch.testing.assert_close(model._scan_c(imagined.z, a, every_frame, c_0), imagined.c)
+    torch.testing.assert_close(model.prior_z(imagined.c).mean, imagined.z)
+
+
+def test_imagine_by_the_papers_equation():
+    model = build()
+    z, c, a = torch.randn(3, 3), torch.randn(3, 12), torch.tensor([0, 1, 2])
+    expected = rnn(model.z_rnn, [z, torch.eye(3)], c)
+    imagined = model.imagine(HRSSMState(z, c), a)
+    torch.testing.assert_close(imagined.c, expected)
+    torch.testing.assert_close(imagined.z, model.prior_z(expected).mean)
+
+
+@pytest.mark.parametrize("sizes", [PATCH, CONVOLUTION], ids=["patch", "convolution"])
+@pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS)
+def test_rows_of_a_batch_do_not_touch_each_other(options, sizes):
+    model = build(options, sizes).eval()
+    x, a = random_frames(4, 5)
+    goal = random_frames(4, 1)[0][:, 0, :, :3, :3]
+
+    def everything(rows: slice) -> list[Tensor]:
+        state = model.observe(x[rows], a[rows, :4], lengths(len(x[rows]), 4))
+        jumped = model.imagine(state, a[rows, 4])
+        answers = [*jumped, model.feature(jumped), model.goal_feature(goal[rows]), model.legal(jumped).float()]
+        return [*answers, model.decode(jumped), model.segment(x[rows], a[rows])]
+
+    together = everything(slice(4))
+    for row in range(4):
+        for one, all_rows in zip(everything(slice(row, row + 1)), together, strict=True):
+            torch.testing.assert_close(one[0], all_rows[row], rtol=1e-4, atol=1e-5)
+
+
+def test_legal_actions():
+    state = HRSSMState(torch.randn(50, 3), torch.randn(50, 12))
+    assert build(VTA).legal(state).all()  # the paper predicts none
+    model = build(OURS)
+    torch.nn.init.constant_(list(model.legal_net.parameters())[-1], 0.0)  # type: ignore[union-attr]
+    logit, legal = model.legal_logit(state), model.legal(state)
+    assert torch.equal(legal.any(1), torch.ones(50, dtype=torch.bool))
+    assert legal[torch.arange(50), logit.argmax(1)].all()
+    unlikely = (logit < 0).all(1)
+    assert unlikely.any()
+    assert (legal[unlikely].sum(1) == 1).all()
+    assert torch.equal(legal[~unlikely], logit[~unlikely] > 0)
+
+
+@pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS)
+def test_features_of_states_and_goals_lie_in_one_space(options):
+    model = build(options)
+    state = HRSSMState(torch.randn(4, 3), torch.randn(4, 12))
+    goal = model.goal_feature(torch.rand(4, 3, 3, 3))
+    assert model.feature(state).shape == goal.shape
+    assert not torch.equal(goal[0], goal[1])
+
+
+# ------------------------------------------------------------------------ generation
+
+
+def set_ends(model: HRSSM, logit: float) -> None:
+    """Make p(m_t | s_t) one logit everywhere."""
+    torch.nn.init.zeros_(model.prior_m.weight)
+    torch.nn.init.constant_(model.prior_m.bias, logit)
+
+
+@torch.no_grad()
+def generate(model: HRSSM, actions: Tensor, mode: str, seed: int = 0) -> tuple[Tensor, Tensor]:
+    x, a = random_frames(len(actions), 5)
+    torch.manual_seed(seed)
+    return model.eval().generate(x, a[:, :4], lengths(len(actions), 5), actions, mode)
+
+
+@pytest.mark.parametrize(("mode", "frames"), [("full", WINDOW), ("jumpy", 4)])
+def test_generated_frames(mode, frames):
+    model = build()
+    actions = torch.randint(3, (6, 4))
+    x, start = generate(model, actions, mode)
+    assert x.shape == (6, frames, 3, FRAME, FRAME)
+    assert x.abs().max() <= 1
+    assert start.shape == (6, frames)
+    assert set(start.unique().tolist()) <= {0.0, 1.0}
+    assert start[:, 0].all()
+    again, start_again = generate(model, actions, mode)
+    assert torch.equal(x, again)
+    assert torch.equal(start, start_again)
+    assert not torch.equal(x, generate(model, actions, mode, seed=1)[0])
+
+
+@pytest.mark.parametrize(
+    ("logit", "mode", "starts"),
+    [
+        (-60.0, "full", [1, 0, 0, 0, 1, 0, 0, 0, 1]),  # nothing ends by itself: l_max = 4
+        (60.0, "full", [1, 1, 1, 0, 0, 0, 0, 0, 0]),  # one frame each, until the three actions are used
+        (-60.0, "jumpy", [1, 1, 1]),
+    ],
+)
+def test_where_generated_subsequences_start(logit, mode, starts):
+    model = build()
+    set_ends(model, logit)
+    _, start = generate(model, torch.randint(3, (2, 3)), mode)
+    assert start.int().tolist() == [starts, starts]
+
+
+def test_generated_subsequences_are_never_longer_than_l_max():
+    model = build(window=60)
+    set_ends(model, -1.0)
+    _, start = generate(model, torch.zeros(8, 60, dtype=torch.int64), "full")
+    for row in start:
+        places = [*row.nonzero()[:, 0].tolist(), 60]
+        length = [after - before for before, after in pairwise(places)]
+        assert max(length) == 4
+        assert min(length) < 4  # some end earlier, by p(m)
+
+
+@pytest.mark.parametrize("mode", ["full", "jumpy"])
+def test_each_action_steers_its_own_subsequence(mode):
+    model = build()
+    set_ends(model, -60.0)  # subsequences start at 0, 4 and 8
+    actions = torch.zeros(1, 3, dtype=torch.int64)
+    x, _ = generate(model, actions, mode)
+    first_frame = [0, 4, 8] if mode == "full" else [0, 1, 2]
+    for number in range(3):
+        other = actions.clone()
+        other[:, number] = 2
+        differs = (generate(model, other, mode)[0] != x).flatten(2).any(-1)[0]
+        assert differs.tolist() == [frame >= first_frame[number] for frame in range(x.shape[1])]
+
+
+def test_reconstruction_marks_where_subsequences_start():
+    model = build()
+    x, a = random_frames(2, model.window_length)
+    bias = list(model.boundary_net.parameters())[-1]
+    torch.nn.init.constant_(bias, bias.item() - model.boundary_logit(model.encoder(x), a).median().item())
+    rebuilt, start = model.reconstruct(x, a)
+    assert rebuilt.shape == (2, WINDOW, 3, FRAME, FRAME)
+    boundary = (model.segment(x, a) > 0.5).float()[:, 5 : 5 + WINDOW - 1]
+    assert torch.equal(start, torch.cat([torch.ones(2, 1), boundary], 1))
+    assert 0 < boundary.mean() < 1
+
+
+def test_image_term_is_in_nats_of_a_normal_with_the_options_deviation():
+    narrow, wide = (build(sigma=sigma) for sigma in (0.5, 1.0))
+    batch = random_batch(2, wide.window_length)
+    ratio = bound_terms(narrow, batch)["image"] / bound_terms(wide, batch)["image"]
+    assert math.isclose(ratio, 4, rel_tol=1e-5)

@@ -1,0 +1,58 @@
+"""Tiny models' sizes and data, and how results and gradients are compared."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from world_models.interface import Batch
+from world_models.networks import GRU, Sizes
+
+PATCH = Sizes(images="patch", channels=8, embedding=10, belief=12, state=4, abstraction=3, feature=6)
+CONVOLUTION = Sizes(images="convolution", channels=6, embedding=10, belief=12, state=4, abstraction=3, feature=6)
+FRAME = 32
+
+
+def random_batch(rows: int, frames: int, seed: int = 0) -> Batch:
+    """Windows of noise; crops come from a pool of six, so that equal ones meet."""
+    generator = torch.Generator().manual_seed(seed)
+    pool = torch.randint(256, (6, 3, 3, 3), generator=generator, dtype=torch.uint8)
+    return Batch(
+        torch.randint(256, (rows, frames, FRAME, FRAME, 3), generator=generator, dtype=torch.uint8),
+        torch.randint(3, (rows, frames), generator=generator),
+        torch.rand(rows, frames, 3, generator=generator) > 0.4,
+        pool[torch.randint(6, (rows, frames), generator=generator)],
+    )
+
+
+def random_frames(rows: int, frames: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Frames (B, T, 3, H, W) in [-1, 1] and actions (B, T)."""
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.rand(rows, frames, 3, FRAME, FRAME, generator=generator) * 2 - 1
+    return x, torch.randint(3, (rows, frames), generator=generator)
+
+
+def rnn(gru: GRU, inputs: list[Tensor], h: Tensor) -> Tensor:
+    """One step of a recurrent network from its concatenated inputs, without a batch."""
+    return gru.step(gru.project(torch.cat(inputs))[None], h[None])[0]
+
+
+def assert_close(actual: Tensor, expected: Tensor, name: str, tolerance: float = 1e-5) -> None:
+    """Equal up to a share of the largest entry."""
+    assert (actual - expected).abs().max() <= tolerance * expected.abs().max(), name
+
+
+def assert_same_losses(
+    model: nn.Module, actual: Mapping[str, Tensor], expected: Mapping[str, Tensor], weights: Mapping[str, float]
+) -> None:
+    """Every term and, of their weighted sum, every parameter's gradient to relative 1e-5."""
+    assert set(actual) == set(expected)
+    for name, term in expected.items():
+        assert_close(actual[name], term, name)
+    names, parameters = zip(*model.named_parameters(), strict=True)
+    gradients = [
+        torch.autograd.grad(sum(weights[name] * terms[name] for name in terms), parameters)  # type: ignore[arg-type]
+        for terms in (actual, expected)
+    ]
+    for name, fast, plain in zip(names, *gradients, strict=True):
+        assert_close(fast, plain, name)
