@@ -1,0 +1,145 @@
+"""`jumpy demo`: the whole job at a small size, from collecting data to the figures."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import tyro
+
+from agent.collect import CollectConfig, collect
+from agent.files import write_file
+from agent.runs import CHECKPOINT, load_model
+from agent.train import TrainConfig, train
+from experiments.benchmark import BenchmarkConfig, benchmark
+from experiments.competitors import PlannerOptions
+from experiments.plots import FIGURES
+
+REPORT = "demo.json"
+STAGES = ("collect", "train", "benchmark")
+
+
+@dataclass(frozen=True)
+class DemoConfig:
+    """Collect data, train both world models, benchmark them, draw the figures.
+
+    A demo that was cut off goes on where it stopped.
+    """
+
+    out: Path = Path("runs/demo")
+    """Folder of the data set, the runs and the benchmark."""
+    frames: int = 200_000
+    """Frames to collect."""
+    hrssm_steps: int | None = None
+    """Training steps of HRSSM; default: the quick preset's."""
+    rssm_steps: int | None = None
+    """Training steps of RSSM; default: the quick preset's."""
+    episodes: int = 500
+    """Benchmark episodes."""
+    planning: tyro.conf.OmitArgPrefixes[PlannerOptions] = PlannerOptions()  # noqa: RUF009  frozen
+    """How trained agents plan."""
+    seed: int = 0
+    """Of the data and of the models' weights."""
+    device: str = "auto"
+    """auto (CUDA where there is one), cpu or cuda."""
+    overwrite: bool = False
+    """Begin anew where the folder holds a demo already."""
+
+
+def demo(config: DemoConfig) -> dict[str, Any]:
+    """Run all stages; each reuses what it finished before.
+
+    Returns:
+        The benchmark's summary.
+
+    Raises:
+        ValueError: if the folder holds a demo of other options.
+        KeyboardInterrupt: if a training was stopped; its run is saved.
+    """
+    out, data = config.out, config.out / "data"
+    out.mkdir(parents=True, exist_ok=True)
+    if config.overwrite:
+        (out / REPORT).unlink(missing_ok=True)
+    with _stage(out, "collect", "random navigation"):
+        collect(CollectConfig(out=data, steps=config.frames, seed=config.seed, overwrite=config.overwrite))
+    with _stage(out, "train", "both world models"):
+        _train(config, data, "hrssm", config.hrssm_steps)
+        _train(config, data, "rssm", config.rssm_steps)
+    with _stage(out, "benchmark", "both models at equal budget, the floor and the ceiling"):
+        summary = benchmark(
+            BenchmarkConfig(
+                out=out / "benchmark",
+                agents=("random", f"hrssm={out / 'hrssm'}", f"rssm={out / 'rssm'}", "shortest-path"),
+                episodes=config.episodes,
+                planning=config.planning,
+                device=config.device,
+                overwrite=config.overwrite,
+            )
+        )
+    _report(out)
+    return summary
+
+
+def _train(config: DemoConfig, data: Path, model: Literal["hrssm", "rssm"], steps: int | None) -> None:
+    """Train a model to its last step, from where it stopped."""
+    run = config.out / model
+    train(
+        TrainConfig(
+            data=data,
+            out=run,
+            model=model,
+            preset="quick",
+            variant="ours",
+            steps=steps,
+            seed=config.seed,
+            device=config.device,
+            resume=(run / CHECKPOINT).exists() and not config.overwrite,
+            overwrite=config.overwrite,
+        )
+    )
+    _, meta = load_model(run)
+    if meta["step"] < meta["run"]["recipe"]["steps"]:
+        raise KeyboardInterrupt  # a signal stopped the training, which ends it without an error
+
+
+@contextmanager
+def _stage(out: Path, name: str, what: str) -> Iterator[None]:
+    """Announce a stage and note the time it takes, also when it is cut off; a finished one only checks its files."""
+    print(f"\n[{STAGES.index(name) + 1}/{len(STAGES)}] {name}: {what}", flush=True)
+    report = _read(out)
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        if name not in report["finished"]:
+            minutes = report["minutes"]
+            minutes[name] = minutes.get(name, 0.0) + (time.perf_counter() - began) / 60
+            minutes["total"] = sum(minutes.get(stage, 0.0) for stage in STAGES)
+            _write(out, report)
+    if name not in report["finished"]:
+        _write(out, report | {"finished": [*report["finished"], name]})
+
+
+def _read(out: Path) -> dict[str, Any]:
+    """The report so far: minutes of each stage and of all, and the stages that finished."""
+    path = out / REPORT
+    return json.loads(path.read_text()) if path.exists() else {"minutes": {}, "finished": []}
+
+
+def _write(out: Path, report: dict[str, Any]) -> None:
+    write_file(out / REPORT, (json.dumps(report, indent=2) + "\n").encode())
+
+
+def _report(out: Path) -> None:
+    """Say how long it took and where the figures are."""
+    minutes = _read(out)["minutes"]
+    print("\n" + ", ".join(f"{name} {minutes[name]:.1f} min" for name in (*STAGES, "total")))
+    print(
+        "figures: "
+        + ", ".join(str(out / "benchmark" / name) for name in FIGURES if (out / "benchmark" / name).exists())
+    )
