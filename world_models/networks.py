@@ -4,6 +4,7 @@ Every map between frames and vectors works on all frames of a batch at once; onl
 what they do per step is kept small: input projections are computed for all steps before (`GRU.project`).
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -110,38 +111,41 @@ class OverTime(nn.Module):
         return self.module(x.flatten(0, 1)).unflatten(0, x.shape[:2])
 
 
-class MergePatches(nn.Module):
-    """Join 2 x 2 neighbouring patches into one: (N, 2H, 2W, D) to (N, H, W, 4D)."""
+class CutPatches(nn.Module):
+    """Cut frames into patches of 4 x 4 pixels: (N, 3, S, S) to (N, P, 48), P = S²/16.
 
-    def forward(self, x: Float[Tensor, "n h2 w2 d"]) -> Float[Tensor, "n h w d4"]:
-        """Return the joined patches."""
-        n, height, width, d = x.shape
-        x = x.view(n, height // 2, 2, width // 2, 2, d)
-        return x.permute(0, 1, 3, 2, 4, 5).reshape(n, height // 2, width // 2, 4 * d)
+    Four neighbouring patches (2 x 2) follow each other, and so do four such groups: merging neighbours, and the
+    results' neighbours, takes no copy.
+    """
+
+    def forward(self, x: Float[Tensor, "n 3 s s"]) -> Float[Tensor, "n p 48"]:
+        """Return the patches' pixels."""
+        side = x.shape[-1] // 16
+        x = x.unflatten(3, (side, 2, 2, 4)).unflatten(2, (side, 2, 2, 4))
+        return x.permute(0, 2, 6, 3, 7, 4, 8, 5, 9, 1).reshape(len(x), -1, 48)
 
 
-class SplitPatches(nn.Module):
-    """Undo `MergePatches`: (N, H, W, 4D) to (N, 2H, 2W, D)."""
+class JoinPatches(nn.Module):
+    """Undo `CutPatches`: (N, P, 48) to (N, 3, S, S), channels last in memory as stored images are."""
 
-    def forward(self, x: Float[Tensor, "n h w d4"]) -> Float[Tensor, "n h2 w2 d"]:
-        """Return the split patches."""
-        n, height, width, d = x.shape
-        x = x.view(n, height, width, 2, 2, d // 4)
-        return x.permute(0, 1, 3, 2, 4, 5).reshape(n, 2 * height, 2 * width, d // 4)
+    def forward(self, patches: Float[Tensor, "n p 48"]) -> Float[Tensor, "n 3 s s"]:
+        """Return the frames."""
+        side = math.isqrt(patches.shape[1] // 16)
+        x = patches.view(-1, side, side, 2, 2, 2, 2, 4, 4, 3).permute(0, 1, 3, 5, 7, 2, 4, 6, 8, 9)
+        return x.reshape(len(patches), 16 * side, 16 * side, 3).movedim(-1, -3)
 
 
 def patch_encoder(size: int, channels: int, embedding: int) -> nn.Module:
     """Encode (N, 3, size, size) by linear maps of 4 x 4 patches and of two merges; size is a multiple of 16."""
     side = size // 16
     return nn.Sequential(
-        nn.PixelUnshuffle(4),
-        _Permute(0, 2, 3, 1),  # (N, size/4, size/4, 48)
+        CutPatches(),
         nn.Linear(48, channels // 2),
         nn.ELU(),
-        MergePatches(),
+        *(nn.Unflatten(1, (-1, 4)), nn.Flatten(2)),  # merge 2 x 2 patches
         nn.Linear(2 * channels, channels),
         nn.ELU(),
-        MergePatches(),
+        *(nn.Unflatten(1, (-1, 4)), nn.Flatten(2)),
         nn.Linear(4 * channels, 2 * channels),
         nn.ELU(),
         nn.Flatten(),
@@ -156,16 +160,15 @@ def patch_decoder(size: int, channels: int, inputs: int) -> nn.Module:
     return nn.Sequential(
         nn.Linear(inputs, 2 * channels * side * side),
         nn.ELU(),
-        nn.Unflatten(1, (side, side, 2 * channels)),
+        nn.Unflatten(1, (side * side, 2 * channels)),
         nn.Linear(2 * channels, 4 * channels),
         nn.ELU(),
-        SplitPatches(),
+        *(nn.Unflatten(2, (4, -1)), nn.Flatten(1, 2)),  # split into 2 x 2 patches
         nn.Linear(channels, 2 * channels),
         nn.ELU(),
-        SplitPatches(),
+        *(nn.Unflatten(2, (4, -1)), nn.Flatten(1, 2)),
         nn.Linear(channels // 2, 48),
-        _Permute(0, 3, 1, 2),
-        nn.PixelShuffle(4),
+        JoinPatches(),
         nn.Tanh(),
     )
 
@@ -212,15 +215,6 @@ def goal_encoder(hidden: int, feature: int) -> nn.Sequential:
 def keep_last(frames: int, length: Int64[Tensor, " b"]) -> Float[Tensor, "b frames"]:
     """Keep the last `length` frames: 0 up to the first that counts, 1 after it, so that a scan forgets all before."""
     return (torch.arange(frames, device=length.device) > frames - length[:, None]).float()
-
-
-class _Permute(nn.Module):
-    def __init__(self, *axes: int) -> None:
-        super().__init__()
-        self.axes = axes
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.permute(*self.axes)
 
 
 def one_hot_actions(a: Tensor, actions: int = 3) -> Tensor:

@@ -1,0 +1,21 @@
+"""The layout of patches that merges rely on."""
+
+import torch
+
+from world_models.networks import CutPatches, JoinPatches
+
+
+def test_joining_patches_undoes_cutting():
+    x = torch.rand(2, 3, 64, 64)
+    assert torch.equal(JoinPatches()(CutPatches()(x)), x)
+
+
+def test_merged_patches_are_neighbours():
+    row, column = torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij")
+    pixels = torch.stack([row, column, torch.zeros(32, 32)])[None]
+    patches = CutPatches()(pixels).view(1, 64, 16, 3)
+    for merged in (1, 4, 16, 64):  # patches in a square, and its side in pixels
+        squares = patches.view(64 // merged, merged * 16, 3)[..., :2]
+        side = 4 * round(merged**0.5)
+        assert torch.equal(squares.amax(1) - squares.amin(1), torch.full((64 // merged, 2), side - 1.0))
+        assert torch.equal(squares.amin(1) % side, torch.zeros(64 // merged, 2))
