@@ -59,4 +59,4 @@ def image_nll(
     x: Float[Tensor, "*batch c h w"], mean: Float[Tensor, "*batch c h w"], sigma: float
 ) -> Float[Tensor, "*batch"]:
     """Negative log-likelihood of an image under N(mean, sigma²) without its constant, summed over pixels."""
-    return (x - mean).square().flatten(-3).sum(-1) * (0.5 / sigma**2)
+    return F.mse_loss(mean, x, reduction="none").sum((-3, -2, -1)) * (0.5 / sigma**2)

@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-LEVELS = 32  # 5 bits
+BITS = 5
+LEVELS = 2**BITS
 
 
 def to_float(image: UInt8[Tensor, "*batch h w 3"], dequantise: bool = False) -> Float[Tensor, "*batch 3 h w"]:
@@ -21,9 +22,9 @@ def to_float(image: UInt8[Tensor, "*batch h w 3"], dequantise: bool = False) -> 
     Returns:
         Channels first, in [-1, 1].
     """
-    level = torch.div(image, 256 // LEVELS, rounding_mode="floor").float()
-    offset = torch.rand_like(level) if dequantise else 0.5
-    return ((level + offset) * (2 / LEVELS) - 1).movedim(-1, -3)
+    level = (image >> 8 - BITS).float()
+    level += torch.rand_like(level) if dequantise else 0.5
+    return level.mul_(2 / LEVELS).sub_(1).movedim(-1, -3)
 
 
 def to_uint8(image: Float[Tensor, "*batch 3 h w"]) -> UInt8[Tensor, "*batch h w 3"]:
