@@ -41,8 +41,8 @@ for _colours in (WALL_LIGHT, GREY, FLOOR, CEILING, HALLWAY_COLOURS):
     _colours.setflags(write=False)
 
 
-def shaded(colour: UInt8[np.ndarray, "*n 3"], light: float) -> Float[np.ndarray, "*n 3"]:
-    """Colour of a face under the light, in [0, 255] before rounding."""
+def shaded(colour: UInt8[np.ndarray, "*n 3"], light: float | np.ndarray) -> Float[np.ndarray, "*n 3"]:
+    """Colour of faces under the light (a number, or what broadcasts with the colours), in [0, 255] before rounding."""
     return np.minimum(colour * light, 255.0)
 
 
