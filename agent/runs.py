@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from agent.checkpoint import read_checkpoint, write_checkpoint
 from agent.versions import versions
-from world_models.build import build_model
+from world_models.build import rebuild_model
 
 CHECKPOINT = "checkpoint.safetensors"
 
@@ -37,14 +37,13 @@ def load_run(
     Raises:
         ValueError: the file is damaged, or it is of a run that is defined differently.
     """
-    tensors, meta = read_checkpoint(path, device)
-    for key, wanted in run.items():
-        found = meta["run"].get(key)
-        if found != wanted:
-            raise ValueError(
-                f"{path} was trained with {key} {_short(found)}, not {_short(wanted)}: resume it with the same"
-            )
-    model.load_state_dict(_part(tensors, "model."))
+    tensors, meta = _read(path, device)
+    if difference := _first_difference(meta["run"], run):
+        name, found, wanted = difference
+        raise ValueError(
+            f"{path} was trained with {name} {_short(found)}, not {_short(wanted)}: resume it with the same"
+        )
+    _fill(model, tensors, path)
     state = optimiser.state_dict()
     state["state"] = {}
     for name, value in _part(tensors, "optimiser.").items():
@@ -65,20 +64,44 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> tuple[Any, dic
         The model and the checkpoint's meta data: `step`, `run` (model, preset, variant, layout, seed, ...), `versions`.
 
     Raises:
-        ValueError: there is no such run, or its file is damaged.
+        ValueError: there is no such run, its file is damaged, or it holds something else.
     """
     if not path.exists():
         raise ValueError(f"there is no run {path}: train one with 'jumpy train --out {path}'")
-    tensors, meta = read_checkpoint(path / CHECKPOINT if path.is_dir() else path, device)
+    tensors, meta = _read(path / CHECKPOINT if path.is_dir() else path, device)
     run = meta["run"]
-    model = build_model(run["model"], run["preset"], run["variant"], run["config"]["frame_size"])
+    try:
+        model = rebuild_model(run["model"], run["config"])
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"{path} cannot be used: {error}; train it again") from error
+    _fill(model, tensors, path)
+    return model.to(device).eval(), meta
+
+
+def _read(path: Path, device: torch.device | str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read a checkpoint and make sure that a training run wrote it."""
+    tensors, meta = read_checkpoint(path, device)
+    if not isinstance(meta, dict) or not isinstance(meta.get("run"), dict):
+        raise ValueError(f"{path} is a checkpoint, but of no training run: use one of 'jumpy train'")
+    return tensors, meta
+
+
+def _fill(model: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
     try:
         model.load_state_dict(_part(tensors, "model."))
     except RuntimeError as error:
-        raise ValueError(
-            f"{path} does not hold a {run['model']} of this version: {str(error).splitlines()[0]}"
-        ) from error
-    return model.to(device).eval(), meta
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{path} holds no model of this kind and version, train it again: {reason:.200}") from error
+
+
+def _first_difference(found: Any, wanted: Any, name: str = "") -> tuple[str, Any, Any] | None:
+    """Path and values of the first entry in which two nested dictionaries differ."""
+    if not (isinstance(found, dict) and isinstance(wanted, dict)):
+        return None if found == wanted else (name, found, wanted)
+    for key in {**wanted, **found}:
+        if difference := _first_difference(found.get(key), wanted.get(key), f"{name}.{key}".lstrip(".")):
+            return difference
+    return None
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

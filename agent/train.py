@@ -91,12 +91,22 @@ class TrainConfig:
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     """what is evaluated"""
 
+    def __post_init__(self) -> None:
+        """Refuse counts that are not positive."""
+        counts = ("steps", "pause_after", "batch_size", "learning_rate", "log_every", "evaluate_every")
+        for name in (*counts, "checkpoint_every"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"--{name.replace('_', '-')} must be more than 0, got {value}")
+        if self.seed < 0:
+            raise ValueError(f"--seed must be 0 or more, got {self.seed}")
+
     @property
     def recipe(self) -> Recipe:
         """The preset's recipe with the command line's choices."""
         base = RECIPES[self.preset, self.variant]
         return Recipe(
-            base.steps if self.steps is None else self.steps,
+            self.steps or base.steps,
             self.batch_size or base.batch_size,
             self.learning_rate or base.learning_rate,
             base.clip,
@@ -143,11 +153,6 @@ class Trainer:
     def __init__(self, config: TrainConfig, replay: Replay, device: torch.device) -> None:
         """Build the model with the seed's weights; refuse what cannot be trained."""
         self.config, self.recipe, self.replay, self.device = config, config.recipe, replay, device
-        if self.recipe.steps < 1 or self.recipe.batch_size < 1:
-            raise ValueError(
-                "training needs at least 1 step and 1 sequence a batch, "
-                f"got {self.recipe.steps} and {self.recipe.batch_size}"
-            )
         torch.manual_seed(config.seed)
         self.model: Any = build_model(config.model, config.preset, config.variant, replay.frame_size).to(device)
         self.optimiser = torch.optim.Adam(self.model.parameters(), self.recipe.learning_rate, amsgrad=True, fused=True)

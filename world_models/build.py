@@ -5,7 +5,7 @@ from typing import Any
 from torch import nn
 
 from world_models import hrssm, rssm
-from world_models.networks import SIZES
+from world_models.networks import SIZES, Sizes
 
 MODELS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "rssm": (rssm.RSSM, rssm.RSSMConfig, rssm.VARIANTS),
@@ -36,3 +36,23 @@ def build_model(model: str, preset: str, variant: str, frame_size: int) -> nn.Mo
             f"frames of {frame_size} pixels cannot be encoded: collect with a size that is a multiple of 32"
         )
     return network(config(SIZES[preset], variants[variant], frame_size))
+
+
+def rebuild_model(model: str, config: dict[str, Any]) -> nn.Module:
+    """Build a model with random weights from the configuration in a checkpoint.
+
+    Args:
+        model: a name of `MODELS`.
+        config: its configuration as a nested dictionary; options that it lacks have their defaults, the paper's.
+
+    Raises:
+        ValueError: the model is unknown, or the configuration has entries that this version does not know.
+    """
+    if model not in MODELS:
+        raise ValueError(f"unknown model {model!r}: choose one of {', '.join(MODELS)}")
+    network, whole, variants = MODELS[model]
+    try:
+        options = type(variants["vta"])(**config["options"])
+        return network(whole(Sizes(**config["sizes"]), options, config["frame_size"]))
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"this version knows no {model} of this configuration ({error})") from error
