@@ -159,10 +159,11 @@ def _only_writer(folder: Path) -> Iterator[None]:
     """Hold the folder's lock, which the system releases even for a killed process."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"another process collects into {folder}: wait for it, or choose another --out") from None
         yield
-    except BlockingIOError:
-        raise ValueError(f"another process is collecting into {folder}: wait for it, or choose another --out") from None
     finally:
         os.close(descriptor)
 

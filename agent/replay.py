@@ -42,7 +42,7 @@ class Replay:
 
         Args:
             folder: the folder that `jumpy collect` wrote.
-            verify: compare each shard's bytes with its checksum (about a second for a million frames).
+            verify: compare each shard's bytes with its checksum (some seconds for a million frames).
 
         Raises:
             ValueError: if the folder holds no data set, or a shard is missing, truncated or altered (it is named).

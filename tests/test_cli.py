@@ -1,4 +1,5 @@
 import dataclasses
+import os
 import shutil
 import subprocess
 import sys
@@ -49,10 +50,21 @@ def state(folder: Path) -> dict[str, int]:
 
 
 def test_help_lists_every_command_and_imports_nothing_heavy():
-    program = "import sys; from experiments.cli import main; main(['--help']); print('torch' in sys.modules)"
-    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    told = fresh_process("main(['--help']); print('torch' in sys.modules)")
     assert all(f"jumpy {name} " in told for name in cli.COMMANDS)
     assert told.endswith("False\n")
+
+
+def test_openmp_waits_passively_before_torch_is_there():
+    told = fresh_process("print('torch' in sys.modules, os.environ['OMP_WAIT_POLICY'], os.environ['GOMP_SPINCOUNT'])")
+    assert told == "False passive 0\n"
+
+
+def fresh_process(statements: str) -> str:
+    """What statements print that run after the command line's import, without the Makefile's variables."""
+    program = f"import os, sys; from experiments.cli import main; {statements}"
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=plain).stdout
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)
