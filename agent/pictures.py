@@ -29,7 +29,7 @@ def strip(frames: UInt8[np.ndarray, "t h w 3"], start: np.ndarray | None = None)
     return canvas
 
 
-def stack(strips: list[UInt8[np.ndarray, "h w 3"]]) -> UInt8[np.ndarray, "h2 w2 3"]:
+def stack(strips: list[UInt8[np.ndarray, "_ _ 3"]]) -> UInt8[np.ndarray, "h w 3"]:
     """Put strips below each other, padded with white to the widest."""
     width = max(row.shape[1] for row in strips)
     return np.concatenate(
