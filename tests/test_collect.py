@@ -145,7 +145,7 @@ def test_a_damaged_data_set_is_not_completed(tmp_path):
 def test_two_processes_cannot_collect_into_one_folder(tmp_path):
     descriptor = os.open(tmp_path, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
-    with pytest.raises(ValueError, match="another process collects into .*: wait for it, or choose another --out"):
+    with pytest.raises(ValueError, match=r"another process collects into .*: wait for it, or choose another --out"):
         collect(CollectConfig(tmp_path, steps=100, camera=SMALL))
     os.close(descriptor)
     collect(CollectConfig(tmp_path, steps=100, camera=SMALL))
