@@ -1,0 +1,410 @@
+"""Training: resuming, stopping, refusing, logging; and how models are evaluated while they train."""
+
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
+
+from agent.checkpoint import read_checkpoint, write_checkpoint
+from agent.collect import CollectConfig, collect
+from agent.evaluate import EvaluationConfig, boundary_scores, evaluate, match
+from agent.replay import Replay
+from agent.runs import CHECKPOINT, load_model
+from agent.train import Recipe, TrainConfig, Trainer, choose_device, schedule, train
+from envs.dynamics import Dynamics
+from envs.jitter import Camera
+from world_models.build import build_model
+from world_models.hrssm import HRSSM
+from world_models.interface import Losses
+
+CPU = torch.device("cpu")
+STEPS = 40
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten episodes."""
+    folder = tmp_path_factory.mktemp("data") / "paper"
+    collect(CollectConfig(folder, steps=1000))
+    return folder
+
+
+def tiny(data: Path, out: Path, **changes: Any) -> TrainConfig:
+    """Forty steps of two sequences."""
+    options: dict[str, Any] = {
+        "steps": STEPS,
+        "batch_size": 2,
+        "device": "cpu",
+        "log_every": 10,
+        "evaluate_every": 1000,
+        "evaluation": EvaluationConfig(batches=1, batch_size=2, episodes=2),
+    }
+    return TrainConfig(data=data, out=out, **options | changes)
+
+
+@pytest.fixture(scope="module")
+def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of 40 steps in one piece."""
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    train(tiny(data, out, evaluate_every=15))
+    return out
+
+
+@pytest.fixture
+def copy(whole: Path, tmp_path: Path) -> Path:
+    """The run, to be spoiled."""
+    return Path(shutil.copytree(whole, tmp_path / "copy"))
+
+
+def step_of(run: Path) -> int:
+    return read_checkpoint(run / CHECKPOINT)[1]["step"]
+
+
+# ------------------------------------------------------------------------ resuming and stopping
+
+
+def test_twenty_steps_and_twenty_in_a_new_process_equal_forty(data, whole, tmp_path):
+    out = tmp_path / "pieces"
+    train(tiny(data, out, pause_after=20))
+    assert step_of(out) == 20
+    options = f"--data {data} --out {out} --steps {STEPS} --batch-size 2 --device cpu --evaluation.batches 1 --resume"
+    command = [sys.executable, "-m", "experiments.cli", "train", *options.split()]
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.run(command, env=one_thread, capture_output=True, text=True, timeout=600)
+    assert process.returncode == 0, process.stderr
+    tensors, meta = read_checkpoint(out / CHECKPOINT)
+    expected, expected_meta = read_checkpoint(whole / CHECKPOINT)
+    assert meta == expected_meta
+    assert meta["step"] == STEPS
+    assert set(tensors) == set(expected)
+    assert any(name.startswith("optimiser.") for name in tensors)
+    different = [name for name in expected if not torch.equal(tensors[name], expected[name])]
+    assert different == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_saves_and_stops_and_the_run_goes_on(data, tmp_path, monkeypatch, capsys, number):
+    update = Trainer.update
+
+    def signalled(self: Trainer):
+        if self.step == 3:
+            os.kill(os.getpid(), number)
+        return update(self)
+
+    before = signal.getsignal(number)
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "update", signalled)
+        train(tiny(data, tmp_path))
+    assert signal.getsignal(number) == before
+    assert step_of(tmp_path) == 4  # the step under way was finished
+    assert f"stopped at step 4 of 40, saved in {tmp_path}: go on with --resume" in capsys.readouterr().out
+    train(tiny(data, tmp_path, resume=True, pause_after=1))
+    assert step_of(tmp_path) == 5
+
+
+def poisoned(poison) -> Any:
+    """`HRSSM.loss` with a change to the terms at step 3."""
+    loss = HRSSM.loss
+
+    def changed(self: HRSSM, batch, step: int) -> Losses:
+        losses = loss(self, batch, step)
+        if step == 3:
+            poison(self, losses.terms)
+        return losses
+
+    return changed
+
+
+def not_a_number(model: HRSSM, terms: dict) -> None:
+    terms["kl_s"] = terms["kl_s"] * float("nan")
+
+
+def steep(model: HRSSM, terms: dict) -> None:
+    terms["image"] = terms["image"] + (model.prior_m.bias * 0).sum().sqrt()  # value 0, slope infinite times 0
+
+
+@pytest.mark.parametrize(("poison", "what"), [(not_a_number, "kl_s"), (steep, "gradient")])
+def test_number_that_is_not_finite_stops_before_the_step(data, tmp_path, monkeypatch, poison, what):
+    monkeypatch.setattr(HRSSM, "loss", poisoned(poison))
+    with pytest.raises(FloatingPointError, match=rf"step 3: {what} is not finite; the last checkpoint in .* is kept"):
+        train(tiny(data, tmp_path, checkpoint_every=2))
+    assert step_of(tmp_path) == 2
+    trainer = Trainer(tiny(data, tmp_path, resume=True), Replay.open(data), CPU)
+    trainer.restore()
+    trainer.update()
+    before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
+    with pytest.raises(FloatingPointError):
+        trainer.update()
+    assert trainer.step == 3
+    assert all(torch.equal(value, before[name]) for name, value in trainer.model.state_dict().items())
+
+
+@pytest.mark.parametrize("model", ["hrssm", "rssm"])
+def test_training_lowers_the_loss(tmp_path, model):
+    replay = collect(CollectConfig(tmp_path / "data", steps=200))  # two episodes
+    trainer = Trainer(tiny(tmp_path / "data", tmp_path / "run", model=model, learning_rate=5e-3), replay, CPU)
+    totals = [trainer.update()[0].total.item() for _ in range(30)]
+    assert np.mean(totals[-5:]) < 0.7 * np.mean(totals[:5])
+
+
+# ------------------------------------------------------------------------ what is refused
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"model": "rssm"}, "model 'hrssm', not 'rssm'"),
+        ({"variant": "vta"}, "variant 'ours', not 'vta'"),
+        ({"batch_size": 3}, "recipe.batch_size 2, not 3"),
+        ({"steps": 50}, "recipe.steps 40, not 50"),
+        ({"seed": 1}, "seed 0, not 1"),
+    ],
+)
+def test_resuming_with_another_configuration_names_what_differs(data, whole, change, key):
+    before = (whole / CHECKPOINT).read_bytes()
+    with pytest.raises(ValueError, match=f"was trained with {key}: resume it with the same"):
+        train(tiny(data, whole, resume=True, **change))
+    assert (whole / CHECKPOINT).read_bytes() == before
+
+
+def test_resuming_on_other_data_is_refused(whole, tmp_path):
+    collect(CollectConfig(tmp_path, steps=200, layout="random-1"))
+    with pytest.raises(ValueError, match="was trained with layout 'paper', not 'random-1'"):
+        train(tiny(tmp_path, whole, resume=True))
+
+
+def test_run_is_replaced_only_when_asked_to(data, copy):
+    before = (copy / CHECKPOINT).read_bytes()
+    with pytest.raises(ValueError, match="already holds a run: add --resume to go on or --overwrite to replace it"):
+        train(tiny(data, copy))
+    assert (copy / CHECKPOINT).read_bytes() == before
+    train(tiny(data, copy, overwrite=True, pause_after=1))
+    assert step_of(copy) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steps": 0}, "--steps must be more than 0, got 0"),
+        ({"batch_size": -2}, "--batch-size must be more than 0, got -2"),
+        ({"learning_rate": 0.0}, "--learning-rate must be more than 0, got 0.0"),
+        ({"log_every": 0}, "--log-every must be more than 0, got 0"),
+        ({"pause_after": 0}, "--pause-after must be more than 0, got 0"),
+        ({"seed": -1}, "--seed must be 0 or more, got -1"),
+    ],
+)
+def test_impossible_options_are_refused(tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        TrainConfig(data=tmp_path, out=tmp_path, **options)
+
+
+def test_frames_that_cannot_be_encoded_are_refused_before_anything_is_written(tmp_path):
+    collect(CollectConfig(tmp_path / "data", steps=200, camera=Camera(size=16)))
+    with pytest.raises(ValueError, match="frames of 16 pixels cannot be encoded: collect with a size"):
+        train(tiny(tmp_path / "data", tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_device(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device("auto").type == choose_device("cpu").type == "cpu"
+    with pytest.raises(ValueError, match="torch sees no CUDA device: use --device cpu"):
+        choose_device("cuda")
+    with pytest.raises(ValueError, match="unknown device 'tpu': choose auto, cpu or cuda"):
+        choose_device("tpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose_device("auto").type == choose_device("cuda").type == "cuda"
+    assert choose_device("cpu").type == "cpu"
+
+
+# ------------------------------------------------------------------------ what is saved
+
+
+def test_loaded_model_is_the_trained_one(whole):
+    model, meta = load_model(whole)
+    assert (meta["step"], meta["run"]["model"], meta["run"]["layout"]) == (STEPS, "hrssm", "paper")
+    assert not model.training
+    tensors, _ = read_checkpoint(whole / CHECKPOINT)
+    assert all(torch.equal(value, tensors[f"model.{name}"]) for name, value in model.state_dict().items())
+    assert load_model(whole / CHECKPOINT)[1] == meta  # by its file, too
+
+
+def test_model_keeps_the_options_that_it_was_trained_with(copy):
+    tensors, meta = read_checkpoint(copy / CHECKPOINT)
+    meta["run"]["config"]["options"]["l_max"] = 11  # as if this version had another default
+    write_checkpoint(copy / CHECKPOINT, tensors, meta)
+    assert load_model(copy)[0].config.options.l_max == 11
+
+
+def test_missing_run_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"there is no run .*nowhere: train one with 'jumpy train --out"):
+        load_model(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match=r"there is no checkpoint .*checkpoint.safetensors: train one"):
+        load_model(tmp_path)
+
+
+def test_truncated_model_is_refused(copy):
+    path = copy / CHECKPOINT
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match=r"checkpoint.safetensors is damaged"):
+        load_model(copy)
+
+
+def test_altered_model_is_refused(copy):
+    content = bytearray((copy / CHECKPOINT).read_bytes())
+    content[-1] ^= 1
+    (copy / CHECKPOINT).write_bytes(content)
+    with pytest.raises(ValueError, match=r"checkpoint.safetensors was altered"):
+        load_model(copy)
+
+
+def test_files_of_other_models_are_refused(copy):
+    path = copy / CHECKPOINT
+    tensors, meta = read_checkpoint(path)
+    rssm = {f"model.{name}": value for name, value in build_model("rssm", "quick", "ours", 32).state_dict().items()}
+    write_checkpoint(path, rssm, meta)
+    with pytest.raises(ValueError, match=r"holds no model of this kind and version, train it again: .*Missing key"):
+        load_model(copy)
+    write_checkpoint(path, tensors, meta | {"run": meta["run"] | {"model": "dreamer"}})
+    with pytest.raises(ValueError, match=r"unknown model 'dreamer': choose one of rssm, hrssm"):
+        load_model(copy)
+    options = meta["run"]["config"]["options"] | {"telepathy": True}
+    changed = meta["run"]["config"] | {"options": options}
+    write_checkpoint(path, tensors, meta | {"run": meta["run"] | {"config": changed}})
+    with pytest.raises(ValueError, match=r"no hrssm of this configuration .*telepathy"):
+        load_model(copy)
+    write_checkpoint(path, tensors, {"step": 3})
+    with pytest.raises(ValueError, match="is a checkpoint, but of no training run"):
+        load_model(copy)
+    save_file(tensors, path)
+    with pytest.raises(ValueError, match="is no checkpoint of format 1"):
+        load_model(copy)
+
+
+def test_tensorboard_shows_terms_speed_boundaries_and_pictures(whole):
+    events = EventAccumulator(str(whole / "tensorboard"))
+    events.Reload()
+    scalars = set(events.Tags()["scalars"])
+    for name in ("image", "kl_s", "kl_z", "kl_m", "nelbo", "total", "gradient", "boundaries", "samples_per_s"):
+        assert f"train/{name}" in scalars
+    for name in ("image", "kl_z", "boundary_f1", "boundary_precision", "boundary_recall", "boundary_share"):
+        assert f"test/{name}" in scalars
+    assert [event.step for event in events.Scalars("train/total")] == [10, 20, 30, 40]
+    assert [event.step for event in events.Scalars("test/image")] == [15, 30, 40]
+    assert all(np.isfinite(event.value) for event in events.Scalars("train/total"))
+    assert {"reconstruction", "generation/full", "generation/jumpy"} <= set(events.Tags()["images"])
+
+
+# ------------------------------------------------------------------------ evaluation
+
+
+def test_evaluation_leaves_mode_and_random_state_as_they_were(data):
+    replay, config = Replay.open(data), EvaluationConfig(batches=1, batch_size=2, episodes=2)
+    model = build_model("hrssm", "quick", "vta", 32)
+    results = []
+    for seed, training in ((1, True), (2, False)):
+        torch.manual_seed(seed)
+        model.train(training)
+        state = torch.get_rng_state()
+        results.append(evaluate(model, replay, 5, CPU, config))
+        assert torch.equal(torch.get_rng_state(), state)
+        assert model.training == training
+        assert all(parameter.grad is None for parameter in model.parameters())
+    assert results[0] == results[1]  # the same batches and noise at every evaluation
+    other = evaluate(model, replay, 5, CPU, replace(config, seed=1))
+    assert other["image"] != results[0]["image"]
+    assert "boundary_f1" not in evaluate(build_model("rssm", "quick", "vta", 32), replay, 5, CPU, config)
+
+
+class Oracle(torch.nn.Module):
+    """Answers the boundaries that it is told."""
+
+    def __init__(self, boundaries: np.ndarray) -> None:
+        super().__init__()
+        self.boundaries = torch.from_numpy(boundaries).float()
+
+    def segment(self, x: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
+        assert x.shape[:2] == a.shape == self.boundaries.shape
+        return 0.1 + 0.8 * self.boundaries
+
+
+def test_true_boundaries_score_one(data):
+    replay = Replay.open(data)
+    assert list(replay.split("test")) == [8, 9]
+    pose = replay.slices(np.array([8, 9]), np.zeros(2, dtype=np.int64), 100)["pose"]
+    true = Dynamics.of(replay.layout).passage(pose.reshape(-1, 4)).reshape(2, 100)
+    exact = boundary_scores(Oracle(true), replay, CPU, 100)
+    assert exact["boundary_f1_exact"] == exact["boundary_f1"] == exact["boundary_recall"] == 1
+    assert exact["boundary_share"] == pytest.approx(true[:, 1:].mean())
+    at_start = true.copy()
+    at_start[:, 0] = ~true[:, 0]
+    assert boundary_scores(Oracle(at_start), replay, CPU, 100) == exact  # the first frame is left out
+    late = np.roll(true, 1, axis=1)
+    late[:, 0] = False
+    shifted = boundary_scores(Oracle(late), replay, CPU, 100)
+    assert shifted["boundary_f1_exact"] == 0
+    assert shifted["boundary_f1"] > 0.95
+
+
+@pytest.mark.parametrize(
+    ("predicted", "true", "tolerance", "precision", "recall"),
+    [
+        ("01001100", "10001001", 0, 1 / 3, 1 / 3),  # only frame 4
+        ("01001100", "10001001", 1, 2 / 3, 2 / 3),  # 1 for 0 and 4 for 4; 7 is too far from 5
+        ("0101", "0010", 1, 1 / 2, 1),  # one to one
+        ("00011", "00110", 1, 1, 1),  # 3 for 2 and 4 for 3
+        ("0000", "0100", 1, 0, 0),
+        ("0100", "0000", 1, 0, 0),
+    ],
+)
+def test_boundaries_are_matched_one_to_one(predicted, true, tolerance, precision, recall):
+    one, other = (np.array([[digit == "1" for digit in text]]) for text in (predicted, true))
+    found = match(one, other, tolerance)
+    assert (found.precision, found.recall) == (pytest.approx(precision), pytest.approx(recall))
+    total = precision + recall
+    assert found.f1 == pytest.approx(2 * precision * recall / total if total else 0)
+
+
+def most_pairs(predicted: tuple[int, ...], true: tuple[int, ...]) -> int:
+    """The most one-to-one pairs at most one frame apart, by trying all."""
+    if not true:
+        return 0
+    taken = [1 + most_pairs(tuple(p for p in predicted if p != own), true[1:]) for own in predicted if near(own, true)]
+    return max([most_pairs(predicted, true[1:]), *taken])
+
+
+def near(place: int, true: tuple[int, ...]) -> bool:
+    return abs(place - true[0]) <= 1
+
+
+def test_matching_finds_the_most_pairs():
+    masks = np.array(list(itertools.product([False, True], repeat=5)))
+    for predicted, true in itertools.product(masks, masks):
+        if not predicted.any():
+            continue
+        pairs = match(predicted[None], true[None], 1).precision * predicted.sum()
+        places = (tuple(np.flatnonzero(mask).tolist()) for mask in (predicted, true))
+        assert round(pairs) == most_pairs(*places), (predicted, true)
+
+
+# ------------------------------------------------------------------------ learning rate
+
+
+def test_learning_rate_rises_stays_and_falls():
+    recipe = Recipe(steps=4000, batch_size=1, learning_rate=1.0, clip=1.0, warmup=100, decay=0.5)
+    shares = {0: 0.01, 49: 0.5, 99: 1, 2000: 1, 3000: 0.5, 3999: 0, 2500: (1 + 0.5**0.5) / 2}
+    for step, share in shares.items():
+        assert schedule(step, recipe) == pytest.approx(share, abs=1e-6)
+    constant = Recipe(steps=10, batch_size=1, learning_rate=1.0, clip=1.0)
+    assert [schedule(step, constant) for step in range(10)] == [1.0] * 10
