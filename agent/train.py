@@ -48,7 +48,7 @@ RECIPES = {
     ("paper", "vta"): Recipe(500_000, 64, 5e-4, 10.0),
     ("paper", "ours"): Recipe(50_000, 64, 5e-4, 10.0, warmup=100, decay=0.5),
     ("quick", "vta"): Recipe(10_000, 32, 5e-4, 10.0),
-    ("quick", "ours"): Recipe(4_000, 32, 1e-3, 10.0, warmup=100, decay=0.5),
+    ("quick", "ours"): Recipe(1_600, 32, 2e-3, 100.0, warmup=100, decay=0.5),
 }
 
 

@@ -74,15 +74,21 @@ class HRSSMOptions:
     temperature_steps: float = 100.0
     """steps of one decay"""
     l_min: int = 1
-    """shortest subsequence, in frames, the window's first one excepted"""
+    """shortest subsequence, in frames (with `short_weight`); 1 is the paper, which knows none"""
     boundary_sees_actions: bool = False
     """q(m) reads the actions beside the frames"""
     boundary_causal: bool = False
     """q(m_t) reads frames and actions up to t only, so that a boundary's place cannot tell what comes after it"""
     boundary_logit_bound: float | None = None
     """q(m)'s logits are kept within plus and minus this"""
-    boundary_price: float = 0.0
-    """nats that a boundary costs beside its KL"""
+    boundary_weight: float = 1.0
+    """weight of the boundaries' KL, and so of the structure prior"""
+    boundary_rate: float = 1 / 6
+    """share of frames that end a subsequence, expected on average over a batch (with `rate_weight`)"""
+    rate_weight: float = 0.0
+    """weight of the KL between the batch's mean boundary probability and `boundary_rate`"""
+    short_weight: float = 0.0
+    """weight of the expected number of subsequences shorter than `l_min`, a frame"""
     imagination_weight: float | None = None
     """weight of the contrastive loss on imagined jumps; None: the paper's cosine loss on posterior states"""
     contrast_temperature: float = 0.1
@@ -97,11 +103,12 @@ VTA = HRSSMOptions()
 OURS = HRSSMOptions(
     horizon=36,
     dequantise=False,
-    l_min=4,
     boundary_sees_actions=True,
     boundary_causal=True,
     boundary_logit_bound=5.0,
-    boundary_price=1.0,
+    rate_weight=100.0,
+    l_min=4,
+    short_weight=30.0,
     imagination_weight=10.0,
     legal_weight=10.0,
 )
@@ -279,19 +286,19 @@ class HRSSM(nn.Module):
             a: its actions.
             length: how many of its frames count.
             actions: passages to take, one a subsequence; after the last one its subsequence goes on.
-            mode: "full" draws every frame, `window` of them, with subsequences that end by p(m_t | s_t) and l_max
-                (N_max counts within training windows only); "jumpy" draws the first frame of K subsequences.
+            mode: "full" draws every frame, `window` of them, with subsequences that end by p(m_t | s_t), l_min and
+                l_max (N_max counts within training windows only); "jumpy" draws the first frame of K subsequences.
 
         Returns:
             Frames, and 1 where a subsequence starts.
         """
-        jumpy = mode == "jumpy"
+        o, jumpy = self.config.options, mode == "jumpy"
         state = self.observe(x, a, length)
         s = state.z.new_zeros(len(x), self.config.sizes.state)
         h = torch.zeros_like(state.c)
         start, used, since = s.new_ones(len(x)), torch.zeros_like(length), torch.zeros_like(length)
         frames, starts = [], []
-        for _ in range(actions.shape[1] if jumpy else self.config.options.window):
+        for _ in range(actions.shape[1] if jumpy else o.window):
             action = actions.gather(1, used.clamp(max=actions.shape[1] - 1)[:, None])[:, 0]
             state = self._move(state, action, start)
             h = self.step_s(s, state.z, h, start)
@@ -299,9 +306,8 @@ class HRSSM(nn.Module):
             frames.append(self.decoder(s[:, None])[:, 0])
             starts.append(start)
             used, since = used + start.long(), torch.where(start > 0, 1, since + 1)
-            ends = torch.bernoulli(torch.sigmoid(self.prior_m(s).squeeze(-1))).bool() | (
-                since >= self.config.options.l_max
-            )
+            drawn = torch.bernoulli(torch.sigmoid(self.prior_m(s).squeeze(-1))).bool() & (since >= o.l_min)
+            ends = drawn | (since >= o.l_max)
             start = torch.ones_like(start) if jumpy else (ends & (used < actions.shape[1])).float()
         return torch.stack(frames, 1), torch.stack(starts, 1)
 
@@ -334,12 +340,16 @@ class HRSSM(nn.Module):
         m = straight_through_bernoulli(logit, self.temperature(step))
         window = slice(o.context, o.context + o.window)
         terms, posterior, c = self._bound(x[:, window], e[:, : window.stop], batch.action, m, logit, length)
-        weights = dict.fromkeys(terms, 1.0)
+        weights = dict.fromkeys(terms, 1.0) | {"kl_m": o.boundary_weight}
         metrics = {"boundaries": m[:, window].sum(1).mean(), "temperature": torch.tensor(self.temperature(step))}
         metrics["nelbo"] = torch.stack(list(terms.values())).sum().detach()
-        if o.boundary_price:
-            terms["boundary_price"] = torch.sigmoid(logit).mean()
-            weights["boundary_price"] = o.boundary_price
+        if o.short_weight:
+            terms["short"] = too_short(torch.sigmoid(logit), o.l_min)
+            weights["short"] = o.short_weight
+        if o.rate_weight:
+            rate = torch.sigmoid(logit).mean()
+            terms["rate"] = bernoulli_kl(torch.logit(rate), torch.full_like(rate, o.boundary_rate))
+            weights["rate"] = o.rate_weight
         if o.imagination_weight is None:
             goal = self.goal_feature(to_float(batch.achieved_goal[:, window].flatten(0, 1)))
             terms["goal"] = cosine_loss(self.feature(HRSSMState(posterior.z, c)).flatten(0, 1), goal)
@@ -362,7 +372,7 @@ class HRSSM(nn.Module):
         c_0 = self.context_belief(e[:, : o.context], length)
         c = self._scan_c(post.z, a[:, o.context - 1 : window.stop - 1], start, c_0)
         p_s = self.prior_s(self._scan_h(post.s, post.z, start))
-        p_m = boundary_prior(torch.sigmoid(self.prior_m(post.s).squeeze(-1)), m.detach(), o.n_max, o.l_max, o.l_min)
+        p_m = boundary_prior(torch.sigmoid(self.prior_m(post.s).squeeze(-1)), m.detach(), o.n_max, o.l_max)
         terms = {
             "image": image_nll(x, self.decoder(post.s), o.sigma).mean(),
             "kl_s": gaussian_kl(post.q_s, p_s).mean(),
@@ -404,9 +414,11 @@ class HRSSM(nn.Module):
         start = torch.cat([torch.ones_like(start[:, :1]), start[:, 1:]], 1)
         imagined = HRSSMState(*self.z_rnn.rollout(self.prior_z, z, c, one_hot_actions(a), update=start))
         seen = before + 1
+        here = HRSSMState(z, c)
         pick = torch.rand(b, horizon, device=m.device).argsort(1)[:, : o.contrast_frames]
-        crop = batch.achieved_goal[rows, seen[rows, pick]].flatten(0, 1)
-        feature = self.feature(HRSSMState(*(field[rows, pick] for field in imagined))).flatten(0, 1)
+        crop = batch.achieved_goal[rows, torch.cat([begin[:, None], seen[rows, pick]], 1)].flatten(0, 1)
+        picked = (torch.cat([now[:, None], later[rows, pick]], 1) for now, later in zip(here, imagined, strict=True))
+        feature = self.feature(HRSSMState(*picked)).flatten(0, 1)
         terms = {
             "contrast": contrastive_loss(
                 feature, self.goal_feature(to_float(crop)), crop_id(crop), o.contrast_temperature
@@ -430,9 +442,21 @@ def copy_or_update(proposal: Float[Tensor, "b t d"], start: Float[Tensor, "b t"]
     return torch.stack(values, 1)
 
 
-def boundary_prior(
-    p: Float[Tensor, "b t"], m: Float[Tensor, "b t"], n_max: int, l_max: int, l_min: int = 1
-) -> Float[Tensor, "b t"]:
+def too_short(q: Float[Tensor, "b t"], l_min: int) -> Float[Tensor, ""]:
+    """Return the expected number of pairs of boundaries less than l_min frames apart, averaged over frames.
+
+    Differs from the paper, whose structure prior knows no shortest subsequence. Both boundaries of a pair feel it, so
+    that the one that explains less gives way.
+
+    Args:
+        q: boundary probabilities.
+        l_min: shortest subsequence that is not counted.
+    """
+    pairs = [(q[:, apart:] * q[:, :-apart]).sum() for apart in range(1, l_min)]
+    return torch.stack(pairs).sum() / q.numel()
+
+
+def boundary_prior(p: Float[Tensor, "b t"], m: Float[Tensor, "b t"], n_max: int, l_max: int) -> Float[Tensor, "b t"]:
     """Return p(m_t = 1 | s_t, m_{<t}) with at most n_max subsequences of at most l_max frames (section 2.3).
 
     Args:
@@ -440,15 +464,12 @@ def boundary_prior(
         m: hard boundaries of the window.
         n_max: where n(m_{<t}) >= n_max the probability is forced to 0; this rule goes first.
         l_max: else where l(m_{<t}) >= l_max it is forced to 1.
-        l_min: else where l(m_{<t}) < l_min it is forced to 0, but for the first subsequence, which the window may cut.
-            Differs from the paper, which has no such rule: 1 is the paper.
     """
     start = torch.cat([torch.ones_like(m[:, :1]), m[:, :-1]], 1)
     n = start.cumsum(1)
     t = torch.arange(m.shape[1], device=m.device).expand_as(m)
     length = t - torch.where(start > 0.5, t, 0).cummax(1).values + 1
-    p = torch.where((length < l_min) & (n > 1), FORCED, p.clamp(FORCED, 1 - FORCED))
-    p = torch.where(length >= l_max, 1 - FORCED, p)
+    p = torch.where(length >= l_max, 1 - FORCED, p.clamp(FORCED, 1 - FORCED))
     return torch.where(n >= n_max, FORCED, p)
 
 

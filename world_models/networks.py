@@ -37,7 +37,7 @@ class Sizes:
     """what imagined states and goals are compared in"""
 
 
-QUICK = Sizes(images="patch", channels=64, embedding=128, belief=128, state=8, abstraction=8, feature=64)
+QUICK = Sizes(images="patch", channels=32, embedding=128, belief=128, state=8, abstraction=8, feature=64)
 PAPER = Sizes(images="convolution", channels=128, embedding=128, belief=128, state=8, abstraction=8, feature=128)
 SIZES = {"quick": QUICK, "paper": PAPER}
 

@@ -237,8 +237,10 @@ class RSSM(nn.Module):
         s = h.new_zeros(b, self.config.sizes.state)
         imagined = RSSMState(*self.s_rnn.rollout(self.prior_s, s, h, one_hot_actions(a)))
         pick = torch.rand(b, horizon, device=a.device).argsort(1)[:, : o.contrast_frames]
-        crop = batch.achieved_goal[rows, o.context + pick].flatten(0, 1)
-        feature = self.feature(RSSMState(*(field[rows, pick] for field in imagined))).flatten(0, 1)
+        pick = torch.cat([torch.zeros_like(pick[:, :1]), pick + 1], 1)  # 0 is the context's last frame
+        crop = batch.achieved_goal[rows, o.context - 1 + pick].flatten(0, 1)
+        picked = (torch.cat([now[:, None], later], 1)[rows, pick] for now, later in zip((s, h), imagined, strict=True))
+        feature = self.feature(RSSMState(*picked)).flatten(0, 1)
         terms = {
             "contrast": contrastive_loss(
                 feature, self.goal_feature(to_float(crop)), crop_id(crop), o.contrast_temperature
