@@ -57,6 +57,12 @@ def finished(runs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) ->
     return config
 
 
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures have tests of their own."""
+    monkeypatch.setattr(module, "plot", lambda _: None)
+
+
 def rows(config: BenchmarkConfig, agent: str) -> list[str]:
     """What is determined of each row of an agent's file."""
     lines = (config.out / "episodes" / f"{agent}.csv").read_text().splitlines()
@@ -107,6 +113,7 @@ def test_summary_has_the_promised_numbers(finished: BenchmarkConfig) -> None:
     assert [difference["agents"] for difference in summary["differences"]] == [["hrssm", "rssm"]]
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_second_run_only_reads(finished: BenchmarkConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object, **__: object) -> None:
         raise AssertionError("an episode was run again")
@@ -121,6 +128,7 @@ class Killed(Exception):
     """Stands for a kill."""
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_killed_benchmark_goes_on_with_the_same_results(
     finished: BenchmarkConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,7 +144,6 @@ def test_killed_benchmark_goes_on_with_the_same_results(
         return navigate(*arguments, **options)
 
     monkeypatch.setattr(module, "navigate", until_the_eighth)
-    monkeypatch.setattr(module, "plot", lambda _: None)
     with pytest.raises(Killed):
         benchmark(config)
     assert len(rows(config, "hrssm")) == 11
@@ -154,13 +161,14 @@ def test_killed_benchmark_goes_on_with_the_same_results(
 def test_depths_of_a_run_enter_side_by_side(runs: dict[str, Path], tmp_path: Path) -> None:
     planning = PlannerOptions(depth=(1, 2))
     agents = (f"hrssm={runs['hrssm']}", "random", "shortest-path")
-    config = BenchmarkConfig(tmp_path / "depths", agents, 4, planning, first_seed=100_000, device="cpu")
+    config = BenchmarkConfig(tmp_path / "depths", agents, 2, planning, first_seed=100_000, device="cpu")
     summary = benchmark(config)
     assert list(summary["agents"]) == ["random", "hrssm@1", "hrssm@2", "shortest-path"]
     assert summary["differences"] == []
     assert (config.out / "budget.png").exists()
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_other_layout_is_warned_about(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     run = untrained(tmp_path / "run", "hrssm", "random-7")
     planning = PlannerOptions(depth=(1,))
@@ -197,6 +205,7 @@ def test_another_benchmark_in_the_folder_is_refused(finished: BenchmarkConfig, c
     assert before == {path: path.read_bytes() for path in finished.out.rglob("*") if path.is_file()}
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_retrained_model_is_refused_and_overwrite_replaces(tmp_path: Path) -> None:
     run = untrained(tmp_path / "run", "hrssm")
     planning = PlannerOptions(depth=(1,))

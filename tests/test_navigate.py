@@ -105,11 +105,11 @@ def test_random_agent_does_not_depend_on_the_batch() -> None:
 
 def test_random_agent_is_as_good_as_random_navigation_was_measured() -> None:
     # DESIGN: random navigation earns 26.0 on average and solves 46 %, the shortest path earns 79.1. The standard error
-    # of 2000 rewards (deviation 33) is 0.7.
-    random = navigate(RandomAgent(), PAPER, range(100_000, 102_000))
-    best = navigate(ShortestPathAgent(PAPER), PAPER, range(100_000, 102_000))
-    assert random["reward"].mean() == pytest.approx(26.0, abs=3)
-    assert random["success"].mean() == pytest.approx(0.46, abs=0.05)
+    # of 1000 rewards (deviation 33) is 1.0.
+    random = navigate(RandomAgent(), PAPER, range(100_000, 101_000))
+    best = navigate(ShortestPathAgent(PAPER), PAPER, range(100_000, 101_000))
+    assert random["reward"].mean() == pytest.approx(26.0, abs=4)
+    assert random["success"].mean() == pytest.approx(0.46, abs=0.06)
     assert best["reward"].mean() == pytest.approx(79.1, abs=1.5)
     assert (random["steps"][~random["success"]] == 100).all()
     assert not random["reward"][~random["success"]].any()
