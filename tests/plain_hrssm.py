@@ -58,8 +58,13 @@ def plain_loss(model: HRSSM, batch: Batch, step: int) -> dict[str, Tensor]:
     drawn = draw(model, batch, step)
     rows = [plain_row(model, batch, drawn, row) for row in range(len(batch.action))]
     terms = {name: torch.stack([row[name] for row in rows]).mean() for name in ("image", "kl_s", "kl_z", "kl_m")}
-    if o.boundary_price:
-        terms["boundary_price"] = torch.sigmoid(drawn.logit).mean()
+    q = torch.sigmoid(drawn.logit)
+    if o.short_weight:
+        frames = range(q.shape[1])
+        pairs = [q[:, t] * q[:, later] for t in frames for later in frames if t < later < t + o.l_min]
+        terms["short"] = torch.stack(pairs).sum() / q.numel()
+    if o.rate_weight:
+        terms["rate"] = kl_divergence(Bernoulli(q.mean()), Bernoulli(torch.tensor(o.boundary_rate)))
     if o.imagination_weight is not None:
         return terms | plain_imagination(model, batch, drawn.e, drawn.m)
     crops = to_float(batch.achieved_goal[:, o.context : o.context + o.window].flatten(0, 1))
@@ -118,13 +123,11 @@ def plain_boundary_prior(model: HRSSM, s: Tensor, past: Tensor) -> Tensor:
         return torch.tensor(FORCED)
     if frames >= o.l_max:
         return torch.tensor(1 - FORCED)
-    if frames < o.l_min and subsequences > 1:
-        return torch.tensor(FORCED)
     return torch.sigmoid(model.prior_m(s))[0].clamp(FORCED, 1 - FORCED)
 
 
 def plain_imagination(model: HRSSM, batch: Batch, e: Tensor, m: Tensor) -> dict[str, Tensor]:
-    """Imagine the jumps taken, from the first boundary on at which a context of any length can end."""
+    """Imagine the jumps taken, from the first boundary on at which a context can end; that frame counts, too."""
     o, sizes = model.config.options, model.config.sizes
     rows = len(batch.action)
     anywhere = torch.randint_like(m[:, 0], o.lookahead + 1).long().tolist()
@@ -137,7 +140,8 @@ def plain_imagination(model: HRSSM, batch: Batch, e: Tensor, m: Tensor) -> dict[
         c = torch.zeros(sizes.belief)
         for frame in e[row, begin + 1 - length[row] : begin + 1]:
             c = rnn(model.context_rnn, [frame], c)
-        z, imagined = torch.zeros(sizes.abstraction), []
+        z = torch.zeros(sizes.abstraction)
+        here, imagined = HRSSMState(z, c), []
         for t in range(begin + 1, begin + 1 + o.horizon):
             start = m[row, t - 1] if t > begin + 1 else torch.ones(())
             jumped = rnn(model.z_rnn, [z, one_hot_actions(batch.action[row, t - 1])], c)
@@ -148,8 +152,8 @@ def plain_imagination(model: HRSSM, batch: Batch, e: Tensor, m: Tensor) -> dict[
             error = F.binary_cross_entropy_with_logits(model.legal_logit(imagined[-1]), mask, reduction="sum")
             ends.append(m[row, t].detach())
             errors.append(ends[-1] * error)
-        features += [model.feature(imagined[k]) for k in picked[row]]
-        crops += [batch.achieved_goal[row, begin + 1 + k] for k in picked[row]]
+        features += [model.feature(state) for state in (here, *(imagined[k] for k in picked[row]))]
+        crops += [batch.achieved_goal[row, t] for t in (begin, *(begin + 1 + k for k in picked[row]))]
     crop = torch.stack(crops)
     goal = model.goal_feature(to_float(crop))
     contrast = contrastive_loss(torch.stack(features), goal, crop_id(crop), o.contrast_temperature)

@@ -51,21 +51,22 @@ def context(model: RSSM, e: Tensor, length: int) -> tuple[Tensor, Tensor]:
 
 
 def plain_imagination(model: RSSM, batch: Batch, h_0: list[Tensor]) -> dict[str, Tensor]:
-    """Imagine the actions taken, from the context on; name the crops seen, predict the legal actions."""
+    """Imagine the actions taken; name the crops seen from the context's last frame on, predict the legal actions."""
     o = model.config.options
     rows = len(batch.action)
     picked = torch.rand(rows, o.horizon).argsort(1)[:, : o.contrast_frames].tolist()
     features, crops, legal = [], [], []
     for row in range(rows):
-        s, h, imagined = torch.zeros(model.config.sizes.state), h_0[row], []
+        s, h = torch.zeros(model.config.sizes.state), h_0[row]
+        here, imagined = RSSMState(s, h), []
         for t in range(o.horizon):
             h = rnn(model.s_rnn, [s, one_hot_actions(batch.action[row, o.context + t - 1])], h)
             s = model.prior_s(h).mean
             imagined.append(RSSMState(s, h))
             mask = batch.action_mask[row, o.context + t].float()
             legal.append(F.binary_cross_entropy_with_logits(model.legal_logit(imagined[t]), mask, reduction="sum"))
-        features += [model.feature(imagined[t]) for t in picked[row]]
-        crops += [batch.achieved_goal[row, o.context + t] for t in picked[row]]
+        features += [model.feature(state) for state in (here, *(imagined[t] for t in picked[row]))]
+        crops += [batch.achieved_goal[row, o.context + t] for t in (-1, *picked[row])]
     crop = torch.stack(crops)
     goal = model.goal_feature(to_float(crop))
     contrast = contrastive_loss(torch.stack(features), goal, crop_id(crop), o.contrast_temperature)

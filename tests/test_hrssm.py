@@ -22,6 +22,7 @@ from world_models.hrssm import (
     HRSSMState,
     boundary_prior,
     copy_or_update,
+    too_short,
 )
 from world_models.interface import Losses
 from world_models.networks import GRU, Sizes, one_hot_actions
@@ -106,6 +107,25 @@ def test_boundary_logits_are_bounded_where_the_option_says_so():
         model = build(boundary_logit_bound=bound)
         set_boundaries(model, 60.0)
         assert model.boundary_logit(model.encoder(x), a).unique().tolist() == pytest.approx([largest])
+
+
+def test_causal_boundaries_read_no_later_frame_and_action():
+    x, a = random_frames(2, 20)
+    later_x, later_a = x.clone(), a.clone()
+    later_x[:, 12:] *= -1
+    later_a[:, 12:] = (a[:, 12:] + 1) % 3
+    for causal in (True, False):
+        model = build(boundary_sees_actions=True, boundary_causal=causal)
+        differs = (model.segment(x, a) - model.segment(later_x, later_a)).abs().amax(0) > 1e-6
+        assert differs[12:].all()
+        assert differs[:12].any() == (not causal)
+
+
+def test_short_subsequences_are_counted_by_hand():
+    # Boundaries at 0, 2 and 3: a pair 1 apart, one 2 apart, one 3 apart; over 5 frames
+    q = torch.tensor([[1.0, 0.0, 1.0, 1.0, 0.0]])
+    assert [too_short(q, l_min).item() for l_min in (2, 3, 4)] == pytest.approx([1 / 5, 2 / 5, 3 / 5])
+    assert too_short(0.5 * q, 3).item() == pytest.approx(0.25 * 2 / 5)
 
 
 def test_temperature_falls_from_one_to_a_tenth():
@@ -445,6 +465,13 @@ def test_where_generated_subsequences_start(logit, mode, starts):
     set_ends(model, logit)
     _, start = generate(model, torch.randint(3, (2, 3)), mode)
     assert start.int().tolist() == [starts, starts]
+
+
+def test_generated_subsequences_are_never_shorter_than_l_min():
+    model = build(l_min=2)
+    set_ends(model, 60.0)
+    _, start = generate(model, torch.zeros(1, 9, dtype=torch.int64), "full")
+    assert start[0].tolist() == [1, 0, 1, 0, 1, 0, 1, 0, 1]
 
 
 def test_generated_subsequences_are_never_longer_than_l_max():
