@@ -18,7 +18,7 @@ class ShootingConfig:
     """transitions of every trajectory"""
     transitions: int = 1092
     """budget of a decision: transitions // horizon trajectories are imagined, at least one"""
-    epsilon: float = 0.05
+    epsilon: float = 0.2
     """cosines within this of the best count as equal; the earliest arrival wins"""
 
     def __post_init__(self) -> None:

@@ -20,7 +20,7 @@ class TreeConfig:
 
     depth: int = 6
     """transitions of the longest trajectory"""
-    epsilon: float = 0.05
+    epsilon: float = 0.2
     """cosines within this of the best count as equal; the earliest arrival wins"""
 
     def __post_init__(self) -> None:

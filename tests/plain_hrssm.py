@@ -12,9 +12,10 @@ from torch.distributions import Bernoulli, Normal, kl_divergence
 from torch.nn import functional as F
 
 from tests.tiny import rnn
+from world_models.boundaries import FORCED
 from world_models.distributions import straight_through_bernoulli
 from world_models.goals import contrastive_loss, cosine_loss, crop_id
-from world_models.hrssm import FORCED, HRSSM, HRSSMState
+from world_models.hrssm import HRSSM, HRSSMState
 from world_models.images import to_float
 from world_models.interface import Batch
 from world_models.networks import one_hot_actions
@@ -149,7 +150,9 @@ def plain_imagination(model: HRSSM, batch: Batch, e: Tensor, m: Tensor) -> dict[
             c = start * jumped + (1 - start) * c
             imagined.append(HRSSMState(z, c))
             mask = batch.action_mask[row, t].float()
-            error = F.binary_cross_entropy_with_logits(model.legal_logit(imagined[-1]), mask, reduction="sum")
+            error = F.binary_cross_entropy_with_logits(
+                model.goals.legal_logit(torch.cat(imagined[-1], -1)), mask, reduction="sum"
+            )
             ends.append(m[row, t].detach())
             errors.append(ends[-1] * error)
         features += [model.feature(state) for state in (here, *(imagined[k] for k in picked[row]))]

@@ -64,7 +64,11 @@ def plain_imagination(model: RSSM, batch: Batch, h_0: list[Tensor]) -> dict[str,
             s = model.prior_s(h).mean
             imagined.append(RSSMState(s, h))
             mask = batch.action_mask[row, o.context + t].float()
-            legal.append(F.binary_cross_entropy_with_logits(model.legal_logit(imagined[t]), mask, reduction="sum"))
+            legal.append(
+                F.binary_cross_entropy_with_logits(
+                    model.goals.legal_logit(torch.cat(imagined[t], -1)), mask, reduction="sum"
+                )
+            )
         features += [model.feature(state) for state in (here, *(imagined[t] for t in picked[row]))]
         crops += [batch.achieved_goal[row, o.context + t] for t in (-1, *picked[row])]
     crop = torch.stack(crops)

@@ -11,19 +11,8 @@ from torch.distributions import Normal, kl_divergence
 
 from tests.plain_hrssm import draw, plain_loss
 from tests.tiny import CONVOLUTION, FRAME, PATCH, assert_close, assert_same_losses, random_batch, random_frames
-from world_models.hrssm import (
-    FORCED,
-    HRSSM,
-    OURS,
-    VARIANTS,
-    VTA,
-    HRSSMConfig,
-    HRSSMOptions,
-    HRSSMState,
-    boundary_prior,
-    copy_or_update,
-    too_short,
-)
+from world_models.boundaries import FORCED, boundary_prior, copy_or_update, too_short
+from world_models.hrssm import HRSSM, OURS, VARIANTS, VTA, HRSSMConfig, HRSSMOptions, HRSSMState
 from world_models.interface import Losses
 from world_models.networks import GRU, Sizes, one_hot_actions
 
@@ -401,8 +390,8 @@ def test_legal_actions():
     state = HRSSMState(torch.randn(50, 3), torch.randn(50, 12))
     assert build(VTA).legal(state).all()  # the paper predicts none
     model = build(OURS)
-    torch.nn.init.constant_(list(model.legal_net.parameters())[-1], 0.0)  # type: ignore[union-attr]
-    logit, legal = model.legal_logit(state), model.legal(state)
+    torch.nn.init.constant_(list(model.goals.legal_net.parameters())[-1], 0.0)  # type: ignore[union-attr]
+    logit, legal = model.goals.legal_logit(torch.cat(state, -1)), model.legal(state)
     assert torch.equal(legal.any(1), torch.ones(50, dtype=torch.bool))
     assert legal[torch.arange(50), logit.argmax(1)].all()
     unlikely = (logit < 0).all(1)

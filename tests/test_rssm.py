@@ -115,8 +115,8 @@ def test_legal_actions():
     state = RSSMState(torch.randn(50, 4), torch.randn(50, 12))
     assert build(VTA).legal(state).all()
     model = build(OURS)
-    torch.nn.init.constant_(list(model.legal_net.parameters())[-1], 0.0)  # type: ignore[union-attr]
-    logit, legal = model.legal_logit(state), model.legal(state)
+    torch.nn.init.constant_(list(model.goals.legal_net.parameters())[-1], 0.0)  # type: ignore[union-attr]
+    logit, legal = model.goals.legal_logit(torch.cat(state, -1)), model.legal(state)
     assert legal[torch.arange(50), logit.argmax(1)].all()
     assert torch.equal(legal.sum(1), (logit > 0).sum(1).clamp(min=1))
 

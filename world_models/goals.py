@@ -1,9 +1,61 @@
-"""How imagined states learn to match goal crops."""
+"""The space in which beliefs meet goals: features of both, the losses that bring them together, legal actions."""
 
 import torch
-from jaxtyping import Float, Int64, UInt8
-from torch import Tensor
+from jaxtyping import Bool, Float, Int64, UInt8
+from torch import Tensor, nn
 from torch.nn import functional as F
+
+from world_models.images import to_float
+from world_models.interface import ACTIONS
+from world_models.networks import mlp
+
+
+class GoalSpace(nn.Module):
+    """What a planner needs of a belief beside its transition.
+
+    Args:
+        size: length of a belief's vector.
+        hidden: units of the perceptrons.
+        feature: length of a feature; None: the belief's vector is its own feature, as in Kim et al. 2019.
+        predict_legal: whether to predict the legal actions.
+    """
+
+    def __init__(self, size: int, hidden: int, feature: int | None, predict_legal: bool) -> None:
+        super().__init__()
+        self.feature = nn.Identity() if feature is None else mlp(size, hidden, feature)
+        self.goal = nn.Sequential(nn.Flatten(), nn.Linear(27, hidden), nn.ELU(), mlp(hidden, hidden, feature or size))
+        self.legal_net = mlp(size, hidden, ACTIONS) if predict_legal else None
+
+    def legal_logit(self, belief: Float[Tensor, "*b d"]) -> Float[Tensor, "*b 3"]:
+        """Logits of the actions being legal; only where they are predicted."""
+        assert self.legal_net is not None, "this variant does not predict legal actions"
+        return self.legal_net(belief)
+
+    def legal(self, belief: Float[Tensor, "*b d"]) -> Bool[Tensor, "*b 3"]:
+        """Actions expected to be legal; the likeliest always is. All, where they are not predicted."""
+        if self.legal_net is None:
+            return torch.ones(*belief.shape[:-1], ACTIONS, dtype=torch.bool, device=belief.device)
+        logit = self.legal_logit(belief)
+        return (logit > 0) | (logit == logit.amax(-1, keepdim=True))
+
+    def contrast(
+        self, belief: Float[Tensor, "b t d"], crop: UInt8[Tensor, "b t 3 3 3"], frames: int, temperature: float
+    ) -> Float[Tensor, ""]:
+        """Contrastive loss between imagined beliefs and the crops seen at their frames.
+
+        Args:
+            belief: the first of each row is the present one and always counts.
+            crop: what was seen.
+            frames: how many of the others count, drawn anew for each row.
+            temperature: of the cosines.
+        """
+        b, t, _ = belief.shape
+        drawn = torch.rand(b, t - 1, device=belief.device).argsort(1)[:, :frames] + 1
+        pick = torch.cat([torch.zeros_like(drawn[:, :1]), drawn], 1)
+        rows = torch.arange(b, device=belief.device)[:, None]
+        crop = crop[rows, pick].flatten(0, 1)
+        feature = self.feature(belief[rows, pick].flatten(0, 1))
+        return contrastive_loss(feature, self.goal(to_float(crop)), crop_id(crop), temperature)
 
 
 def crop_id(crop: UInt8[Tensor, "*batch 3 3 3"]) -> Int64[Tensor, "*batch"]:

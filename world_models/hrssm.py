@@ -23,6 +23,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from world_models.boundaries import BoundaryNet, boundary_prior, copy_or_update, too_short
 from world_models.distributions import (
     Gaussian,
     GaussianHead,
@@ -31,7 +32,7 @@ from world_models.distributions import (
     image_nll,
     straight_through_bernoulli,
 )
-from world_models.goals import contrastive_loss, cosine_loss, crop_id
+from world_models.goals import GoalSpace, cosine_loss
 from world_models.images import to_float
 from world_models.interface import ACTIONS, Batch, Losses
 from world_models.networks import (
@@ -39,14 +40,10 @@ from world_models.networks import (
     Sizes,
     frame_decoder,
     frame_encoder,
-    goal_encoder,
     keep_last,
     mlp,
     one_hot_actions,
 )
-
-FORCED = 1e-3
-"""epsilon of a boundary probability forced to 0 or 1, so that its KL stays finite"""
 
 
 @dataclass(frozen=True)
@@ -164,10 +161,8 @@ class HRSSM(nn.Module):
         self.prior_m = nn.Linear(sizes.state, 1)
         self.post_z = GaussianHead(2 * belief, belief, sizes.abstraction)
         self.post_s = GaussianHead(belief + sizes.abstraction, belief, sizes.state)
-        jump = sizes.abstraction + belief
-        self.feature_net = mlp(jump, belief, sizes.feature) if o.imagination_weight is not None else nn.Identity()
-        self.goal_net = goal_encoder(belief, sizes.feature if o.imagination_weight is not None else jump)
-        self.legal_net = mlp(jump, belief, ACTIONS) if o.legal_weight is not None else None
+        feature = None if o.imagination_weight is None else sizes.feature
+        self.goals = GoalSpace(sizes.abstraction + belief, belief, feature, o.legal_weight is not None)
 
     @property
     def window_length(self) -> int:
@@ -248,23 +243,15 @@ class HRSSM(nn.Module):
 
     def feature(self, state: HRSSMState) -> Float[Tensor, "*b d"]:
         """Feature of (z, c)."""
-        return self.feature_net(torch.cat([state.z, state.c], -1))
+        return self.goals.feature(torch.cat(state, -1))
 
     def goal_feature(self, goal: Float[Tensor, "b 3 3 3"]) -> Float[Tensor, "b d"]:
         """Feature of a goal crop."""
-        return self.goal_net(goal)
-
-    def legal_logit(self, state: HRSSMState) -> Float[Tensor, "*b 3"]:
-        """Logits of the actions being legal at the end of the subsequence."""
-        assert self.legal_net is not None, "this variant does not predict legal actions"
-        return self.legal_net(torch.cat([state.z, state.c], -1))
+        return self.goals.goal(goal)
 
     def legal(self, state: HRSSMState) -> Bool[Tensor, "b 3"]:
-        """Actions expected to be legal; the likeliest always is. All, where the variant predicts none."""
-        if self.legal_net is None:
-            return torch.ones(len(state.z), ACTIONS, dtype=torch.bool, device=state.z.device)
-        logit = self.legal_logit(state)
-        return (logit > 0) | (logit == logit.amax(-1, keepdim=True))
+        """Actions expected to be legal at the end of the subsequence; all, where the variant predicts none."""
+        return self.goals.legal(torch.cat(state, -1))
 
     def decode(self, state: HRSSMState) -> Float[Tensor, "b 3 h w"]:
         """First frame of the subsequence: s at its prior mean after INIT."""
@@ -355,8 +342,7 @@ class HRSSM(nn.Module):
             terms["goal"] = cosine_loss(self.feature(HRSSMState(posterior.z, c)).flatten(0, 1), goal)
             weights["goal"] = 1.0
         else:
-            extra = self._imagination(batch, e, m)
-            terms |= extra
+            terms |= self._imagination(batch, e, m)
             weights |= {"contrast": o.imagination_weight, "legal": o.legal_weight or 0.0}
         return Losses(terms, weights, metrics)
 
@@ -412,80 +398,14 @@ class HRSSM(nn.Module):
         before = begin[:, None] + torch.arange(horizon, device=m.device)  # t - 1 for every imagined frame t
         a, start = batch.action[rows, before], m[rows, before]
         start = torch.cat([torch.ones_like(start[:, :1]), start[:, 1:]], 1)
-        imagined = HRSSMState(*self.z_rnn.rollout(self.prior_z, z, c, one_hot_actions(a), update=start))
+        imagined = torch.cat(self.z_rnn.rollout(self.prior_z, z, c, one_hot_actions(a), update=start), -1)
         seen = before + 1
-        here = HRSSMState(z, c)
-        pick = torch.rand(b, horizon, device=m.device).argsort(1)[:, : o.contrast_frames]
-        crop = batch.achieved_goal[rows, torch.cat([begin[:, None], seen[rows, pick]], 1)].flatten(0, 1)
-        picked = (torch.cat([now[:, None], later[rows, pick]], 1) for now, later in zip(here, imagined, strict=True))
-        feature = self.feature(HRSSMState(*picked)).flatten(0, 1)
-        terms = {
-            "contrast": contrastive_loss(
-                feature, self.goal_feature(to_float(crop)), crop_id(crop), o.contrast_temperature
-            )
-        }
-        if self.legal_net is not None:
+        crop = batch.achieved_goal[rows, torch.cat([begin[:, None], seen], 1)]
+        states = torch.cat([torch.cat([z, c], -1)[:, None], imagined], 1)
+        terms = {"contrast": self.goals.contrast(states, crop, o.contrast_frames, o.contrast_temperature)}
+        if self.goals.legal_net is not None:
             ends = m[rows, seen].detach()
             mask = batch.action_mask[rows, seen].float()
-            error = F.binary_cross_entropy_with_logits(self.legal_logit(imagined), mask, reduction="none").sum(-1)
+            error = F.binary_cross_entropy_with_logits(self.goals.legal_logit(imagined), mask, reduction="none").sum(-1)
             terms["legal"] = (ends * error).sum() / ends.sum().clamp(min=1)
         return terms
-
-
-def copy_or_update(proposal: Float[Tensor, "b t d"], start: Float[Tensor, "b t"]) -> Float[Tensor, "b t d"]:
-    """Take the proposal where a subsequence starts (UPDATE), the value before it elsewhere (COPY)."""
-    value = torch.zeros_like(proposal[:, 0])
-    values = []
-    for t in range(proposal.shape[1]):
-        value = torch.lerp(value, proposal[:, t], start[:, t, None])
-        values.append(value)
-    return torch.stack(values, 1)
-
-
-def too_short(q: Float[Tensor, "b t"], l_min: int) -> Float[Tensor, ""]:
-    """Return the expected number of pairs of boundaries less than l_min frames apart, averaged over frames.
-
-    Differs from the paper, whose structure prior knows no shortest subsequence. Both boundaries of a pair feel it, so
-    that the one that explains less gives way.
-
-    Args:
-        q: boundary probabilities.
-        l_min: shortest subsequence that is not counted.
-    """
-    pairs = [(q[:, apart:] * q[:, :-apart]).sum() for apart in range(1, l_min)]
-    return torch.stack(pairs).sum() / q.numel()
-
-
-def boundary_prior(p: Float[Tensor, "b t"], m: Float[Tensor, "b t"], n_max: int, l_max: int) -> Float[Tensor, "b t"]:
-    """Return p(m_t = 1 | s_t, m_{<t}) with at most n_max subsequences of at most l_max frames (section 2.3).
-
-    Args:
-        p: the network's probability.
-        m: hard boundaries of the window.
-        n_max: where n(m_{<t}) >= n_max the probability is forced to 0; this rule goes first.
-        l_max: else where l(m_{<t}) >= l_max it is forced to 1.
-    """
-    start = torch.cat([torch.ones_like(m[:, :1]), m[:, :-1]], 1)
-    n = start.cumsum(1)
-    t = torch.arange(m.shape[1], device=m.device).expand_as(m)
-    length = t - torch.where(start > 0.5, t, 0).cummax(1).values + 1
-    p = torch.where(length >= l_max, 1 - FORCED, p.clamp(FORCED, 1 - FORCED))
-    return torch.where(n >= n_max, FORCED, p)
-
-
-class BoundaryNet(nn.Module):
-    """Three convolutions over time (kernel 3, ELU) and an output layer (paper, "Sequence Decomposition")."""
-
-    def __init__(self, inputs: int, hidden: int, causal: bool) -> None:
-        """Map (B, T, inputs) to logits (B, T); causal: each reads its own and earlier frames only."""
-        super().__init__()
-        self.padding = (2, 0) if causal else (1, 1)
-        self.layers = nn.ModuleList(nn.Conv1d(width, hidden, 3) for width in (inputs, hidden, hidden))
-        self.out = nn.Linear(hidden, 1)
-
-    def forward(self, x: Float[Tensor, "b t inputs"]) -> Float[Tensor, "b t"]:
-        """Return the logits."""
-        x = x.transpose(1, 2)
-        for layer in self.layers:
-            x = F.elu(layer(F.pad(x, self.padding)))
-        return self.out(x.transpose(1, 2)).squeeze(-1)

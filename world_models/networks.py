@@ -207,11 +207,6 @@ def frame_decoder(sizes: Sizes, frame_size: int, inputs: int) -> nn.Module:
     return OverTime(build(frame_size, sizes.channels, inputs))
 
 
-def goal_encoder(hidden: int, feature: int) -> nn.Sequential:
-    """Build the goal encoder (N, 3, 3, 3) to (N, feature)."""
-    return nn.Sequential(nn.Flatten(), nn.Linear(27, hidden), nn.ELU(), mlp(hidden, hidden, feature))
-
-
 def keep_last(frames: int, length: Int64[Tensor, " b"]) -> Float[Tensor, "b frames"]:
     """Keep the last `length` frames: 0 up to the first that counts, 1 after it, so that a scan forgets all before."""
     return (torch.arange(frames, device=length.device) > frames - length[:, None]).float()

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from world_models.distributions import Gaussian, GaussianHead, gaussian_kl, image_nll
-from world_models.goals import contrastive_loss, cosine_loss, crop_id
+from world_models.goals import GoalSpace, cosine_loss
 from world_models.images import to_float
 from world_models.interface import ACTIONS, Batch, Losses
 from world_models.networks import (
@@ -29,9 +29,7 @@ from world_models.networks import (
     Sizes,
     frame_decoder,
     frame_encoder,
-    goal_encoder,
     keep_last,
-    mlp,
     one_hot_actions,
 )
 
@@ -99,10 +97,8 @@ class RSSM(nn.Module):
         self.s_rnn = GRU(sizes.state + ACTIONS, belief)  # f_s-rnn, with the action
         self.prior_s = GaussianHead(belief, belief, sizes.state)
         self.post_s = GaussianHead(belief, belief, sizes.state)
-        state = sizes.state + belief
-        self.feature_net = mlp(state, belief, sizes.feature) if o.imagination_weight is not None else nn.Identity()
-        self.goal_net = goal_encoder(belief, sizes.feature if o.imagination_weight is not None else state)
-        self.legal_net = mlp(state, belief, ACTIONS) if o.legal_weight is not None else None
+        feature = None if o.imagination_weight is None else sizes.feature
+        self.goals = GoalSpace(sizes.state + belief, belief, feature, o.legal_weight is not None)
 
     @property
     def window_length(self) -> int:
@@ -132,23 +128,15 @@ class RSSM(nn.Module):
 
     def feature(self, state: RSSMState) -> Float[Tensor, "*b d"]:
         """Feature of (s, h)."""
-        return self.feature_net(torch.cat([state.s, state.h], -1))
+        return self.goals.feature(torch.cat(state, -1))
 
     def goal_feature(self, goal: Float[Tensor, "b 3 3 3"]) -> Float[Tensor, "b d"]:
         """Feature of a goal crop."""
-        return self.goal_net(goal)
-
-    def legal_logit(self, state: RSSMState) -> Float[Tensor, "*b 3"]:
-        """Logits of the actions being legal after the step."""
-        assert self.legal_net is not None, "this variant does not predict legal actions"
-        return self.legal_net(torch.cat([state.s, state.h], -1))
+        return self.goals.goal(goal)
 
     def legal(self, state: RSSMState) -> Bool[Tensor, "b 3"]:
-        """Actions expected to be legal; the likeliest always is. All, where the variant predicts none."""
-        if self.legal_net is None:
-            return torch.ones(len(state.s), ACTIONS, dtype=torch.bool, device=state.s.device)
-        logit = self.legal_logit(state)
-        return (logit > 0) | (logit == logit.amax(-1, keepdim=True))
+        """Actions expected to be legal after the step; all, where the variant predicts none."""
+        return self.goals.legal(torch.cat(state, -1))
 
     def decode(self, state: RSSMState) -> Float[Tensor, "b 3 h w"]:
         """Frame of the state."""
@@ -232,21 +220,12 @@ class RSSM(nn.Module):
         Differs from the paper, as in HRSSM: the baseline gets every advantage that applies to it.
         """
         o = self.config.options
-        b, horizon = a.shape
-        rows = torch.arange(b, device=a.device)[:, None]
-        s = h.new_zeros(b, self.config.sizes.state)
-        imagined = RSSMState(*self.s_rnn.rollout(self.prior_s, s, h, one_hot_actions(a)))
-        pick = torch.rand(b, horizon, device=a.device).argsort(1)[:, : o.contrast_frames]
-        pick = torch.cat([torch.zeros_like(pick[:, :1]), pick + 1], 1)  # 0 is the context's last frame
-        crop = batch.achieved_goal[rows, o.context - 1 + pick].flatten(0, 1)
-        picked = (torch.cat([now[:, None], later], 1)[rows, pick] for now, later in zip((s, h), imagined, strict=True))
-        feature = self.feature(RSSMState(*picked)).flatten(0, 1)
-        terms = {
-            "contrast": contrastive_loss(
-                feature, self.goal_feature(to_float(crop)), crop_id(crop), o.contrast_temperature
-            )
-        }
-        if self.legal_net is not None:
+        s = h.new_zeros(len(h), self.config.sizes.state)
+        imagined = torch.cat(self.s_rnn.rollout(self.prior_s, s, h, one_hot_actions(a)), -1)
+        crop = batch.achieved_goal[:, o.context - 1 : o.context + o.horizon]
+        states = torch.cat([torch.cat([s, h], -1)[:, None], imagined], 1)
+        terms = {"contrast": self.goals.contrast(states, crop, o.contrast_frames, o.contrast_temperature)}
+        if self.goals.legal_net is not None:
             mask = batch.action_mask[:, o.context : o.context + o.horizon].float()
-            terms["legal"] = F.binary_cross_entropy_with_logits(self.legal_logit(imagined), mask) * ACTIONS
+            terms["legal"] = F.binary_cross_entropy_with_logits(self.goals.legal_logit(imagined), mask) * ACTIONS
         return terms

@@ -1,0 +1,71 @@
+"""Where subsequences end: the inference network of m, its structure prior, and COPY or UPDATE between boundaries.
+
+Equations: sections 2.3, 2.4 and 3 ("Sequence Decomposition") of Kim, Ahn and Bengio (2019); symbols as in `hrssm`.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+FORCED = 1e-3
+"""epsilon of a boundary probability forced to 0 or 1, so that its KL stays finite"""
+
+
+def copy_or_update(proposal: Float[Tensor, "b t d"], start: Float[Tensor, "b t"]) -> Float[Tensor, "b t d"]:
+    """Take the proposal where a subsequence starts (UPDATE), the value before it elsewhere (COPY)."""
+    value = torch.zeros_like(proposal[:, 0])
+    values = []
+    for t in range(proposal.shape[1]):
+        value = torch.lerp(value, proposal[:, t], start[:, t, None])
+        values.append(value)
+    return torch.stack(values, 1)
+
+
+def too_short(q: Float[Tensor, "b t"], l_min: int) -> Float[Tensor, ""]:
+    """Return the expected number of pairs of boundaries less than l_min frames apart, averaged over frames.
+
+    Differs from the paper, whose structure prior knows no shortest subsequence. Both boundaries of a pair feel it, so
+    that the one that explains less gives way.
+
+    Args:
+        q: boundary probabilities.
+        l_min: shortest subsequence that is not counted.
+    """
+    pairs = [(q[:, apart:] * q[:, :-apart]).sum() for apart in range(1, l_min)]
+    return torch.stack(pairs).sum() / q.numel()
+
+
+def boundary_prior(p: Float[Tensor, "b t"], m: Float[Tensor, "b t"], n_max: int, l_max: int) -> Float[Tensor, "b t"]:
+    """Return p(m_t = 1 | s_t, m_{<t}) with at most n_max subsequences of at most l_max frames (section 2.3).
+
+    Args:
+        p: the network's probability.
+        m: hard boundaries of the window.
+        n_max: where n(m_{<t}) >= n_max the probability is forced to 0; this rule goes first.
+        l_max: else where l(m_{<t}) >= l_max it is forced to 1.
+    """
+    start = torch.cat([torch.ones_like(m[:, :1]), m[:, :-1]], 1)
+    n = start.cumsum(1)
+    t = torch.arange(m.shape[1], device=m.device).expand_as(m)
+    length = t - torch.where(start > 0.5, t, 0).cummax(1).values + 1
+    p = torch.where(length >= l_max, 1 - FORCED, p.clamp(FORCED, 1 - FORCED))
+    return torch.where(n >= n_max, FORCED, p)
+
+
+class BoundaryNet(nn.Module):
+    """Three convolutions over time (kernel 3, ELU) and an output layer (paper, "Sequence Decomposition")."""
+
+    def __init__(self, inputs: int, hidden: int, causal: bool) -> None:
+        """Map (B, T, inputs) to logits (B, T); causal: each reads its own and earlier frames only."""
+        super().__init__()
+        self.padding = (2, 0) if causal else (1, 1)
+        self.layers = nn.ModuleList(nn.Conv1d(width, hidden, 3) for width in (inputs, hidden, hidden))
+        self.out = nn.Linear(hidden, 1)
+
+    def forward(self, x: Float[Tensor, "b t inputs"]) -> Float[Tensor, "b t"]:
+        """Return the logits."""
+        x = x.transpose(1, 2)
+        for layer in self.layers:
+            x = F.elu(layer(F.pad(x, self.padding)))
+        return self.out(x.transpose(1, 2)).squeeze(-1)
