@@ -110,13 +110,17 @@ class _Maze(Room):
 
     def _render(self) -> None:
         gl.glDisable(gl.GL_TEXTURE_2D)
+        # The walls hide floor and ceiling wherever they are. Left to the 16 bits of depth, ties along the edges would
+        # be decided by rounding.
+        gl.glDepthMask(gl.GL_FALSE)
         gl.glBegin(gl.GL_QUADS)
-        # Walls first: with 16 bits of depth the floor beyond a far wall ties with it, and the first drawn stays.
+        _quad(FLOOR, (0, 1, 0), self.outline)
+        _quad(CEILING, (0, -1, 0), np.add(self.outline[::-1], [0, WALL_HEIGHT, 0]))
+        gl.glEnd()
+        gl.glDepthMask(gl.GL_TRUE)
+        gl.glBegin(gl.GL_QUADS)
         for side, colour, corners in zip(self._walls.side, self._walls.colour, self.wall_verts, strict=True):
             _quad(colour, NORMALS[side], corners)
-        floor = self.outline
-        _quad(FLOOR, (0, 1, 0), floor)
-        _quad(CEILING, (0, -1, 0), np.add(floor[::-1], [0, WALL_HEIGHT, 0]))
         gl.glEnd()
 
 

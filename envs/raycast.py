@@ -26,6 +26,7 @@ PARALLEL_FROM = 16  # frames; fewer are drawn on the calling thread alone, which
 
 _SAMPLE_Y = (0.375, 0.875, 0.125, 0.625)  # distance from the pixel's top of its samples at x = 1/8, 3/8, 5/8, 7/8
 _SNAP = 256.0  # steps a pixel
+_TIE = 1e-7  # pixels; less than a sample and an edge can differ by without being equal
 _NEAR = 0.04  # near plane of Miniworld, cells
 _CHUNK = 8  # frames that one thread draws in a row
 
@@ -41,8 +42,8 @@ class _Scene(NamedTuple):
     floor: np.ndarray  # (3,) float32
     ceiling_row: np.ndarray  # (3 size,) uint8, a row of nothing else
     floor_row: np.ndarray  # (3 size,) uint8
-    x: np.ndarray  # (4 size,) float32, pixels: where each sub-column is
-    y: np.ndarray  # (4 size,) float32, pixels: how far below the top of its pixel each sub-column is sampled
+    x: np.ndarray  # (4 size,) pixels: where each sub-column is
+    y: np.ndarray  # (4 size,) pixels: how far below the top of its pixel each sub-column is sampled
     scale: float  # tangent of a pixel in the middle of the frame
 
 
@@ -74,8 +75,8 @@ class Raycaster:
             floor=floor.astype(np.float32),
             ceiling_row=np.tile(np.rint(ceiling).astype(np.uint8), size),
             floor_row=np.tile(np.rint(floor).astype(np.uint8), size),
-            x=((np.arange(4 * size) + 0.5) / 4).astype(np.float32),
-            y=np.tile(_SAMPLE_Y, size).astype(np.float32),
+            x=(np.arange(4 * size) + 0.5) / 4,
+            y=np.tile(_SAMPLE_Y, size),
             scale=math.tan(math.radians(fov_degrees) / 2) / (size / 2),
         )
 
@@ -177,12 +178,14 @@ def _look(x, y, cos, sin, scene, seen, first, end):
                     last = middle
                 else:
                     hidden = middle
+        # Ties: like llvmpipe, a wall has the samples on its left edges, and on level edges those on the lower one.
+        above, below = (_TIE if slope > 0 else -_TIE), (_TIE if slope >= 0 else -_TIE)
         for j in range(np.uint64(column), np.uint64(last + 1)):  # unsigned indices need no check for negative ones
-            half = min(np.float32(height) + np.float32(slope) * scene.x[j], np.float32(size))
+            half = min(height + slope * scene.x[j], float(size))
             # The samples of row r are at r + y. Truncation rounds down, and only positive numbers: hence the sums.
-            above = size - np.int32(np.float32(size / 2) + scene.y[j] + half)
-            below = 2 * size - np.int32(np.float32(1.5 * size) + scene.y[j] - half)
-            seen[j], first[j], end[j] = run, max(above, 0), min(below, size)
+            begin = size - np.int32(size / 2 + scene.y[j] + half + above)
+            stop = 2 * size - np.int32(1.5 * size + scene.y[j] - half - below)
+            seen[j], first[j], end[j] = run, max(begin, 0), min(stop, size)
         column = last + 1
 
 
@@ -215,9 +218,10 @@ def _cast(x, y, cos, sin, column, scene):
 @numba.njit(cache=True, error_model="numpy")
 def _project(ends, x, y, cos, sin, centre, scale):
     """The edge of a run on the screen: half its height in pixels is height + slope * column; and its right end."""
-    right_x, right_y, left_x, left_y = ends[0, 0] - x, ends[0, 1] - y, ends[1, 0] - x, ends[1, 1] - y
-    right_depth, left_depth = cos * right_x + sin * right_y, cos * left_x + sin * left_y
-    right, left = cos * right_y - sin * right_x, cos * left_y - sin * left_x
+    cos, sin = np.float32(cos), np.float32(sin)
+    shift_right, shift_depth = sin * np.float32(x) - cos * np.float32(y), -(cos * np.float32(x) + sin * np.float32(y))
+    right, right_depth = _transform(ends[0], cos, sin, shift_right, shift_depth)
+    left, left_depth = _transform(ends[1], cos, sin, shift_right, shift_depth)
     if right_depth < _NEAR:
         right += (_NEAR - right_depth) / (left_depth - right_depth) * (left - right)
         right_depth = _NEAR
@@ -239,6 +243,14 @@ def _project(ends, x, y, cos, sin, centre, scale):
     right, left, high_right, high_left = _snap(right), _snap(left), _snap(high_right), _snap(high_left)
     slope = (high_right - high_left) / (right - left) if right > left else 0.0
     return slope, high_left - slope * left, right
+
+
+@numba.njit(cache=True)
+def _transform(corner, cos, sin, shift_right, shift_depth):
+    """How far right of the camera and how far before it a corner is, cells; in OpenGL's precision and order."""
+    x, y = np.float32(corner[0]), np.float32(corner[1])
+    right, depth = y * cos - x * sin + shift_right, x * cos + y * sin + shift_depth
+    return float(right), float(depth)
 
 
 @numba.njit(cache=True)
