@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 import tyro
 
 from agent.collect import CollectConfig, collect
@@ -68,8 +72,7 @@ def demo(config: DemoConfig) -> dict[str, Any]:
     with _stage(out, "collect", "random navigation"):
         collect(CollectConfig(out=data, steps=config.frames, seed=config.seed, overwrite=config.overwrite))
     with _stage(out, "train", "both world models"):
-        _train(config, data, "hrssm", config.hrssm_steps)
-        _train(config, data, "rssm", config.rssm_steps)
+        _train(config, data)
     with _stage(out, "benchmark", "both models at equal budget, the floor and the ceiling"):
         summary = benchmark(
             BenchmarkConfig(
@@ -85,26 +88,63 @@ def demo(config: DemoConfig) -> dict[str, Any]:
     return summary
 
 
-def _train(config: DemoConfig, data: Path, model: Literal["hrssm", "rssm"], steps: int | None) -> None:
-    """Train a model to its last step, from where it stopped."""
-    run = config.out / model
-    train(
-        TrainConfig(
-            data=data,
-            out=run,
-            model=model,
-            preset="quick",
-            variant="ours",
-            steps=steps,
-            seed=config.seed,
-            device=config.device,
-            resume=(run / CHECKPOINT).exists() and not config.overwrite,
-            overwrite=config.overwrite,
+def _train(config: DemoConfig, data: Path) -> None:
+    """Train both models side by side, a core each, to their last steps, from where they stopped."""
+    beside, log = _training(config, data, "rssm", config.rssm_steps), config.out / "rssm.log"
+    print(f"rssm trains beside hrssm, its messages go to {log}", flush=True)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # two processes of one thread are faster than two threads, one model after the other
+    with log.open("wb") as messages:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "experiments.cli", "train", *_arguments(beside)],
+            stdout=messages,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
         )
+        try:
+            train(_training(config, data, "hrssm", config.hrssm_steps))
+            _check_finished(config.out / "hrssm")
+        except BaseException:
+            process.terminate()  # it saves first
+            raise
+        finally:
+            status = process.wait()
+            torch.set_num_threads(threads)
+    if status:
+        raise ValueError(f"training rssm failed: {log.read_text().splitlines()[-1]}")
+    _check_finished(beside.out)
+
+
+def _training(config: DemoConfig, data: Path, model: Literal["hrssm", "rssm"], steps: int | None) -> TrainConfig:
+    """How a model is trained."""
+    run = config.out / model
+    return TrainConfig(
+        data=data,
+        out=run,
+        model=model,
+        preset="quick",
+        variant="ours",
+        steps=steps,
+        seed=config.seed,
+        device=config.device,
+        resume=(run / CHECKPOINT).exists() and not config.overwrite,
+        overwrite=config.overwrite,
     )
+
+
+def _arguments(config: TrainConfig) -> list[str]:
+    """The options of `jumpy train` that say what `_training` does."""
+    names = ("data", "out", "model", "preset", "variant", "seed", "device")
+    options = [text for name in names for text in (f"--{name}", str(getattr(config, name)))]
+    options += [] if config.steps is None else ["--steps", str(config.steps)]
+    return options + [f"--{name}" for name in ("resume", "overwrite") if getattr(config, name)]
+
+
+def _check_finished(run: Path) -> None:
+    """Stop as the signal asked that stopped a training, which ends it without an error."""
     _, meta = load_model(run)
     if meta["step"] < meta["run"]["recipe"]["steps"]:
-        raise KeyboardInterrupt  # a signal stopped the training, which ends it without an error
+        raise KeyboardInterrupt
 
 
 @contextmanager
