@@ -32,8 +32,10 @@ def too_short(q: Float[Tensor, "b t"], l_min: int) -> Float[Tensor, ""]:
         q: boundary probabilities.
         l_min: shortest subsequence that is not counted.
     """
-    pairs = [(q[:, apart:] * q[:, :-apart]).sum() for apart in range(1, l_min)]
-    return torch.stack(pairs).sum() / q.numel()
+    pairs = q.new_zeros(())
+    for apart in range(1, l_min):
+        pairs = pairs + (q[:, apart:] * q[:, :-apart]).sum()
+    return pairs / q.numel()
 
 
 def boundary_prior(p: Float[Tensor, "b t"], m: Float[Tensor, "b t"], n_max: int, l_max: int) -> Float[Tensor, "b t"]:

@@ -23,10 +23,9 @@ class GaussianHead(nn.Module):
     """Map features to a Gaussian whose deviation is a sigmoid, so that it stays in (0, 1)."""
 
     def __init__(self, inputs: int, hidden: int, size: int) -> None:
-        """Build a perceptron with one hidden layer (`hidden` = 0: a linear map)."""
+        """Build a perceptron with one hidden layer."""
         super().__init__()
-        layers = [nn.Linear(inputs, hidden), nn.ELU(), nn.Linear(hidden, 2 * size)]
-        self.net = nn.Sequential(*layers) if hidden else nn.Linear(inputs, 2 * size)
+        self.net = nn.Sequential(nn.Linear(inputs, hidden), nn.ELU(), nn.Linear(hidden, 2 * size))
 
     def forward(self, features: Float[Tensor, "*batch inputs"]) -> Gaussian:
         """Return the Gaussian given the features."""
