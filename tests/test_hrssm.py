@@ -113,7 +113,7 @@ def test_causal_boundaries_read_no_later_frame_and_action():
 def test_short_subsequences_are_counted_by_hand():
     # Boundaries at 0, 2 and 3: a pair 1 apart, one 2 apart, one 3 apart; over 5 frames
     q = torch.tensor([[1.0, 0.0, 1.0, 1.0, 0.0]])
-    assert [too_short(q, l_min).item() for l_min in (2, 3, 4)] == pytest.approx([1 / 5, 2 / 5, 3 / 5])
+    assert [too_short(q, l_min).item() for l_min in (1, 2, 3, 4)] == pytest.approx([0, 1 / 5, 2 / 5, 3 / 5])
     assert too_short(0.5 * q, 3).item() == pytest.approx(0.25 * 2 / 5)
 
 
