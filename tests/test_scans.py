@@ -1,5 +1,7 @@
 """The scans of world_models/scans.py against plain loops of the modules that they speed up."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -45,12 +47,15 @@ def plain_loop(rnn: GRU, x: dict[str, Tensor], keep: bool, after: str) -> Tensor
 
 
 def fast_loop(rnn: GRU, x: dict[str, Tensor], keep: bool, after: str) -> Tensor:
-    options = {
-        "keep": x["keep"] if keep else None,
-        "update": x["update"] if after == "update" else None,
-        "init": (x["value"], x["start"]) if after == "init" else None,
-    }
-    return gru_scan(rnn.project(x["inputs"]), rnn.recur.weight, rnn.recur.bias, x["h"], **options)
+    return gru_scan(
+        rnn.project(x["inputs"]),
+        rnn.recur.weight,
+        rnn.recur.bias,
+        x["h"],
+        keep=x["keep"] if keep else None,
+        update=x["update"] if after == "update" else None,
+        init=(x["value"], x["start"]) if after == "init" else None,
+    )
 
 
 def assert_close(actual: Tensor, expected: Tensor) -> None:
@@ -145,15 +150,16 @@ def test_rollout_gradients_in_double_precision(copy):
     given = (projected, s, x["h"], *([x["update"]] if copy else []), *weights)
 
     def run(projected: Tensor, s: Tensor, h: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
-        update, weights = (rest[0], rest[1:]) if copy else (None, rest)
-        return rollout(projected, s, h, update, weights[:3], weights[3:])
+        update, (project, recur, bias, *head) = (rest[0], rest[1:]) if copy else (None, rest)
+        first, first_bias, last, last_bias = head
+        return rollout(projected, s, h, update, (project, recur, bias), (first, first_bias, last, last_bias))
 
     assert torch.autograd.gradcheck(run, tuple(tensor.detach().requires_grad_() for tensor in given))
 
 
 @pytest.mark.parametrize(("name", "rnn", "head"), [("hrssm", "z_rnn", "prior_z"), ("rssm", "s_rnn", "prior_s")])
 def test_rollout_equals_imagining_step_by_step(name, rnn, head):
-    model = build_model(name, "quick", "ours", 32)
+    model: Any = build_model(name, "quick", "ours", 32)
     a = torch.randint(3, (BATCH, STEPS))
     state = model.observe(torch.rand(BATCH, 5, 3, 32, 32), a, torch.full((BATCH,), 5))
     s, h = getattr(model, rnn).rollout(getattr(model, head), *state, one_hot_actions(a))
