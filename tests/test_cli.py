@@ -139,6 +139,8 @@ BAD_INPUT = [
     ("benchmark --out bench --episodes 3", "bench holds a benchmark with --episodes 2, asked for is 3"),
     ("plot nowhere", "nowhere holds no finished benchmark"),
     ("plot unfinished", "unfinished holds no finished benchmark"),
+    ("speed env --frames 0", "--frames must be a positive multiple of 100, got 0"),
+    ("speed env --layout labyrinth", "unknown layout 'labyrinth': use 'paper' or 'random-<seed>'"),
     ("speed plan --model alien", "unknown model 'alien': choose one of"),
 ]
 
