@@ -19,6 +19,8 @@ from agent.files import write_file
 from agent.replay import Replay
 from agent.train import TrainConfig, Trainer, choose_device
 from agent.versions import versions
+from envs.jitter import Camera
+from world_models.build import build_model
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ def speed_train(config: SpeedTrainConfig) -> None:
     if config.steps < 1:
         raise ValueError(f"--steps must be at least 1, got {config.steps}")
     device = choose_device(config.device)
+    for name in config.models:
+        build_model(name, config.preset, config.variant, Camera().size)  # refuses unknown names before collecting
     result: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         replay = collect(CollectConfig(Path(folder) / "data", steps=20_000))
