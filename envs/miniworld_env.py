@@ -6,6 +6,7 @@ Import this module through `envs.miniworld_view`, which sets up headless OpenGL 
 import contextlib
 import io
 from ctypes import byref
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -21,15 +22,17 @@ from envs.walls import WALL_HEIGHT, Walls
 class MiniworldMaze(MiniWorldEnv):
     """The maze of a layout, one unit a cell: x east, y up, z south.
 
-    A true Miniworld environment: one `step` moves forward by one cell or turns by 90 degrees with Miniworld's own
-    dynamics, collisions and picture. It has no goal; `JumpyMaze` with `view="miniworld"` is the benchmark's
-    environment, with our dynamics and this picture.
+    A true Miniworld environment: one `step` moves by half a cell or turns by 90 degrees, with Miniworld's own dynamics,
+    collisions and picture. (Miniworld looks for collisions only where a step ends: one of a whole cell would end inside
+    the walls.) It has no goal; the benchmark's environment is `JumpyMaze`, which can show this picture.
 
     Args:
         layout: the maze.
         size: height and width of a frame in pixels.
         fov_degrees: vertical field of view in degrees.
     """
+
+    shadow_window: Any  # the base class's, None once closed
 
     def __init__(self, layout: Layout, size: int = 32, fov_degrees: float = 90.0):
         # The base class resets in its own __init__, and that needs these two.
@@ -38,7 +41,7 @@ class MiniworldMaze(MiniWorldEnv):
         params = DEFAULT_PARAMS.no_random()
         params.set("cam_fov_y", fov_degrees)
         params.set("cam_height", WALL_HEIGHT / 2)
-        params.set("forward_step", 1.0)
+        params.set("forward_step", 0.5)
         params.set("turn_step", 90)
         with contextlib.redirect_stdout(io.StringIO()):  # it prints the number of samples it falls back to
             super().__init__(obs_width=size, obs_height=size, window_width=size, window_height=size, params=params)

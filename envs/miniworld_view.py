@@ -17,7 +17,7 @@ from envs.raycast import check_camera
 if TYPE_CHECKING:
     from envs.miniworld_env import MiniworldMaze
 
-GL_PACKAGES = ("libegl1", "libgl1", "libglu1-mesa", "libfontconfig1", "libfreetype6")
+GL_PACKAGES = ("libegl1", "libgl1", "libglu1-mesa", "libfreetype6")
 
 
 class MissingGL(ImportError):
@@ -79,13 +79,10 @@ def make_env(layout: Layout, size: int = 32, fov_degrees: float = 90.0) -> "Mini
     os.environ.setdefault("LP_NUM_THREADS", "0")  # llvmpipe's threads do not survive a fork, nor help small frames
     try:
         from envs.miniworld_env import MiniworldMaze
-    except ImportError as error:
-        raise _missing(error) from error
-    return MiniworldMaze(layout, size, fov_degrees)
 
-
-def _missing(error: ImportError) -> MissingGL:
-    return MissingGL(
-        f"the miniworld view needs OpenGL libraries ({error}): apt-get install {' '.join(GL_PACKAGES)}, "
-        "or use the raycast view, which needs none"
-    )
+        return MiniworldMaze(layout, size, fov_degrees)
+    except ImportError as error:  # pyglet's, for a shared library
+        raise MissingGL(
+            f"the miniworld view needs OpenGL libraries ({error}): apt-get install {' '.join(GL_PACKAGES)}, "
+            "or use the raycast view, which needs none"
+        ) from error
