@@ -12,7 +12,12 @@
 | phi_fwd     | `phi`          | (B, T, D)      | what q(s) reads: the present subsequence so far     |
 
 A training window has `context` frames before it (for c_0 and psi_fwd) and `lookahead` frames after it (for q(m) only).
-Only z's transition sees actions, so that one jump is one action (paper, section 5.2).
+Only z's transition sees actions, so that one jump is one action (paper, section 5.2). Contexts are 1 to 5 frames
+long, so that an episode's first decision has a belief.
+
+Differs from the paper, in the variant `ours` only (experiments/LOG.md says why): jumps are trained the way planning
+uses them (`_imagination`); q(m) reads actions, and neither frames nor actions after t; the structure prior also knows
+an expected rate of boundaries and a shortest subsequence; the legal actions at a jump's end are predicted.
 """
 
 from dataclasses import dataclass
@@ -78,8 +83,6 @@ class HRSSMOptions:
     """q(m_t) reads frames and actions up to t only, so that a boundary's place cannot tell what comes after it"""
     boundary_logit_bound: float | None = None
     """q(m)'s logits are kept within plus and minus this"""
-    boundary_weight: float = 1.0
-    """weight of the boundaries' KL, and so of the structure prior"""
     boundary_rate: float = 1 / 6
     """share of frames that end a subsequence, expected on average over a batch (with `rate_weight`)"""
     rate_weight: float = 0.0
@@ -327,7 +330,7 @@ class HRSSM(nn.Module):
         m = straight_through_bernoulli(logit, self.temperature(step))
         window = slice(o.context, o.context + o.window)
         terms, posterior, c = self._bound(x[:, window], e[:, : window.stop], batch.action, m, logit, length)
-        weights = dict.fromkeys(terms, 1.0) | {"kl_m": o.boundary_weight}
+        weights = dict.fromkeys(terms, 1.0)
         metrics = {"boundaries": m[:, window].sum(1).mean(), "temperature": torch.tensor(self.temperature(step))}
         metrics["nelbo"] = torch.stack(list(terms.values())).sum().detach()
         if o.short_weight:
