@@ -148,10 +148,10 @@ def small_speed_env(monkeypatch, tmp_path):
     """Runs `jumpy speed env` on tiny numbers and without compiling anew, and returns what it wrote."""
     monkeypatch.setattr(speed_env, "_compile_seconds", lambda: 1.5)
     path = tmp_path / "speed.json"
-    numbers = {"environments": 8, "rounds": 2, "seconds": 0.02, "poses": 30, "frames": 200}
+    config = speed_env.SpeedEnvConfig(environments=8, rounds=2, seconds=0.02, poses=30, frames=200, json=path)
 
     def run():
-        speed_env.speed_env(speed_env.SpeedEnvConfig(json=path, **numbers))
+        speed_env.speed_env(config)
         return json.loads(path.read_text())
 
     return run
