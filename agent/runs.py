@@ -29,6 +29,17 @@ def save_run(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, ste
     write_checkpoint(path, tensors, {"step": step, "run": run, "versions": versions()})
 
 
+def save_weights(path: Path, model: nn.Module, meta: dict[str, Any]) -> None:
+    """Write a checkpoint that `load_model` reads, without the optimiser: it cannot be trained on.
+
+    Args:
+        path: the file.
+        model: a trained model.
+        meta: its meta data, as `load_model` gave it.
+    """
+    write_checkpoint(path, {f"model.{name}": value for name, value in model.state_dict().items()}, meta)
+
+
 def load_run(
     path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, run: dict[str, Any], device: torch.device
 ) -> int:

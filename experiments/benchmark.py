@@ -35,7 +35,9 @@ class BenchmarkConfig:
     out: Path
     """Folder of the results."""
     agents: tuple[str, ...] = ("random", "shortest-path")
-    """Who takes part: random, shortest-path, or LABEL=RUN with the folder of a trained run."""
+    """Who takes part: random, shortest-path, or LABEL=RUN. RUN is the folder of a trained run, shipped weights as
+    pretrained/MODEL-VARIANT, or pretrained: the `ours` weights of the model called LABEL, hrssm or rssm. A folder here
+    of that name is ./pretrained."""
     episodes: int = 5000
     """Number of episodes."""
     planning: tyro.conf.OmitArgPrefixes[PlannerOptions] = field(default_factory=PlannerOptions)

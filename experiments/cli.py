@@ -25,6 +25,7 @@ COMMANDS = {
     "train": Command("agent.train", "TrainConfig", "train", "a world model on a data set"),
     "benchmark": Command("experiments.benchmark", "BenchmarkConfig", "benchmark", "agents on navigation episodes"),
     "plot": Command("experiments.plots", "PlotConfig", "plot", "the figures of a benchmark"),
+    "ship": Command("experiments.ship", "ShipConfig", "ship", "a finished run's weights with this package"),
     "speed env": Command("experiments.speed_env", "SpeedEnvConfig", "speed_env", "our view beside Miniworld"),
     "speed plan": Command("experiments.speed_plan", "SpeedPlanConfig", "speed_plan", "planning decisions"),
     "speed train": Command("experiments.speed_train", "SpeedTrainConfig", "speed_train", "training steps"),

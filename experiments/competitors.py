@@ -13,6 +13,7 @@ from agent.navigate import Agent, RandomAgent, ShortestPathAgent, WorldModelAgen
 from agent.runs import CHECKPOINT, load_model
 from envs.jitter import Camera
 from envs.layout import Layout
+from experiments.pretrained import Run, find_run
 from planners.plan import PlanConfig
 from planners.shooting import ShootingConfig
 from planners.tree import TreeConfig, full_tree
@@ -63,7 +64,8 @@ def enter(
     """The agents of a benchmark, floor first and ceiling last, whether named or not.
 
     Args:
-        sources: `random`, `shortest-path`, or LABEL=RUN with a run folder or checkpoint of `jumpy train`.
+        sources: `random`, `shortest-path`, or LABEL=RUN with a run folder or checkpoint of `jumpy train`, or with
+            shipped weights (`pretrained`, `pretrained/MODEL-VARIANT`).
         planning: how trained agents plan.
         layout: the maze of the benchmark.
         camera: what trained agents look through.
@@ -72,7 +74,7 @@ def enter(
     Raises:
         ValueError: for an unknown name, a label twice, or a run that is missing, damaged or of another frame size.
     """
-    runs: dict[str, Path] = {}
+    runs: dict[str, Run] = {}
     for source in sources:
         if source in (FLOOR, CEILING):
             continue
@@ -83,24 +85,24 @@ def enter(
             )
         if label in (*runs, FLOOR, CEILING):
             raise ValueError(f"agent names must differ, got {label!r} twice: choose another LABEL for {run}")
-        runs[label] = Path(run)
+        runs[label] = find_run(run, label)
     trained = [entry for label, run in runs.items() for entry in _trained(label, run, planning, layout, camera, device)]
     return [Competitor(FLOOR, RandomAgent()), *trained, Competitor(CEILING, ShortestPathAgent(layout))]
 
 
 def _trained(
-    label: str, run: Path, planning: PlannerOptions, layout: Layout, camera: Camera, device: torch.device
+    label: str, run: Run, planning: PlannerOptions, layout: Layout, camera: Camera, device: torch.device
 ) -> list[Competitor]:
     """A trained run, once for each depth."""
-    model, meta = load_model(run, device)
+    model, meta = load_model(run.path, device)
     training = meta["run"]
     frame_size = training["config"]["frame_size"]
     if frame_size != camera.size:
         raise ValueError(
-            f"{run} was trained on frames of {frame_size} pixels, asked for are {camera.size}: "
+            f"{run.name} was trained on frames of {frame_size} pixels, asked for are {camera.size}: "
             f"use --camera.size {frame_size}"
         )
-    facts = {"run": str(run), "checkpoint": _sha256(run), "model": training["model"], "preset": training["preset"]}
+    facts = {"run": run.name, "checkpoint": _sha256(run.path), "model": training["model"], "preset": training["preset"]}
     facts |= {"variant": training["variant"], "trained_steps": meta["step"], "trained_on": training["layout"]}
     if training["rows"] != list(layout.rows):
         facts["warning"] = f"trained on layout {training['layout']}, benchmarked on {layout.name}"

@@ -77,7 +77,8 @@ def test_every_command_explains_every_option(capsys, name):
     assert callable(getattr(module, command.function))
     for option in dataclasses.fields(getattr(module, command.config)):
         grouped = option.default_factory is not dataclasses.MISSING or dataclasses.is_dataclass(option.default)
-        assert grouped or name == "plot" or f"--{option.name.replace('_', '-')}" in told, option.name
+        shown = f"--{option.name.replace('_', '-')}" in told or f"{option.name.upper()} " in told
+        assert grouped or name == "plot" or shown, option.name
 
 
 def test_collects_and_refuses_to_replace(folder, capsys):
@@ -134,11 +135,17 @@ BAD_INPUT = [
     ("benchmark --out new --agents h=half", "checkpoint half/checkpoint.safetensors is damaged"),
     ("benchmark --out new --agents h=file", "checkpoint file is damaged or no safetensors file"),
     ("benchmark --out new --agents h=data", "there is no checkpoint data/checkpoint.safetensors"),
+    ("benchmark --out new --agents h=pretrained", "the agent is called by, rssm or hrssm, got 'h': use pretrained/"),
+    ("benchmark --out new --agents h=pretrained/me", "no weights pretrained/me are shipped, only: "),
     ("benchmark --out others", "others holds other files"),
     ("benchmark --out file/bench", "Not a directory"),
     ("benchmark --out bench --episodes 3", "bench holds a benchmark with --episodes 2, asked for is 3"),
     ("plot nowhere", "nowhere holds no finished benchmark"),
     ("plot unfinished", "unfinished holds no finished benchmark"),
+    ("ship run", "required"),
+    ("ship nowhere hrssm-mine --frames 9 --minutes 1 --device cpu", "there is no run nowhere: train one with"),
+    ("ship run hrssm-mine --frames 9 --minutes 1 --device cpu", "model and variant, hrssm-ours, got hrssm-mine: use"),
+    ("ship run hrssm-mine --frames 0 --minutes 1 --device cpu", "--frames must be more than 0, got 0"),
     ("speed env --frames 0", "--frames must be a positive multiple of 100, got 0"),
     ("speed env --layout labyrinth", "unknown layout 'labyrinth': use 'paper' or 'random-<seed>'"),
     ("speed plan --model alien", "unknown model 'alien': choose one of"),
