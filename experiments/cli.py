@@ -24,6 +24,7 @@ COMMANDS = {
     "collect": Command("agent.collect", "CollectConfig", "collect", "random navigation into a data set"),
     "train": Command("agent.train", "TrainConfig", "train", "a world model on a data set"),
     "benchmark": Command("experiments.benchmark", "BenchmarkConfig", "benchmark", "agents on navigation episodes"),
+    "navigation": Command("experiments.navigation", "NavigationConfig", "navigation", "whether trained runs navigate"),
     "plot": Command("experiments.plots", "PlotConfig", "plot", "the figures of a benchmark"),
     "ship": Command("experiments.ship", "ShipConfig", "ship", "a finished run's weights with this package"),
     "speed env": Command("experiments.speed_env", "SpeedEnvConfig", "speed_env", "our view beside Miniworld"),
