@@ -16,7 +16,7 @@ from pyglet import gl
 
 from envs.layout import Layout
 from envs.palette import CEILING, FLOOR, NORMALS
-from envs.walls import WALL_HEIGHT, Walls
+from envs.rooms import WALL, WALL_HEIGHT, Rooms
 
 
 class MiniworldMaze(MiniWorldEnv):
@@ -103,10 +103,15 @@ class _Maze(Room):
         height, width = layout.shape
         outline = np.array([[width, height], [width, 0], [0, 0], [0, height]], float)
         super().__init__(outline, wall_height=WALL_HEIGHT)
-        self._walls = Walls.of(layout)
+        self._rooms = Rooms.of(layout)
+        self._walls = np.argwhere(self._rooms.beyond == WALL)  # (walls, 2): room, side
 
     def _gen_static_data(self, params, rng) -> None:
-        right, left = np.moveaxis(np.insert(self._walls.ends, 1, 0.0, axis=2), 1, 0)  # (runs, xyz) each
+        room, side = self._walls.T
+        left, right = (
+            np.insert(self._rooms.corners[room, (side + turn) % 4], 1, 0.0, axis=1)  # (walls, xyz)
+            for turn in (1, 2)
+        )
         up = np.array([0.0, WALL_HEIGHT, 0.0])
         self.wall_segs = np.stack([left, right], axis=1)
         self.wall_verts = np.stack([right, right + up, left + up, left], axis=1)  # counter-clockwise
@@ -122,8 +127,8 @@ class _Maze(Room):
         gl.glEnd()
         gl.glDepthMask(gl.GL_TRUE)
         gl.glBegin(gl.GL_QUADS)
-        for side, colour, corners in zip(self._walls.side, self._walls.colour, self.wall_verts, strict=True):
-            _quad(colour, NORMALS[side], corners)
+        for (room, side), corners in zip(self._walls, self.wall_verts, strict=True):
+            _quad(self._rooms.colour[room], NORMALS[(side + 2) % 4], corners)
         gl.glEnd()
 
 

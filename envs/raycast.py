@@ -2,9 +2,10 @@
 
 OpenGL (Mesa's llvmpipe) clips every wall to the view volume, snaps the corners to 1/256 pixel and takes the mean of
 four samples a pixel. This file does the same column by column: the four samples of a pixel have x offsets of their
-own, so a frame of n pixels has 4 n sub-columns. A ray through the map (digital differential analysis, Amanatides and
-Woo 1987) finds the wall that a sub-column sees; the wall's clipped and snapped edges say how far it reaches up and
-down. Nearly every pixel comes out as in OpenGL (`envs/parity.py` measures it).
+own, so a frame n pixels wide has 4 n sub-columns, each with a ray. Rays that leave a room by the same side stay
+together: from the camera's room on, bundles of rays are split where they meet a room's corners and followed through
+its openings ("portals", Luebke and Georges 1995), until each bundle ends at a wall. The wall's clipped and snapped
+edges say how far it reaches up and down. Nearly every pixel comes out as in OpenGL (`envs/parity.py` measures it).
 """
 
 import math
@@ -17,7 +18,7 @@ from jaxtyping import Float32, Int16, UInt8
 
 from envs.layout import Layout
 from envs.palette import CEILING, CEILING_LIGHT, FLOOR, FLOOR_LIGHT, WALL_LIGHT, shaded
-from envs.walls import WALL_HEIGHT, Walls
+from envs.rooms import WALL_HEIGHT, Rooms
 
 # OpenMP reads this when numba first starts threads: idle ones must sleep, or they slow down everything on busy cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -34,10 +35,11 @@ _CHUNK = 8  # frames that one thread draws in a row
 class _Scene(NamedTuple):
     """What all frames have in common."""
 
-    free: np.ndarray  # (h, w) bool
-    run: np.ndarray  # (h, w, 4) the run that a cell sees facing in each direction, or -1
-    ends: np.ndarray  # (runs, 2, 2) right and left end, x and y, cells
-    colour: np.ndarray  # (runs, 3) float32, shaded
+    at: np.ndarray  # (h, w) the room of a free cell, or -1
+    corners: np.ndarray  # (rooms, 4, 2) x and y, cells
+    beyond: np.ndarray  # (rooms, 4) the room beyond each side, or -1 for a wall
+    colour: np.ndarray  # (4 rooms, 3) float32, each side's, shaded
+    blend: np.ndarray  # (4 rooms, 2, 5, 3) uint8, pixels of n samples of wall and 4 - n of ceiling or floor
     ceiling: np.ndarray  # (3,) float32
     floor: np.ndarray  # (3,) float32
     ceiling_row: np.ndarray  # (3 size,) uint8, a row of nothing else
@@ -64,13 +66,18 @@ class Raycaster:
     def __init__(self, layout: Layout, size: int = 32, fov_degrees: float = 90.0):
         check_camera(size, fov_degrees)
         self.layout, self.size = layout, size
-        walls = Walls.of(layout)
+        rooms = Rooms.of(layout)
+        light = np.tile(np.roll(WALL_LIGHT, 2), len(rooms.colour))  # the east side faces west, and so on
         ceiling, floor = shaded(CEILING, CEILING_LIGHT), shaded(FLOOR, FLOOR_LIGHT)
+        colour = shaded(rooms.colour.repeat(4, axis=0), light[:, None])
+        n = np.arange(5)[:, None]
+        blend = (n * colour[:, None, None] + (4 - n) * np.stack([ceiling, floor])[:, None]) / 4
         self._scene = _Scene(
-            free=layout.free,
-            run=walls.run,
-            ends=walls.ends,
-            colour=shaded(walls.colour, WALL_LIGHT[walls.side, None]).astype(np.float32),
+            at=rooms.at.astype(np.int64),
+            corners=rooms.corners,
+            beyond=rooms.beyond.astype(np.int64),
+            colour=colour.astype(np.float32),
+            blend=np.floor(blend + 0.5).astype(np.uint8),
             ceiling=ceiling.astype(np.float32),
             floor=floor.astype(np.float32),
             ceiling_row=np.tile(np.rint(ceiling).astype(np.uint8), size),
@@ -142,94 +149,145 @@ def _draw(pose, jitter, scene, frames):
     size = frames.shape[1]
     seen, first, end = np.empty(4 * size, np.int32), np.empty(4 * size, np.int32), np.empty(4 * size, np.int32)
     top, bottom, wall = np.empty(3 * size, np.int16), np.empty(3 * size, np.int16), np.empty(3 * size, np.uint8)
-    height, width = scene.free.shape
+    bundles, walls = np.empty((4 * size, 4), np.int64), np.empty((4 * size, 4), np.int64)
+    height, width = scene.at.shape
     for i in range(len(pose)):
         x, y = pose[i, 0] + 0.5 + jitter[i, 0], pose[i, 1] + 0.5 + jitter[i, 1]
-        if not (0 <= x < width and 0 <= y < height and scene.free[int(y), int(x)]):
-            return i
         angle = pose[i, 2] * (math.pi / 2) + jitter[i, 2]
-        _look(x, y, math.cos(angle), math.sin(angle), scene, seen, first, end)
-        _average_walls(scene.colour, seen, first, end, top, bottom, wall)
+        if not (0 <= x < width and 0 <= y < height and scene.at[int(y), int(x)] >= 0 and math.isfinite(angle)):
+            return i
+        camera = _camera(x, y, angle, size, scene.scale)
+        room, ahead = scene.at[int(y), int(x)], math.floor(angle / (math.pi / 2) + 0.5) % 4
+        number = _look(camera, room, ahead, scene.corners, scene.beyond, bundles, walls)
+        _measure(walls, number, camera, scene.corners, scene.x, scene.y, seen, first, end)
+        _join(scene.colour, scene.blend, seen, first, end, top, bottom, wall)
         _fill(scene.ceiling_row, top, wall, bottom, scene.floor_row, frames[i])
-        _draw_edges(scene.ceiling, scene.colour, scene.floor, seen, first, end, frames[i])
+        _draw_edges(scene.blend, scene.ceiling, scene.colour, scene.floor, seen, first, end, top, bottom, frames[i])
     return -1
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _look(x, y, cos, sin, scene, seen, first, end):
-    """Find for every sub-column the run it sees and the rows [first, end) whose samples it covers.
+def _look(camera, room, ahead, corners, beyond, bundles, ends):
+    """Follow all rays; `ends` gets a row for every bundle at its wall, and their number is returned.
 
-    Two rays that see the same run see nothing else between them (the mazes have no pillars), so that a run needs only
-    a ray at its beginning and one at its end; where something hides its end, bisection finds the last ray that sees it.
+    A row of `bundles` and `ends` says which sub-columns [begin, stop) leave a room by a side: room, side, begin, stop.
     """
-    columns = len(scene.x)
-    size = columns // 4
-    column = np.int64(0)
-    while column < columns:
-        run = _cast(x, y, cos, sin, column, scene)
-        slope, height, right = _project(scene.ends[run], x, y, cos, sin, size / 2, scene.scale)
-        last = max(column, min(columns, math.ceil(4 * right - 0.5)) - 1)
-        if last > column and _cast(x, y, cos, sin, last, scene) != run:
-            hidden = last
-            last = column
-            while hidden - last > 1:
-                middle = (last + hidden) // 2
-                if _cast(x, y, cos, sin, middle, scene) == run:
-                    last = middle
-                else:
-                    hidden = middle
-        # Ties: like llvmpipe, a wall has the samples on its left edges, and on level edges those on the lower one.
-        above, below = (_TIE if slope > 0 else -_TIE), (_TIE if slope >= 0 else -_TIE)
-        for j in range(np.uint64(column), np.uint64(last + 1)):  # unsigned indices need no check for negative ones
-            half = min(height + slope * scene.x[j], float(size))
-            # The samples of row r are at r + y. Truncation rounds down, and only positive numbers: hence the sums.
-            begin = size - np.int32(size / 2 + scene.y[j] + half + above)
-            stop = 2 * size - np.int32(1.5 * size + scene.y[j] - half - below)
-            seen[j], first[j], end[j] = run, max(begin, 0), min(stop, size)
-        column = last + 1
-
-
-@numba.njit(cache=True, error_model="numpy")
-def _cast(x, y, cos, sin, column, scene):
-    """The run that the ray of a sub-column hits."""
-    # Corners are rounded to the nearest step, so that a wall's left edge covers a sample up to half a step before it.
-    right = (scene.x[column] + 0.5 / _SNAP - len(scene.x) / 8) * scene.scale
-    ray_x, ray_y = cos - sin * right, sin + cos * right
-    cell_x, cell_y = int(x), int(y)
-    step_x, step_y = (1 if ray_x > 0 else -1), (1 if ray_y > 0 else -1)
-    across_x, across_y = abs(1 / ray_x), abs(1 / ray_y)  # ray length from one grid line to the next
-    next_x = (cell_x + 1 - x if ray_x > 0 else x - cell_x) * across_x
-    next_y = (cell_y + 1 - y if ray_y > 0 else y - cell_y) * across_y
-    while True:
-        if next_x < next_y:
-            run = scene.run[cell_y, cell_x, 1 + step_x]
-            if run >= 0:
-                return run
-            cell_x += step_x
-            next_x += across_x
+    columns = int(8 * camera.centre)
+    # In the camera's own room, rays far to the left and right may even meet the side behind it.
+    begin, stop = 0, columns
+    left, right = _transform(corners, room, ahead, camera), _transform(corners, room, (ahead + 3) % 4, camera)
+    if left[1] > _NEAR:
+        begin = _column(left, camera)
+    if right[1] > _NEAR:
+        stop = _column(right, camera)
+    waiting = _add(bundles, 0, room, (ahead + 2) % 4, 0, begin)
+    waiting = _add(bundles, waiting, room, (ahead + 2) % 4, stop, columns)
+    waiting = _split(bundles, waiting, room, ahead, begin, stop, camera, corners)
+    ended = 0
+    while waiting > 0:
+        waiting -= 1
+        room, side, begin, stop = bundles[waiting, 0], bundles[waiting, 1], bundles[waiting, 2], bundles[waiting, 3]
+        following = beyond[room, side]
+        if following >= 0:
+            waiting = _split(bundles, waiting, following, side, begin, stop, camera, corners)
         else:
-            run = scene.run[cell_y, cell_x, 2 + step_y]
-            if run >= 0:
-                return run
-            cell_y += step_y
-            next_y += across_y
+            ended = _add(ends, ended, room, side, begin, stop)
+    return ended
+
+
+@numba.njit(cache=True)
+def _split(bundles, waiting, room, ahead, begin, stop, camera, corners):
+    """Split a bundle that goes through a room by the sides it leaves by: left, ahead, right; the new number waiting."""
+    left = _column(_transform(corners, room, (ahead + 1) % 4, camera), camera)
+    right = _column(_transform(corners, room, (ahead + 2) % 4, camera), camera)
+    left = min(max(left, begin), stop)
+    right = min(max(right, left), stop)
+    waiting = _add(bundles, waiting, room, (ahead + 3) % 4, begin, left)
+    waiting = _add(bundles, waiting, room, ahead, left, right)
+    return _add(bundles, waiting, room, (ahead + 1) % 4, right, stop)
+
+
+@numba.njit(cache=True)
+def _add(bundles, number, room, side, begin, stop):
+    """Add a bundle if there are rays in it; the new number of bundles."""
+    if begin >= stop:
+        return number
+    bundles[number, 0], bundles[number, 1], bundles[number, 2], bundles[number, 3] = room, side, begin, stop
+    return number + 1
+
+
+@numba.njit(cache=True)
+def _measure(walls, number, camera, corners, x, y, seen, first, end):
+    """For all sub-columns: note the wall that they see, and the rows [first, end) whose samples it covers."""
+    size = len(x) // 4
+    for i in range(number):
+        room, side, begin, stop = walls[i, 0], walls[i, 1], np.uint64(walls[i, 2]), np.uint64(walls[i, 3])
+        left = _transform(corners, room, (side + 1) % 4, camera)
+        right = _transform(corners, room, (side + 2) % 4, camera)
+        slope, height = _upper_edge(left, right, camera)
+        # Ties: like llvmpipe, a wall has the samples on its left edges, and on level edges those on the lower one.
+        upper = size / 2 + height + (_TIE if slope > 0 else -_TIE)
+        lower = 3 * size / 2 - height - (_TIE if slope >= 0 else -_TIE)
+        for j in range(begin, stop):  # unsigned indices need no check for negative ones
+            # The samples of row r are at r + y. Truncation rounds down, and only positive numbers: hence the sums.
+            seen[j] = 4 * room + side
+            first[j] = size - np.int32(min(max(0.0, upper + y[j] + slope * x[j]), size + 0.5))
+            end[j] = 2 * size - np.int32(max(float(size), min(2.0 * size, lower + y[j] - slope * x[j])))
+
+
+class _Camera(NamedTuple):
+    """What a frame's camera needs to see a corner, in OpenGL's precision."""
+
+    cos: np.float32
+    sin: np.float32
+    shift_right: np.float32
+    shift_depth: np.float32
+    centre: float  # pixels
+    scale: float
+
+
+@numba.njit(cache=True)
+def _camera(x, y, angle, size, scale):
+    cos, sin, x, y = np.float32(math.cos(angle)), np.float32(math.sin(angle)), np.float32(x), np.float32(y)
+    length = np.float32(math.sqrt(cos * cos + sin * sin))  # gluLookAt normalises
+    cos, sin = cos / length, sin / length
+    return _Camera(cos, sin, sin * x - cos * y, -(cos * x + sin * y), size / 2, scale)
+
+
+@numba.njit(cache=True)
+def _transform(corners, room, corner, camera):
+    """How far right of the camera and how far before it a corner is, cells; rounded as in OpenGL."""
+    x, y = np.float32(corners[room, corner, 0]), np.float32(corners[room, corner, 1])
+    right = y * camera.cos - x * camera.sin + camera.shift_right
+    depth = x * camera.cos + y * camera.sin + camera.shift_depth
+    return float(right), float(depth)
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _project(ends, x, y, cos, sin, centre, scale):
-    """The edge of a run on the screen: half its height in pixels is height + slope * column; and its right end."""
-    cos, sin = np.float32(cos), np.float32(sin)
-    shift_right, shift_depth = sin * np.float32(x) - cos * np.float32(y), -(cos * np.float32(x) + sin * np.float32(y))
-    right, right_depth = _transform(ends[0], cos, sin, shift_right, shift_depth)
-    left, left_depth = _transform(ends[1], cos, sin, shift_right, shift_depth)
-    if right_depth < _NEAR:
+def _column(corner, camera):
+    """The first sub-column at or right of a corner on the screen; of a corner behind the camera, the screen's edge."""
+    right, depth = corner
+    if depth < _NEAR:
+        return 0 if right < 0 else int(8 * camera.centre)
+    pixels = _snap(min(max(camera.centre + right / (depth * camera.scale), 0.0), 2 * camera.centre))
+    return math.ceil(4 * pixels - 0.5)
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _upper_edge(left_corner, right_corner, camera):
+    """A wall's upper edge on the screen, clipped and snapped: its height over the middle is height + slope * column."""
+    (left, left_depth), (right, right_depth), centre = left_corner, right_corner, camera.centre
+    if right_depth < _NEAR and left_depth < _NEAR:  # a wall at the tip of the nose
+        right_depth, left_depth = _NEAR, _NEAR
+    elif right_depth < _NEAR:
         right += (_NEAR - right_depth) / (left_depth - right_depth) * (left - right)
         right_depth = _NEAR
     elif left_depth < _NEAR:
         left += (_NEAR - left_depth) / (right_depth - left_depth) * (right - left)
         left_depth = _NEAR
-    right, left = centre + right / (right_depth * scale), centre + left / (left_depth * scale)
-    high_right, high_left = WALL_HEIGHT / 2 / (right_depth * scale), WALL_HEIGHT / 2 / (left_depth * scale)
+    left_scale, right_scale = 1 / (left_depth * camera.scale), 1 / (right_depth * camera.scale)
+    left, right = centre + left * left_scale, centre + right * right_scale
+    high_left, high_right = WALL_HEIGHT / 2 * left_scale, WALL_HEIGHT / 2 * right_scale
     slope = (high_right - high_left) / (right - left)
     height = high_left - slope * left
     if right > 2 * centre:
@@ -242,15 +300,7 @@ def _project(ends, x, y, cos, sin, centre, scale):
         left, high_left = (centre - height) / slope, centre
     right, left, high_right, high_left = _snap(right), _snap(left), _snap(high_right), _snap(high_left)
     slope = (high_right - high_left) / (right - left) if right > left else 0.0
-    return slope, high_left - slope * left, right
-
-
-@numba.njit(cache=True)
-def _transform(corner, cos, sin, shift_right, shift_depth):
-    """How far right of the camera and how far before it a corner is, cells; in OpenGL's precision and order."""
-    x, y = np.float32(corner[0]), np.float32(corner[1])
-    right, depth = y * cos - x * sin + shift_right, x * cos + y * sin + shift_depth
-    return float(right), float(depth)
+    return slope, high_left - slope * left
 
 
 @numba.njit(cache=True)
@@ -259,16 +309,20 @@ def _snap(pixels):
 
 
 @numba.njit(cache=True)
-def _average_walls(colour, seen, first, end, top, bottom, wall):
-    """For every byte of a row: the rows [top, bottom) where all four samples are wall, and their colour there."""
+def _join(colour, blend, seen, first, end, top, bottom, wall):
+    """For every byte of a row: the rows [top, bottom) where all four samples are wall, and their mean there."""
     for px in range(len(wall) // 3):
-        j = 4 * px
-        for b in range(3 * px, 3 * px + 3):
-            top[b] = max(first[j], first[j + 1], first[j + 2], first[j + 3])
-            bottom[b] = min(end[j], end[j + 1], end[j + 2], end[j + 3])
-        for b in range(3):
-            total = colour[seen[j], b] + colour[seen[j + 1], b] + colour[seen[j + 2], b] + colour[seen[j + 3], b]
-            wall[3 * px + b] = _quarter(total)
+        i, j = 3 * px, 4 * px
+        begin = max(max(first[j], first[j + 1]), max(first[j + 2], first[j + 3]))
+        stop = min(min(end[j], end[j + 1]), min(end[j + 2], end[j + 3]))
+        top[i], top[i + 1], top[i + 2] = begin, begin, begin
+        bottom[i], bottom[i + 1], bottom[i + 2] = stop, stop, stop
+        a, b, c, d = seen[j], seen[j + 1], seen[j + 2], seen[j + 3]
+        if a == d:
+            wall[i], wall[i + 1], wall[i + 2] = blend[a, 0, 4, 0], blend[a, 0, 4, 1], blend[a, 0, 4, 2]
+        else:
+            for rgb in range(3):
+                wall[i + rgb] = _quarter(colour[a, rgb] + colour[b, rgb] + colour[c, rgb] + colour[d, rgb])
 
 
 @numba.njit(cache=True)
@@ -289,20 +343,32 @@ def _fill(ceiling, top, wall, bottom, floor, frame):
 
 
 @numba.njit(cache=True)
-def _draw_edges(ceiling, colour, floor, seen, first, end, frame):
-    """Draw the pixels whose samples do not agree."""
+def _draw_edges(blend, ceiling, colour, floor, seen, first, end, top, bottom, frame):
+    """Draw the pixels whose samples do not agree: upwards of `top` and downwards of `bottom`."""
     for px in range(len(frame)):
-        j = 4 * px
-        full = max(first[j], first[j + 1], first[j + 2], first[j + 3])
-        for r in range(min(first[j], first[j + 1], first[j + 2], first[j + 3]), full):
-            _draw_mixed(ceiling, colour, floor, seen, first, end, frame, r, px)
-        begin = max(full, min(end[j], end[j + 1], end[j + 2], end[j + 3]))
-        for r in range(begin, max(end[j], end[j + 1], end[j + 2], end[j + 3])):
-            _draw_mixed(ceiling, colour, floor, seen, first, end, frame, r, px)
+        i, j, wall = 3 * px, 4 * px, seen[4 * px]
+        a, b, c, d = first[j], first[j + 1], first[j + 2], first[j + 3]
+        e, f, g, h = end[j], end[j + 1], end[j + 2], end[j + 3]
+        begin, upper = min(min(a, b), min(c, d)), int(top[i])
+        lower, stop = max(upper, int(bottom[i])), max(max(e, f), max(g, h))
+        if wall == seen[j + 3] and upper <= bottom[i]:  # one wall
+            for r in range(begin, upper):
+                n = (r >= a) + (r >= b) + (r >= c) + (r >= d)
+                for rgb in range(3):
+                    frame[r, i + rgb] = blend[wall, 0, n, rgb]
+            for r in range(lower, stop):
+                n = (r < e) + (r < f) + (r < g) + (r < h)
+                for rgb in range(3):
+                    frame[r, i + rgb] = blend[wall, 1, n, rgb]
+        else:
+            for r in range(begin, upper):
+                _draw_mixed(ceiling, colour, floor, seen, first, end, r, px, frame)
+            for r in range(lower, stop):
+                _draw_mixed(ceiling, colour, floor, seen, first, end, r, px, frame)
 
 
 @numba.njit(cache=True)
-def _draw_mixed(ceiling, colour, floor, seen, first, end, frame, r, px):
+def _draw_mixed(ceiling, colour, floor, seen, first, end, r, px, frame):
     """Draw the pixel in row r and pixel column px from its four samples."""
     red, green, blue = np.float32(0), np.float32(0), np.float32(0)
     for j in range(4 * px, 4 * px + 4):
