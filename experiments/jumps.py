@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from agent.navigate import CONTEXT
-from envs.dynamics import Dynamics
+from envs.dynamics import ARRIVED, MOVES, Dynamics
 from envs.jitter import Camera, camera_jitter
 from envs.layout import JUNCTION, Layout
 from envs.raycast import Raycaster
@@ -57,11 +57,10 @@ def jump_accuracy(
 
 def arrivals(layout: Layout) -> Int16[np.ndarray, "n 4"]:
     """Every pose of an arrival in a junction through one of its hallways."""
-    headings = ((1, 0), (0, 1), (-1, 0), (0, -1))
     poses = [
-        (x, y, heading, 0)
+        (x, y, heading, ARRIVED)
         for y, x in np.argwhere(layout.cells == JUNCTION)
-        for heading, (dx, dy) in enumerate(headings)
+        for heading, (dx, dy) in enumerate(MOVES)
         if layout.free[y - dy, x - dx]
     ]
     return np.array(poses, np.int16)
@@ -99,7 +98,7 @@ def _contexts(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Frames, actions and lengths of the straight ways into the arrivals; their jitters follow each other."""
     back = np.arange(CONTEXT - 1, -1, -1)
-    ahead = np.array(((1, 0), (0, 1), (-1, 0), (0, -1)))[arrival[:, 2]]
+    ahead = np.array(MOVES)[arrival[:, 2]]
     pose = np.repeat(arrival[:, None], CONTEXT, axis=1)
     pose[..., :2] -= (back[:, None] * ahead[:, None]).astype(np.int16)
     pose = np.repeat(pose, jitters, axis=0).reshape(-1, 4)

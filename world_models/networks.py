@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from world_models.distributions import GaussianHead
+from world_models.interface import ACTIONS
 from world_models.scans import gru_scan, rollout
 
 
@@ -212,6 +213,6 @@ def keep_last(frames: int, length: Int64[Tensor, " b"]) -> Float[Tensor, "b fram
     return (torch.arange(frames, device=length.device) > frames - length[:, None]).float()
 
 
-def one_hot_actions(a: Tensor, actions: int = 3) -> Tensor:
-    """Encode actions (...) int64 as (..., actions) float."""
-    return F.one_hot(a, actions).float()
+def one_hot_actions(a: Tensor) -> Tensor:
+    """Encode actions (...) int64 as (..., 3) float."""
+    return F.one_hot(a, ACTIONS).float()
