@@ -1,4 +1,8 @@
-"""The RSSM's loss as loops over rows and frames, with the model's own layers and nothing that is fast."""
+"""The RSSM's loss as loops over frames, one time step after the other, with the model's own layers.
+
+It proves the fast loss, and `jumpy speed train` times it. Rows of a batch go side by side; frames are encoded and
+decoded together, since batch norm counts all of them.
+"""
 
 import torch
 from torch import Tensor
@@ -10,68 +14,55 @@ from world_models.goals import contrastive_loss, cosine_loss, crop_id
 from world_models.images import to_float
 from world_models.interface import Batch
 from world_models.networks import one_hot_actions
-from world_models.rssm import RSSM, RSSMState
+from world_models.rssm import RSSM
 
 
-def plain_loss(model: RSSM, batch: Batch) -> dict[str, Tensor]:
-    """Unweighted terms; draws the same noise as `RSSM.loss` in the same order."""
+def plain_loss(model: RSSM, batch: Batch, step: int) -> dict[str, Tensor]:
+    """Unweighted terms; draws the same noise as `RSSM.loss` in the same order. A RSSM does not look at the step."""
     o, sizes = model.config.options, model.config.sizes
-    rows = len(batch.action)
-    length = torch.randint(1, o.context + 1, (rows,)).tolist()
+    b, first = len(batch.action), o.context
+    length = torch.randint(1, o.context + 1, (b,))
     x = to_float(batch.observation, dequantise=model.training and o.dequantise)
-    e = model.encoder(x)
-    noise = torch.randn(rows, o.window, sizes.state)
-    image, kl_s, features, h_0 = [], [], [], []
-    for row in range(rows):
-        h, phi = context(model, e[row, : o.context], length[row])
-        h_0.append(h)
-        s = torch.zeros(sizes.state)
-        for t in range(o.window):
-            frame = o.context + t
-            phi = rnn(model.phi_forward, [e[row, frame]], phi)
-            q = model.post_s(phi)
-            h = rnn(model.s_rnn, [s, one_hot_actions(batch.action[row, frame - 1])], h)
-            kl_s.append(kl_divergence(Normal(*q), Normal(*model.prior_s(h))).sum())
-            s = q.mean + q.std * noise[row, t]
-            image.append(((x[row, frame] - model.decoder(s[None, None])[0, 0]) ** 2).sum() / (2 * o.sigma**2))
-            features.append(model.feature(RSSMState(s, h)))
-    terms = {"image": torch.stack(image).mean(), "kl_s": torch.stack(kl_s).mean()}
+    e, a = model.encoder(x), one_hot_actions(batch.action)
+    noise = torch.randn(b, o.window, sizes.state)
+    h = phi = torch.zeros(b, sizes.belief)
+    for t in range(first):
+        counts = (t >= first - length)[:, None]
+        h, phi = (counts * rnn(gru, [e[:, t]], old) for gru, old in ((model.context_rnn, h), (model.phi_forward, phi)))
+    h_0, s = h, torch.zeros(b, sizes.state)
+    samples, kl_s, states = [], [], []
+    for k, t in enumerate(range(first, first + o.window)):
+        phi = rnn(model.phi_forward, [e[:, t]], phi)
+        q, h = model.post_s(phi), rnn(model.s_rnn, [s, a[:, t - 1]], h)
+        p = model.prior_s(h)
+        kl_s.append(kl_divergence(Normal(*q, validate_args=False), Normal(*p, validate_args=False)).sum(-1))
+        s = q.mean + q.std * noise[:, k]
+        samples.append(s)
+        states.append(torch.cat([s, h], -1))
+    error = (x[:, first : first + o.window] - model.decoder(torch.stack(samples, 1))).square().sum((2, 3, 4))
+    terms = {"image": (error / (2 * o.sigma**2)).mean(), "kl_s": torch.stack(kl_s).mean()}
     if o.imagination_weight is not None:
         return terms | plain_imagination(model, batch, h_0)
-    crops = to_float(batch.achieved_goal[:, o.context : o.context + o.window].flatten(0, 1))
-    return terms | {"goal": cosine_loss(torch.stack(features), model.goal_feature(crops))}
+    feature = model.goals.feature(torch.stack(states, 1)).flatten(0, 1)
+    crops = to_float(batch.achieved_goal[:, first : first + o.window].flatten(0, 1))
+    return terms | {"goal": cosine_loss(feature, model.goal_feature(crops))}
 
 
-def context(model: RSSM, e: Tensor, length: int) -> tuple[Tensor, Tensor]:
-    """What the belief and phi have become after the last `length` frames of a context (T, D)."""
-    h = phi = torch.zeros(model.config.sizes.belief)
-    for frame in e[len(e) - length :]:
-        h, phi = rnn(model.context_rnn, [frame], h), rnn(model.phi_forward, [frame], phi)
-    return h, phi
-
-
-def plain_imagination(model: RSSM, batch: Batch, h_0: list[Tensor]) -> dict[str, Tensor]:
+def plain_imagination(model: RSSM, batch: Batch, h: Tensor) -> dict[str, Tensor]:
     """Imagine the actions taken; name the crops seen from the context's last frame on, predict the legal actions."""
     o = model.config.options
-    rows = len(batch.action)
-    picked = torch.rand(rows, o.horizon).argsort(1)[:, : o.contrast_frames].tolist()
-    features, crops, legal = [], [], []
-    for row in range(rows):
-        s, h = torch.zeros(model.config.sizes.state), h_0[row]
-        here, imagined = RSSMState(s, h), []
-        for t in range(o.horizon):
-            h = rnn(model.s_rnn, [s, one_hot_actions(batch.action[row, o.context + t - 1])], h)
-            s = model.prior_s(h).mean
-            imagined.append(RSSMState(s, h))
-            mask = batch.action_mask[row, o.context + t].float()
-            legal.append(
-                F.binary_cross_entropy_with_logits(
-                    model.goals.legal_logit(torch.cat(imagined[t], -1)), mask, reduction="sum"
-                )
-            )
-        features += [model.feature(state) for state in (here, *(imagined[t] for t in picked[row]))]
-        crops += [batch.achieved_goal[row, o.context + t] for t in (-1, *picked[row])]
-    crop = torch.stack(crops)
-    goal = model.goal_feature(to_float(crop))
-    contrast = contrastive_loss(torch.stack(features), goal, crop_id(crop), o.contrast_temperature)
+    b = len(batch.action)
+    picked = torch.rand(b, o.horizon).argsort(1)[:, : o.contrast_frames]
+    s = torch.zeros(b, model.config.sizes.state)
+    states, legal = [torch.cat([s, h], -1)], []
+    for t in range(o.context, o.context + o.horizon):
+        h = rnn(model.s_rnn, [s, one_hot_actions(batch.action[:, t - 1])], h)
+        s = model.prior_s(h).mean
+        states.append(torch.cat([s, h], -1))
+        mask, logit = batch.action_mask[:, t].float(), model.goals.legal_logit(states[-1])
+        legal.append(F.binary_cross_entropy_with_logits(logit, mask, reduction="none").sum(-1))
+    rows, compared = torch.arange(b)[:, None], torch.cat([torch.zeros(b, 1, dtype=torch.int64), picked + 1], 1)
+    feature = model.goals.feature(torch.stack(states, 1)[rows, compared].flatten(0, 1))
+    crop = batch.achieved_goal[rows, o.context - 1 + compared].flatten(0, 1)
+    contrast = contrastive_loss(feature, model.goal_feature(to_float(crop)), crop_id(crop), o.contrast_temperature)
     return {"contrast": contrast, "legal": torch.stack(legal).mean()}

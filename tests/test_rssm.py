@@ -32,7 +32,7 @@ def test_loss_and_gradients_equal_the_plain_loops(options, horizon):
     torch.manual_seed(1)
     losses = model.loss(batch, 300)
     torch.manual_seed(1)
-    assert_same_losses(model, losses.terms, plain_loss(model, batch), losses.weights)
+    assert_same_losses(model, losses.terms, plain_loss(model, batch, 300), losses.weights)
 
 
 @pytest.mark.parametrize("sizes", [PATCH, CONVOLUTION], ids=["patch", "convolution"])

@@ -33,8 +33,8 @@ def random_frames(rows: int, frames: int, seed: int = 0) -> tuple[Tensor, Tensor
 
 
 def rnn(gru: GRU, inputs: list[Tensor], h: Tensor) -> Tensor:
-    """One step of a recurrent network from its concatenated inputs, without a batch."""
-    return gru.step(gru.project(torch.cat(inputs))[None], h[None])[0]
+    """One step of a recurrent network from its concatenated inputs."""
+    return gru.step(gru.project(torch.cat(inputs, -1)), h)
 
 
 def assert_close(actual: Tensor, expected: Tensor, name: str, tolerance: float = 1e-5) -> None:
