@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from agent.checkpoint import read_checkpoint, write_checkpoint
 from agent.versions import versions
-from world_models.build import rebuild_model
+from world_models.build import complete, rebuild_model
 
 CHECKPOINT = "checkpoint.safetensors"
 
@@ -49,11 +49,12 @@ def load_run(
         ValueError: the file is damaged, or it is of a run that is defined differently.
     """
     tensors, meta = _read(path, device)
-    if difference := _first_difference(meta["run"], run):
-        name, found, wanted = difference
-        raise ValueError(
-            f"{path} was trained with {name} {_short(found)}, not {_short(wanted)}: resume it with the same"
-        )
+    found = meta["run"]
+    if found.get("model") == run["model"]:
+        found |= {"config": complete(run["model"], found.get("config", {}))}
+    if difference := _first_difference(found, run):
+        name, old, new = difference
+        raise ValueError(f"{path} was trained with {name} {_short(old)}, not {_short(new)}: resume it with the same")
     _fill(model, tensors, path)
     state = optimiser.state_dict()
     state["state"] = {}

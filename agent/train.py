@@ -25,7 +25,7 @@ from agent.evaluate import EvaluationConfig, evaluate, nonfinite, to_batch
 from agent.pictures import log_pictures
 from agent.replay import Replay
 from agent.runs import CHECKPOINT, load_run, save_run
-from world_models.build import build_model
+from world_models.build import build_model, variant_label
 from world_models.interface import Losses
 
 
@@ -66,6 +66,8 @@ class TrainConfig:
     """sizes"""
     variant: Literal["vta", "ours"] = "ours"
     """options: vta is faithful to the paper, ours adds what an ablation showed to help"""
+    options: tuple[str, ...] = ()
+    """changes of the variant's options, such as n_max=20 l_max=20; results name the variant with them"""
     steps: int | None = None
     """training steps in all, which the learning rate's decay follows; default: the preset's"""
     pause_after: int | None = None
@@ -154,7 +156,8 @@ class Trainer:
         """Build the model with the seed's weights; refuse what cannot be trained."""
         self.config, self.recipe, self.replay, self.device = config, config.recipe, replay, device
         torch.manual_seed(config.seed)
-        self.model: Any = build_model(config.model, config.preset, config.variant, replay.frame_size).to(device)
+        c = config
+        self.model: Any = build_model(c.model, c.preset, c.variant, replay.frame_size, c.options).to(device)
         self.optimiser = torch.optim.Adam(self.model.parameters(), self.recipe.learning_rate, amsgrad=True, fused=True)
         self.step = 0
 
@@ -164,7 +167,7 @@ class Trainer:
         return {
             "model": self.config.model,
             "preset": self.config.preset,
-            "variant": self.config.variant,
+            "variant": variant_label(self.config.model, self.config.variant, self.model.config.options),
             "config": asdict(self.model.config),
             "recipe": asdict(self.recipe),
             "seed": self.config.seed,

@@ -16,6 +16,7 @@ import tyro
 from agent.files import write_file
 from agent.runs import load_model, save_weights
 from experiments import pretrained
+from world_models.options import split_label
 
 LARGEST = 16_000_000
 """bytes of a file of weights"""
@@ -115,11 +116,12 @@ def _record(config: ShipConfig, meta: dict[str, Any]) -> dict[str, Any]:
 
 def _command(config: ShipConfig, run: dict[str, Any]) -> str:
     """The commands that make the run's data and train it."""
-    recipe = run["recipe"]
+    recipe, (variant, changes) = run["recipe"], split_label(run["variant"])
+    options = f"--options {' '.join(changes)} " if changes else ""
     return (
         f"jumpy collect --out DATA --steps {config.frames} --layout {run['layout']} --seed {run['data_seed']} && "
         f"jumpy train --data DATA --out RUN --model {run['model']} --preset {run['preset']} "
-        f"--variant {run['variant']} --seed {run['seed']} --steps {recipe['steps']} "
+        f"--variant {variant} {options}--seed {run['seed']} --steps {recipe['steps']} "
         f"--batch-size {recipe['batch_size']} --learning-rate {recipe['learning_rate']}"
     )
 

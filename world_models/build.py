@@ -1,11 +1,14 @@
 """Build any world model by its name."""
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from torch import nn
 
 from world_models import hrssm, rssm
 from world_models.networks import SIZES, Sizes
+from world_models.options import label, override
 
 MODELS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "rssm": (rssm.RSSM, rssm.RSSMConfig, rssm.VARIANTS),
@@ -13,7 +16,7 @@ MODELS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
 }
 
 
-def build_model(model: str, preset: str, variant: str, frame_size: int) -> nn.Module:
+def build_model(model: str, preset: str, variant: str, frame_size: int, options: Sequence[str] = ()) -> nn.Module:
     """Build a model with random weights.
 
     Args:
@@ -21,9 +24,10 @@ def build_model(model: str, preset: str, variant: str, frame_size: int) -> nn.Mo
         preset: a name of `networks.SIZES`; sets sizes.
         variant: "vta" (faithful) or "ours"; sets options.
         frame_size: height and width of the frames, in pixels.
+        options: changes NAME=VALUE of the variant's options.
 
     Raises:
-        ValueError: a name is unknown or the frame size does not suit the encoder.
+        ValueError: a name is unknown, or a change or the frame size does not suit.
     """
     for kind, name, known in (("model", model, MODELS), ("preset", preset, SIZES)):
         if name not in known:
@@ -35,7 +39,12 @@ def build_model(model: str, preset: str, variant: str, frame_size: int) -> nn.Mo
         raise ValueError(
             f"frames of {frame_size} pixels cannot be encoded: collect with a size that is a multiple of 32"
         )
-    return network(config(SIZES[preset], variants[variant], frame_size))
+    return network(config(SIZES[preset], override(variants[variant], options), frame_size))
+
+
+def variant_label(model: str, variant: str, options: Any) -> str:
+    """Name of a variant whose options may have been changed: vta, ours, ours+n_max=20 and such."""
+    return label(variant, MODELS[model][2][variant], options)
 
 
 def rebuild_model(model: str, config: dict[str, Any]) -> nn.Module:
@@ -48,11 +57,22 @@ def rebuild_model(model: str, config: dict[str, Any]) -> nn.Module:
     Raises:
         ValueError: the model is unknown, or the configuration has entries that this version does not know.
     """
+    configuration = _configuration(model, config)
+    return MODELS[model][0](configuration)
+
+
+def complete(model: str, config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration in a checkpoint, with the defaults of what it lacks; errors as in `rebuild_model`."""
+    return asdict(_configuration(model, config))
+
+
+def _configuration(model: str, config: dict[str, Any]) -> Any:
+    """The configuration as the model's dataclass."""
     if model not in MODELS:
         raise ValueError(f"unknown model {model!r}: choose one of {', '.join(MODELS)}")
-    network, whole, variants = MODELS[model]
+    _, whole, variants = MODELS[model]
     try:
         options = type(variants["vta"])(**config["options"])
-        return network(whole(Sizes(**config["sizes"]), options, config["frame_size"]))
+        return whole(Sizes(**config["sizes"]), options, config["frame_size"])
     except (KeyError, TypeError) as error:
         raise ValueError(f"this version knows no {model} of this configuration ({error})") from error
