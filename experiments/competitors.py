@@ -102,7 +102,12 @@ def _trained(
             f"{run.name} was trained on frames of {frame_size} pixels, asked for are {camera.size}: "
             f"use --camera.size {frame_size}"
         )
-    facts = {"run": run.name, "checkpoint": _sha256(run.path), "model": training["model"], "preset": training["preset"]}
+    facts = {
+        "run": run.name,
+        "checkpoint": checkpoint_sha256(run.path),
+        "model": training["model"],
+        "preset": training["preset"],
+    }
     facts |= {"variant": training["variant"], "trained_steps": meta["step"], "trained_on": training["layout"]}
     if training["rows"] != list(layout.rows):
         facts["warning"] = f"trained on layout {training['layout']}, benchmarked on {layout.name}"
@@ -116,6 +121,6 @@ def _trained(
     return entries
 
 
-def _sha256(run: Path) -> str:
+def checkpoint_sha256(run: Path) -> str:
     """Digest of a run's checkpoint: a model that was trained on is another competitor."""
     return hashlib.sha256((run / CHECKPOINT if run.is_dir() else run).read_bytes()).hexdigest()

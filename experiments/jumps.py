@@ -42,7 +42,7 @@ def jump_accuracy(
     device = next(model.parameters()).device
     arrival = arrivals(layout)
     hallway = hallway_features(model, layout, device)
-    state = model.observe(*_contexts(arrival, layout, camera, jitters, seed, device))
+    state = model.observe(*contexts(arrival, layout, camera, jitters, seed, device))
     pose = np.repeat(arrival, jitters, axis=0)
     accuracy = []
     for _ in range(passages):
@@ -93,10 +93,19 @@ def hallway_features(model: Any, layout: Layout, device: torch.device) -> Float[
     return F.normalize(torch.stack(rows), dim=-1)
 
 
-def _contexts(
-    arrival: np.ndarray, layout: Layout, camera: Camera, jitters: int, seed: int, device: torch.device
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Frames, actions and lengths of the straight ways into the arrivals; their jitters follow each other."""
+def contexts(
+    arrival: Int16[np.ndarray, "n 4"], layout: Layout, camera: Camera, jitters: int, seed: int, device: torch.device
+) -> tuple[Float[Tensor, "b t 3 s s"], Int64[Tensor, "b t_1"], Int64[Tensor, " b"]]:
+    """Frames, actions and lengths of the straight ways into the arrivals, as models observe them.
+
+    Args:
+        arrival: poses of arrival.
+        layout: their maze.
+        camera: what sees them.
+        jitters: jitters of each arrival; they follow each other.
+        seed: of the jitters.
+        device: where the frames go.
+    """
     back = np.arange(CONTEXT - 1, -1, -1)
     ahead = np.array(MOVES)[arrival[:, 2]]
     pose = np.repeat(arrival[:, None], CONTEXT, axis=1)

@@ -59,7 +59,7 @@ def plot(config: PlotConfig) -> list[Path]:
         if len({entry["depth"] for entry in summary["agents"].values() if "depth" in entry}) > 1:
             figures[BUDGET] = _budget(summary, colours)
         for name, figure in figures.items():
-            _save(figure, config.run / name)
+            save_png(figure, config.run / name)
     return [config.run / name for name in figures]
 
 
@@ -204,8 +204,8 @@ def _colours(agents: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _save(figure: Figure, path: Path) -> None:
-    """Write a picture at once."""
+def save_png(figure: Figure, path: Path) -> None:
+    """Write a picture at once; its folder must exist."""
     content = io.BytesIO()
     FigureCanvasAgg(figure).print_png(content)
     write_file(path, content.getvalue())

@@ -42,13 +42,13 @@ def trained(label: str, depth: int) -> dict[str, object]:
 def figures(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
     """The figures by their files' names, caught where they are saved."""
     caught: dict[str, Figure] = {}
-    save = plots._save
+    save = plots.save_png
 
     def catch(figure: Figure, path: Path) -> None:
         caught[path.name] = figure
         save(figure, path)
 
-    monkeypatch.setattr(plots, "_save", catch)
+    monkeypatch.setattr(plots, "save_png", catch)
     return caught
 
 
