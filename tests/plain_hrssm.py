@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Normal, kl_divergence
 from torch.nn import functional as F
 
-from tests.tiny import rnn
+from tests.tiny import plain_frames, rnn
 from world_models.boundaries import FORCED
 from world_models.distributions import Gaussian, straight_through_bernoulli
 from world_models.goals import contrastive_loss, cosine_loss, crop_id
@@ -47,7 +47,7 @@ def draw(model: HRSSM, batch: Batch, step: int) -> Draws:
     o, sizes = model.config.options, model.config.sizes
     rows = len(batch.action)
     length = torch.randint(1, o.context + 1, (rows,))
-    x = to_float(batch.observation, dequantise=model.training and o.dequantise)
+    x = plain_frames(model, batch)
     e = model.encoder(x)
     logit = model.boundary_logit(e, batch.action)
     m = straight_through_bernoulli(logit, model.temperature(step))

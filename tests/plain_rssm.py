@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 from torch.nn import functional as F
 
-from tests.tiny import rnn
+from tests.tiny import plain_frames, rnn
 from world_models.goals import contrastive_loss, cosine_loss, crop_id
 from world_models.images import to_float
 from world_models.interface import Batch
@@ -22,7 +22,7 @@ def plain_loss(model: RSSM, batch: Batch, step: int) -> dict[str, Tensor]:
     o, sizes = model.config.options, model.config.sizes
     b, first = len(batch.action), o.context
     length = torch.randint(1, o.context + 1, (b,))
-    x = to_float(batch.observation, dequantise=model.training and o.dequantise)
+    x = plain_frames(model, batch)
     e, a = model.encoder(x), one_hot_actions(batch.action)
     noise = torch.randn(b, o.window, sizes.state)
     h = phi = torch.zeros(b, sizes.belief)

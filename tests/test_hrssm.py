@@ -11,7 +11,7 @@ from torch.distributions import Normal, kl_divergence
 
 from tests.plain_hrssm import draw, plain_loss
 from tests.tiny import CONVOLUTION, FRAME, PATCH, assert_close, assert_same_losses, random_batch, random_frames
-from world_models.boundaries import FORCED, boundary_prior, copy_or_update, too_short
+from world_models.boundaries import FORCED, BoundaryNet, boundary_prior, copy_or_update, too_short
 from world_models.hrssm import HRSSM, OURS, VARIANTS, VTA, HRSSMConfig, HRSSMOptions, HRSSMState
 from world_models.interface import Losses
 from world_models.networks import GRU, Sizes, one_hot_actions
@@ -505,3 +505,13 @@ def test_image_term_is_in_nats_of_a_normal_with_the_options_deviation():
     batch = random_batch(2, wide.window_length)
     ratio = bound_terms(narrow, batch)["image"] / bound_terms(wide, batch)["image"]
     assert math.isclose(ratio, 4, rel_tol=1e-5)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_boundary_net_is_three_convolutions_over_time(causal):
+    net = BoundaryNet(7, 6, causal)
+    x = torch.randn(2, 9, 7)
+    y = x.transpose(1, 2)
+    for layer in net.layers:
+        y = torch.nn.functional.elu(layer(torch.nn.functional.pad(y, net.padding)))
+    torch.testing.assert_close(net(x), net.out(y.transpose(1, 2)).squeeze(-1))

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from world_models.images import to_float, to_uint8
+from world_models.images import scale, to_float, to_uint8
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_every_pixel_value_keeps_its_level_there_and_back():
 def test_noise_stays_within_the_level_and_fills_it():
     torch.manual_seed(0)
     image = torch.randint(256, (40, 40, 3), dtype=torch.uint8)
-    x = to_float(image, dequantise=True)
+    x = scale(image, dequantise=True).movedim(-1, 0)
     assert x.min() >= -1
     assert x.max() < 1
     place = (x.movedim(0, -1) + 1) * 16  # in levels

@@ -1,10 +1,12 @@
 """Tiny models' sizes and data, and how results and gradients are compared."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from world_models.images import scale, to_float
 from world_models.interface import Batch
 from world_models.networks import GRU, Sizes
 
@@ -30,6 +32,13 @@ def random_frames(rows: int, frames: int, seed: int = 0) -> tuple[Tensor, Tensor
     generator = torch.Generator().manual_seed(seed)
     x = torch.rand(rows, frames, 3, FRAME, FRAME, generator=generator) * 2 - 1
     return x, torch.randint(3, (rows, frames), generator=generator)
+
+
+def plain_frames(model: Any, batch: Batch) -> Tensor:
+    """A batch's frames as floats (B, T, 3, H, W), with the noise that the model's loss draws in its own arrangement."""
+    if not (model.training and model.config.options.dequantise):
+        return to_float(batch.observation)
+    return model.decoder.join(scale(model.encoder.arrange(batch.observation), dequantise=True))
 
 
 def rnn(gru: GRU, inputs: list[Tensor], h: Tensor) -> Tensor:

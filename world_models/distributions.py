@@ -54,8 +54,10 @@ def straight_through_bernoulli(logit: Float[Tensor, "*batch"], temperature: floa
     return (soft > 0.5).float() + (soft - soft.detach())  # the bracket is exactly 0
 
 
-def image_nll(
-    x: Float[Tensor, "*batch c h w"], mean: Float[Tensor, "*batch c h w"], sigma: float
-) -> Float[Tensor, "*batch"]:
-    """Negative log-likelihood of an image under N(mean, sigma²) without its constant, summed over pixels."""
-    return F.mse_loss(mean, x, reduction="none").sum((-3, -2, -1)) * (0.5 / sigma**2)
+def image_nll(x: Float[Tensor, "b t *pixels"], mean: Float[Tensor, "b t *pixels"], sigma: float) -> Float[Tensor, ""]:
+    """Negative log-likelihood of images under N(mean, sigma²) without its constant.
+
+    Summed over pixels, whose arrangement does not matter, and averaged over frames.
+    """
+    frames = x.shape[0] * x.shape[1]
+    return F.mse_loss(mean, x, reduction="sum") * (0.5 / sigma**2 / frames)

@@ -38,7 +38,7 @@ from world_models.distributions import (
     straight_through_bernoulli,
 )
 from world_models.goals import GoalSpace, cosine_loss
-from world_models.images import to_float
+from world_models.images import scale, to_float
 from world_models.interface import ACTIONS, Batch, Losses
 from world_models.networks import (
     GRU,
@@ -122,6 +122,8 @@ class HRSSMConfig:
     sizes: Sizes
     options: HRSSMOptions
     frame_size: int = 32
+    actions: int = ACTIONS
+    """0 for videos, which have neither actions nor goals"""
 
 
 class HRSSMState(NamedTuple):
@@ -153,10 +155,10 @@ class HRSSM(nn.Module):
         d, belief = sizes.embedding, sizes.belief
         self.encoder = frame_encoder(sizes, config.frame_size)
         self.decoder = frame_decoder(sizes, config.frame_size, sizes.state)
-        self.boundary_net = BoundaryNet(d + ACTIONS * o.boundary_sees_actions, belief, o.boundary_causal)
+        self.boundary_net = BoundaryNet(d + config.actions * o.boundary_sees_actions, belief, o.boundary_causal)
         self.context_rnn = GRU(d, belief)  # c_0 = f_ctx(X_ctx)
         self.psi_forward, self.psi_backward, self.phi_forward = GRU(d, belief), GRU(d, belief), GRU(d, belief)
-        self.z_rnn = GRU(sizes.abstraction + ACTIONS, belief)  # f_z-rnn, with the action
+        self.z_rnn = GRU(sizes.abstraction + config.actions, belief)  # f_z-rnn, with the action
         self.s_rnn = GRU(sizes.state + sizes.abstraction, belief)  # f_s-rnn
         self.s_init = nn.Sequential(mlp(sizes.abstraction, belief, belief), nn.Tanh())  # f_s-mlp
         self.prior_z = GaussianHead(belief, belief, sizes.abstraction)
@@ -165,7 +167,8 @@ class HRSSM(nn.Module):
         self.post_z = GaussianHead(2 * belief, belief, sizes.abstraction)
         self.post_s = GaussianHead(belief + sizes.abstraction, belief, sizes.state)
         feature = None if o.imagination_weight is None else sizes.feature
-        self.goals = GoalSpace(sizes.abstraction + belief, belief, feature, o.legal_weight is not None)
+        if config.actions:
+            self.goals = GoalSpace(sizes.abstraction + belief, belief, feature, o.legal_weight is not None)
 
     @property
     def window_length(self) -> int:
@@ -179,7 +182,7 @@ class HRSSM(nn.Module):
     def boundary_logit(self, e: Float[Tensor, "b t d"], a: Int64[Tensor, "b t"]) -> Float[Tensor, "b t"]:
         """Logit of q(m_t = 1 | X): convolutions over time (paper, "Sequence Decomposition")."""
         o = self.config.options
-        inputs = torch.cat([e, one_hot_actions(a)], -1) if o.boundary_sees_actions else e
+        inputs = torch.cat([e, one_hot_actions(a, self.config.actions)], -1) if o.boundary_sees_actions else e
         logit = self.boundary_net(inputs)
         bound = o.boundary_logit_bound
         return logit if bound is None else bound * torch.tanh(logit / bound)
@@ -197,7 +200,7 @@ class HRSSM(nn.Module):
 
     def jump(self, z: Tensor, a: Tensor, c: Tensor) -> Tensor:
         """Return c_t = f_z-rnn(z_{t-1}, a_{t-1}, c_{t-1}), the UPDATE of the temporal abstraction (section 2.4)."""
-        return self.z_rnn.step(self.z_rnn.project(torch.cat([z, one_hot_actions(a)], -1)), c)
+        return self.z_rnn.step(self.z_rnn.project(torch.cat([z, one_hot_actions(a, self.config.actions)], -1)), c)
 
     def step_s(self, s: Tensor, z: Tensor, h: Tensor, start: Tensor) -> Tensor:
         """Return h_t: f_s-mlp(z_t) where a subsequence starts, else f_s-rnn(s_{t-1} || z_t, h_{t-1}) (section 2.4)."""
@@ -324,8 +327,8 @@ class HRSSM(nn.Module):
         """Negative lower bound (section 3), the boundary prior and the goal feature's loss."""
         o = self.config.options
         length = torch.randint(1, o.context + 1, (len(batch.action),), device=batch.action.device)
-        x = to_float(batch.observation, dequantise=self.training and o.dequantise)
-        e = self.encoder(x)
+        x = scale(self.encoder.arrange(batch.observation), dequantise=self.training and o.dequantise)
+        e = self.encoder.embed(x)
         logit = self.boundary_logit(e, batch.action)
         m = straight_through_bernoulli(logit, self.temperature(step))
         window = slice(o.context, o.context + o.window)
@@ -340,6 +343,8 @@ class HRSSM(nn.Module):
             rate = torch.sigmoid(logit).mean()
             terms["rate"] = bernoulli_kl(torch.logit(rate), torch.full_like(rate, o.boundary_rate))
             weights["rate"] = o.rate_weight
+        if batch.achieved_goal is None:
+            return Losses(terms, weights, metrics)
         if o.imagination_weight is None:
             goal = self.goal_feature(to_float(batch.achieved_goal[:, window].flatten(0, 1)))
             terms["goal"] = cosine_loss(self.feature(HRSSMState(posterior.z, c)).flatten(0, 1), goal)
@@ -363,7 +368,7 @@ class HRSSM(nn.Module):
         p_s = self.prior_s(self._scan_h(post.s, post.z, start))
         p_m = boundary_prior(torch.sigmoid(self.prior_m(post.s).squeeze(-1)), m.detach(), o.n_max, o.l_max)
         terms = {
-            "image": image_nll(x, self.decoder(post.s), o.sigma).mean(),
+            "image": image_nll(x, self.decoder.arranged(post.s), o.sigma),
             "kl_s": gaussian_kl(post.q_s, p_s).mean(),
             "kl_z": (start * gaussian_kl(post.q_z, self.prior_z(c))).mean(),
             "kl_m": bernoulli_kl(logit, p_m).mean(),
@@ -373,7 +378,7 @@ class HRSSM(nn.Module):
     def _scan_c(self, z: Tensor, a: Tensor, start: Tensor, c: Tensor) -> Tensor:
         """Return (B, T, Dc): `jump` where a subsequence starts, COPY elsewhere; a holds a_{t-1}."""
         z_before = torch.cat([torch.zeros_like(z[:, :1]), z[:, :-1]], 1)
-        return self.z_rnn.scan(torch.cat([z_before, one_hot_actions(a)], -1), c, update=start)
+        return self.z_rnn.scan(torch.cat([z_before, one_hot_actions(a, self.config.actions)], -1), c, update=start)
 
     def _scan_h(self, s: Tensor, z: Tensor, start: Tensor) -> Tensor:
         """Return (B, T, Dh): `step_s` over a window."""

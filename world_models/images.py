@@ -12,19 +12,22 @@ BITS = 5
 LEVELS = 2**BITS
 
 
-def to_float(image: UInt8[Tensor, "*batch h w 3"], dequantise: bool = False) -> Float[Tensor, "*batch 3 h w"]:
-    """Convert stored images to what the models see.
+def to_float(image: UInt8[Tensor, "*batch h w 3"]) -> Float[Tensor, "*batch 3 h w"]:
+    """Convert stored images, channels last, to what the models see: channels first, in [-1, 1]."""
+    return scale(image).movedim(-1, -3)
+
+
+def scale(pixel: UInt8[Tensor, "*shape"], dequantise: bool = False) -> Float[Tensor, "*shape"]:
+    """Convert stored pixels of any arrangement to [-1, 1].
 
     Args:
-        image: pixels as stored, channels last.
+        pixel: as stored.
         dequantise: add uniform noise within a quantisation step (training); otherwise take the step's middle.
-
-    Returns:
-        Channels first, in [-1, 1].
     """
-    level = (image >> 8 - BITS).float()
-    level += torch.rand_like(level) if dequantise else 0.5
-    return level.mul_(2 / LEVELS).sub_(1).movedim(-1, -3)
+    level = (pixel >> 8 - BITS).float()
+    if dequantise:
+        level += torch.rand_like(level)
+    return level.mul_(2 / LEVELS).add_(-1 if dequantise else 1 / LEVELS - 1)
 
 
 def to_uint8(image: Float[Tensor, "*batch 3 h w"]) -> UInt8[Tensor, "*batch h w 3"]:

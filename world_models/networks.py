@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, Shaped, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -99,17 +99,57 @@ def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, hidden), nn.ELU(), nn.Linear(hidden, outputs))
 
 
-class OverTime(nn.Module):
+def over_time(module: nn.Module, x: Tensor) -> Tensor:
     """Apply a module made for (N, ...) to (B, T, ...), all frames at once."""
+    return module(x.flatten(0, 1)).unflatten(0, x.shape[:2])
 
-    def __init__(self, module: nn.Module) -> None:
-        """Wrap `module`."""
+
+class FrameEncoder(nn.Module):
+    """Encode frames (B, T, 3, H, W) to (B, T, D).
+
+    Some networks arrange the pixels in their own way first. A loss that also compares frames does that once, with the
+    stored bytes, and compares them as they are arranged.
+    """
+
+    def __init__(self, module: nn.Sequential) -> None:
+        """Wrap a network for (N, 3, H, W)."""
         super().__init__()
         self.module = module
+        self._arranges = int(isinstance(module[0], CutPatches))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (B, T, ...) to (B, T, ...)."""
-        return self.module(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+    def forward(self, x: Float[Tensor, "b t 3 h w"]) -> Float[Tensor, "b t d"]:
+        """Return the embeddings."""
+        return over_time(self.module, x)
+
+    def arrange(self, image: UInt8[Tensor, "b t h w 3"]) -> UInt8[Tensor, "b t *pixels"]:
+        """Return stored frames with their pixels as `embed` takes them."""
+        return over_time(self.module[: self._arranges], image.movedim(-1, -3))
+
+    def embed(self, x: Float[Tensor, "b t *pixels"]) -> Float[Tensor, "b t d"]:
+        """Return the embeddings of arranged frames."""
+        return over_time(self.module[self._arranges :], x)
+
+
+class FrameDecoder(nn.Module):
+    """Decode (B, T, inputs) to frames (B, T, 3, H, W) in [-1, 1]."""
+
+    def __init__(self, module: nn.Sequential) -> None:
+        """Wrap a network for (N, inputs)."""
+        super().__init__()
+        self.module = module
+        self._arranged = len(module) - isinstance(module[-1], JoinPatches)
+
+    def forward(self, s: Float[Tensor, "b t inputs"]) -> Float[Tensor, "b t 3 h w"]:
+        """Return the frames."""
+        return over_time(self.module, s)
+
+    def arranged(self, s: Float[Tensor, "b t inputs"]) -> Float[Tensor, "b t *pixels"]:
+        """Return the frames with their pixels arranged as the encoder does it."""
+        return over_time(self.module[: self._arranged], s)
+
+    def join(self, arranged: Float[Tensor, "b t *pixels"]) -> Float[Tensor, "b t 3 h w"]:
+        """Return arranged frames as frames."""
+        return over_time(self.module[self._arranged :], arranged)
 
 
 class CutPatches(nn.Module):
@@ -119,8 +159,8 @@ class CutPatches(nn.Module):
     results' neighbours, takes no copy.
     """
 
-    def forward(self, x: Float[Tensor, "n 3 s s"]) -> Float[Tensor, "n p 48"]:
-        """Return the patches' pixels."""
+    def forward(self, x: Shaped[Tensor, "n 3 s s"]) -> Shaped[Tensor, "n p 48"]:
+        """Return the patches' pixels, floats or stored bytes."""
         side = x.shape[-1] // 16
         x = x.unflatten(3, (side, 2, 2, 4)).unflatten(2, (side, 2, 2, 4))
         return x.permute(0, 2, 6, 3, 7, 4, 8, 5, 9, 1).reshape(len(x), -1, 48)
@@ -136,7 +176,7 @@ class JoinPatches(nn.Module):
         return x.reshape(len(patches), 16 * side, 16 * side, 3).movedim(-1, -3)
 
 
-def patch_encoder(size: int, channels: int, embedding: int) -> nn.Module:
+def patch_encoder(size: int, channels: int, embedding: int) -> nn.Sequential:
     """Encode (N, 3, size, size) by linear maps of 4 x 4 patches and of two merges; size is a multiple of 16."""
     side = size // 16
     return nn.Sequential(
@@ -155,7 +195,7 @@ def patch_encoder(size: int, channels: int, embedding: int) -> nn.Module:
     )
 
 
-def patch_decoder(size: int, channels: int, inputs: int) -> nn.Module:
+def patch_decoder(size: int, channels: int, inputs: int) -> nn.Sequential:
     """Mirror `patch_encoder`: (N, inputs) to (N, 3, size, size) in [-1, 1]."""
     side = size // 16
     return nn.Sequential(
@@ -169,12 +209,12 @@ def patch_decoder(size: int, channels: int, inputs: int) -> nn.Module:
         nn.ELU(),
         *(nn.Unflatten(2, (4, -1)), nn.Flatten(1, 2)),
         nn.Linear(channels // 2, 48),
-        JoinPatches(),
         nn.Tanh(),
+        JoinPatches(),
     )
 
 
-def convolution_encoder(size: int, channels: int, embedding: int) -> nn.Module:
+def convolution_encoder(size: int, channels: int, embedding: int) -> nn.Sequential:
     """Four convolutions (kernel 4, strides 2, 2, 2, 1) with batch norm and ELU: Kim et al. 2019, published set-up."""
     side = size // 8 - 3
     layers: list[nn.Module] = []
@@ -183,7 +223,7 @@ def convolution_encoder(size: int, channels: int, embedding: int) -> nn.Module:
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * side * side, embedding), nn.ELU())
 
 
-def convolution_decoder(size: int, channels: int, inputs: int) -> nn.Module:
+def convolution_decoder(size: int, channels: int, inputs: int) -> nn.Sequential:
     """Mirror `convolution_encoder`: (N, inputs) to (N, 3, size, size) in [-1, 1]."""
     side = size // 8 - 3
     layers: list[nn.Module] = [nn.Linear(inputs, channels * side * side), nn.Unflatten(1, (channels, side, side))]
@@ -196,16 +236,16 @@ def convolution_decoder(size: int, channels: int, inputs: int) -> nn.Module:
     return nn.Sequential(*layers, nn.ConvTranspose2d(channels, 3, 4, 2, 1), nn.Tanh())
 
 
-def frame_encoder(sizes: Sizes, frame_size: int) -> nn.Module:
+def frame_encoder(sizes: Sizes, frame_size: int) -> FrameEncoder:
     """Build the encoder (B, T, 3, H, W) to (B, T, D)."""
     build = patch_encoder if sizes.images == "patch" else convolution_encoder
-    return OverTime(build(frame_size, sizes.channels, sizes.embedding))
+    return FrameEncoder(build(frame_size, sizes.channels, sizes.embedding))
 
 
-def frame_decoder(sizes: Sizes, frame_size: int, inputs: int) -> nn.Module:
+def frame_decoder(sizes: Sizes, frame_size: int, inputs: int) -> FrameDecoder:
     """Build the decoder (B, T, inputs) to (B, T, 3, H, W)."""
     build = patch_decoder if sizes.images == "patch" else convolution_decoder
-    return OverTime(build(frame_size, sizes.channels, inputs))
+    return FrameDecoder(build(frame_size, sizes.channels, inputs))
 
 
 def keep_last(frames: int, length: Int64[Tensor, " b"]) -> Float[Tensor, "b frames"]:
@@ -213,6 +253,6 @@ def keep_last(frames: int, length: Int64[Tensor, " b"]) -> Float[Tensor, "b fram
     return (torch.arange(frames, device=length.device) > frames - length[:, None]).float()
 
 
-def one_hot_actions(a: Tensor) -> Tensor:
-    """Encode actions (...) int64 as (..., 3) float."""
-    return F.one_hot(a, ACTIONS).float()
+def one_hot_actions(a: Tensor, actions: int = ACTIONS) -> Tensor:
+    """Encode actions (...) int64 as (..., actions) float; of a video's none nothing is left."""
+    return F.one_hot(a, actions).float() if actions else a.new_zeros((*a.shape, 0), dtype=torch.float)

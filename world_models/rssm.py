@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from world_models.distributions import Gaussian, GaussianHead, gaussian_kl, image_nll
 from world_models.goals import GoalSpace, cosine_loss
-from world_models.images import to_float
+from world_models.images import scale, to_float
 from world_models.interface import ACTIONS, Batch, Losses
 from world_models.networks import (
     GRU,
@@ -70,6 +70,8 @@ class RSSMConfig:
     sizes: Sizes
     options: RSSMOptions
     frame_size: int = 32
+    actions: int = ACTIONS
+    """0 for videos, which have neither actions nor goals"""
 
 
 class RSSMState(NamedTuple):
@@ -94,11 +96,12 @@ class RSSM(nn.Module):
         self.decoder = frame_decoder(sizes, config.frame_size, sizes.state)
         self.context_rnn = GRU(d, belief)  # h_0 = f_ctx(X_ctx)
         self.phi_forward = GRU(d, belief)
-        self.s_rnn = GRU(sizes.state + ACTIONS, belief)  # f_s-rnn, with the action
+        self.s_rnn = GRU(sizes.state + config.actions, belief)  # f_s-rnn, with the action
         self.prior_s = GaussianHead(belief, belief, sizes.state)
         self.post_s = GaussianHead(belief, belief, sizes.state)
         feature = None if o.imagination_weight is None else sizes.feature
-        self.goals = GoalSpace(sizes.state + belief, belief, feature, o.legal_weight is not None)
+        if config.actions:
+            self.goals = GoalSpace(sizes.state + belief, belief, feature, o.legal_weight is not None)
 
     @property
     def window_length(self) -> int:
@@ -108,7 +111,7 @@ class RSSM(nn.Module):
 
     def step_s(self, s: Tensor, a: Tensor, h: Tensor) -> Tensor:
         """Return h_t = f_s-rnn(s_{t-1} || a_{t-1}, h_{t-1})."""
-        return self.s_rnn.step(self.s_rnn.project(torch.cat([s, one_hot_actions(a)], -1)), h)
+        return self.s_rnn.step(self.s_rnn.project(torch.cat([s, one_hot_actions(a, self.config.actions)], -1)), h)
 
     def context_belief(self, e: Float[Tensor, "b t d"], length: Int64[Tensor, " b"]) -> Float[Tensor, "b h"]:
         """Return h_0 = f_ctx of the last `length` embeddings; those before do not count."""
@@ -187,19 +190,21 @@ class RSSM(nn.Module):
         o = self.config.options
         window = slice(o.context, o.context + o.window)
         length = torch.randint(1, o.context + 1, (len(batch.action),), device=batch.action.device)
-        x = to_float(batch.observation, dequantise=self.training and o.dequantise)
-        e = self.encoder(x)
+        x = scale(self.encoder.arrange(batch.observation), dequantise=self.training and o.dequantise)
+        e = self.encoder.embed(x)
         q_s = self._infer(e[:, : window.stop], length)
         s = q_s.sample()
         h_0 = self.context_belief(e[:, : o.context], length)
         a = batch.action[:, o.context - 1 : -1]  # a_{t-1}
         h = self._scan_h(s, a[:, : o.window], h_0)
         terms = {
-            "image": image_nll(x[:, window], self.decoder(s), o.sigma).mean(),
+            "image": image_nll(x[:, window], self.decoder.arranged(s), o.sigma),
             "kl_s": gaussian_kl(q_s, self.prior_s(h)).mean(),
         }
         weights = dict.fromkeys(terms, 1.0)
         metrics = {"nelbo": torch.stack(list(terms.values())).sum().detach()}
+        if batch.achieved_goal is None:
+            return Losses(terms, weights, metrics)
         if o.imagination_weight is None:
             goal = self.goal_feature(to_float(batch.achieved_goal[:, window].flatten(0, 1)))
             terms["goal"] = cosine_loss(self.feature(RSSMState(s, h)).flatten(0, 1), goal)
@@ -212,7 +217,7 @@ class RSSM(nn.Module):
     def _scan_h(self, s: Tensor, a: Tensor, h: Tensor) -> Tensor:
         """Return (B, T, Dh): `step_s` over a window; a holds a_{t-1}."""
         s_before = torch.cat([torch.zeros_like(s[:, :1]), s[:, :-1]], 1)
-        return self.s_rnn.scan(torch.cat([s_before, one_hot_actions(a)], -1), h)
+        return self.s_rnn.scan(torch.cat([s_before, one_hot_actions(a, self.config.actions)], -1), h)
 
     def _imagination(self, batch: Batch, h: Tensor, a: Tensor) -> dict[str, Tensor]:
         """Train steps the way planning uses them: imagined from the context, every feature has to name its crop.
