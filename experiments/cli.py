@@ -22,10 +22,12 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "collect": Command("agent.collect", "CollectConfig", "collect", "random navigation into a data set"),
+    "videos": Command("agent.videos", "VideosConfig", "make_videos", "videos with known change points"),
     "train": Command("agent.train", "TrainConfig", "train", "a world model on a data set"),
     "benchmark": Command("experiments.benchmark", "BenchmarkConfig", "benchmark", "agents on navigation episodes"),
     "navigation": Command("experiments.navigation", "NavigationConfig", "navigation", "whether trained runs navigate"),
     "plot": Command("experiments.plots", "PlotConfig", "plot", "the figures of a benchmark"),
+    "figure": Command("experiments.figures", "FigureConfig", "figure", "figures of the results, from their numbers"),
     "ship": Command("experiments.ship", "ShipConfig", "ship", "a finished run's weights with this package"),
     "speed env": Command("experiments.speed_env", "SpeedEnvConfig", "speed_env", "our view beside Miniworld"),
     "speed plan": Command("experiments.speed_plan", "SpeedPlanConfig", "speed_plan", "planning decisions"),
