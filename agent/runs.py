@@ -49,7 +49,7 @@ def load_run(
         ValueError: the file is damaged, or it is of a run that is defined differently.
     """
     tensors, meta = _read(path, device)
-    found = meta["run"]
+    found = {"precision": "fp32"} | meta["run"]  # older runs had no choice
     if found.get("model") == run["model"]:
         found |= {"config": complete(run["model"], found.get("config", {}))}
     if difference := _first_difference(found, run):

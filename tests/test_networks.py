@@ -19,3 +19,9 @@ def test_merged_patches_are_neighbours():
         side = 4 * round(merged**0.5)
         assert torch.equal(squares.amax(1) - squares.amin(1), torch.full((64 // merged, 2), side - 1.0))
         assert torch.equal(squares.amin(1) % side, torch.zeros(64 // merged, 2))
+
+
+def test_stored_frames_are_cut_like_floats():
+    image = torch.randint(256, (3, 64, 64, 3), dtype=torch.uint8)
+    assert torch.equal(CutPatches().stored(image), CutPatches()(image.movedim(-1, -3)))
+    assert torch.equal(CutPatches().stored(image[:, :32, :32]), CutPatches()(image[:, :32, :32].movedim(-1, -3)))

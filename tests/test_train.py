@@ -21,7 +21,7 @@ from agent.collect import CollectConfig, collect
 from agent.evaluate import EvaluationConfig, boundary_scores, evaluate, match
 from agent.replay import Replay
 from agent.runs import CHECKPOINT, load_model
-from agent.train import Recipe, TrainConfig, Trainer, choose_device, schedule, train
+from agent.train import Recipe, TrainConfig, Trainer, choose_device, choose_precision, schedule, train
 from envs.dynamics import Dynamics
 from envs.jitter import Camera
 from world_models.build import build_model
@@ -236,6 +236,44 @@ def test_device(monkeypatch):
 
 
 # ------------------------------------------------------------------------ what is saved
+
+
+def test_precision_is_recorded_and_has_to_stay(data, tmp_path):
+    changes = {"precision": "bf16", "steps": 2, "log_every": 1}
+    train(tiny(data, tmp_path, **changes, pause_after=1))
+    _, meta = load_model(tmp_path)
+    assert meta["run"]["precision"] == "bf16"
+    with pytest.raises(ValueError, match="was trained with precision 'bf16', not 'fp32': resume it with the same"):
+        train(tiny(data, tmp_path, **changes | {"precision": "fp32"}, resume=True))
+    train(tiny(data, tmp_path, **changes, resume=True))
+
+
+def test_auto_is_bf16_on_a_cpu_that_multiplies_it_only(monkeypatch):
+    for able, expected in ((True, "bf16"), (False, "fp32")):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda able=able: {"amx_bf16": able})
+        assert choose_precision("auto", CPU) == expected
+        assert choose_precision("auto", torch.device("cuda")) == "fp32"  # not measured
+        assert choose_precision("fp32", CPU) == "fp32"
+
+
+@pytest.mark.parametrize("steps", [0, 3])
+@pytest.mark.parametrize("where", ["cpu", "cuda"])
+def test_batch_that_does_not_fit_names_the_remedy_and_loses_no_step(data, tmp_path, monkeypatch, where, steps):
+    def too_large(*_):
+        if where == "cuda":
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 TiB")
+        torch.empty(2**60)
+
+    if steps:
+        train(tiny(data, tmp_path, pause_after=steps))
+    with monkeypatch.context() as patch:
+        patch.setattr(HRSSM, "loss", too_large)
+        with pytest.raises(ValueError, match="batch of 2 windows does not fit into memory: use a smaller --batch-size"):
+            train(tiny(data, tmp_path, resume=True))
+    if not steps:  # nothing is kept that a smaller batch could not go on with
+        train(tiny(data, tmp_path, resume=True, batch_size=1, pause_after=1))
+    else:
+        assert load_model(tmp_path)[1]["step"] == steps
 
 
 def test_loaded_model_is_the_trained_one(whole):

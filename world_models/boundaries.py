@@ -8,6 +8,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from world_models.networks import LargeNetwork
+
 FORCED = 1e-3
 """epsilon of a boundary probability forced to 0 or 1, so that its KL stays finite"""
 
@@ -55,7 +57,7 @@ def boundary_prior(p: Float[Tensor, "b t"], m: Float[Tensor, "b t"], n_max: int,
     return torch.where(n >= n_max, FORCED, p)
 
 
-class BoundaryNet(nn.Module):
+class BoundaryNet(LargeNetwork):
     """Three convolutions over time (kernel 3, ELU) and an output layer (paper, "Sequence Decomposition")."""
 
     def __init__(self, inputs: int, hidden: int, causal: bool) -> None:
@@ -67,6 +69,9 @@ class BoundaryNet(nn.Module):
 
     def forward(self, x: Float[Tensor, "b t inputs"]) -> Float[Tensor, "b t"]:
         """Return the logits."""
+        return self.apply_large(self._logits, x)
+
+    def _logits(self, x: Tensor) -> Tensor:
         for layer in self.layers:  # as products of three frames side by side: twice as fast as convolutions on a CPU
             before, now, after = (F.pad(x, (0, 0, *self.padding)).narrow(1, k, x.shape[1]) for k in range(3))
             weight = layer.weight.transpose(1, 2).flatten(1)

@@ -5,6 +5,7 @@ what they do per step is kept small: input projections are computed for all step
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -104,7 +105,25 @@ def over_time(module: nn.Module, x: Tensor) -> Tensor:
     return module(x.flatten(0, 1)).unflatten(0, x.shape[:2])
 
 
-class FrameEncoder(nn.Module):
+class LargeNetwork(nn.Module):
+    """A network of large products that training may compute in bfloat16; its weights and results are float32."""
+
+    bf16 = False
+
+    def apply_large(self, network: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        """Apply a network in the precision that `set_precision` chose; always in float32 outside training."""
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16 and self.training):
+            return network(x).float()
+
+
+def set_precision(model: nn.Module, precision: Literal["fp32", "bf16"]) -> None:
+    """Choose what a model's large networks compute in while it trains."""
+    for module in model.modules():
+        if isinstance(module, LargeNetwork):
+            module.bf16 = precision == "bf16"
+
+
+class FrameEncoder(LargeNetwork):
     """Encode frames (B, T, 3, H, W) to (B, T, D).
 
     Some networks arrange the pixels in their own way first. A loss that also compares frames does that once, with the
@@ -115,7 +134,6 @@ class FrameEncoder(nn.Module):
         """Wrap a network for (N, 3, H, W)."""
         super().__init__()
         self.module = module
-        self._arranges = int(isinstance(module[0], CutPatches))
 
     def forward(self, x: Float[Tensor, "b t 3 h w"]) -> Float[Tensor, "b t d"]:
         """Return the embeddings."""
@@ -123,21 +141,24 @@ class FrameEncoder(nn.Module):
 
     def arrange(self, image: UInt8[Tensor, "b t h w 3"]) -> UInt8[Tensor, "b t *pixels"]:
         """Return stored frames with their pixels as `embed` takes them."""
-        return over_time(self.module[: self._arranges], image.movedim(-1, -3))
+        cut = self.module[0]
+        if isinstance(cut, CutPatches):
+            return cut.stored(image.flatten(0, 1)).unflatten(0, image.shape[:2])
+        return image.movedim(-1, -3)
 
     def embed(self, x: Float[Tensor, "b t *pixels"]) -> Float[Tensor, "b t d"]:
         """Return the embeddings of arranged frames."""
-        return over_time(self.module[self._arranges :], x)
+        network = self.module[isinstance(self.module[0], CutPatches) :]
+        return self.apply_large(network, x.flatten(0, 1)).unflatten(0, x.shape[:2])
 
 
-class FrameDecoder(nn.Module):
+class FrameDecoder(LargeNetwork):
     """Decode (B, T, inputs) to frames (B, T, 3, H, W) in [-1, 1]."""
 
     def __init__(self, module: nn.Sequential) -> None:
         """Wrap a network for (N, inputs)."""
         super().__init__()
         self.module = module
-        self._arranged = len(module) - isinstance(module[-1], JoinPatches)
 
     def forward(self, s: Float[Tensor, "b t inputs"]) -> Float[Tensor, "b t 3 h w"]:
         """Return the frames."""
@@ -145,11 +166,13 @@ class FrameDecoder(nn.Module):
 
     def arranged(self, s: Float[Tensor, "b t inputs"]) -> Float[Tensor, "b t *pixels"]:
         """Return the frames with their pixels arranged as the encoder does it."""
-        return over_time(self.module[: self._arranged], s)
+        network = self.module[:-1] if isinstance(self.module[-1], JoinPatches) else self.module
+        return self.apply_large(network, s.flatten(0, 1)).unflatten(0, s.shape[:2])
 
     def join(self, arranged: Float[Tensor, "b t *pixels"]) -> Float[Tensor, "b t 3 h w"]:
         """Return arranged frames as frames."""
-        return over_time(self.module[self._arranged :], arranged)
+        last = self.module[-1]
+        return over_time(last, arranged) if isinstance(last, JoinPatches) else arranged
 
 
 class CutPatches(nn.Module):
@@ -160,10 +183,17 @@ class CutPatches(nn.Module):
     """
 
     def forward(self, x: Shaped[Tensor, "n 3 s s"]) -> Shaped[Tensor, "n p 48"]:
-        """Return the patches' pixels, floats or stored bytes."""
+        """Return the patches' pixels."""
         side = x.shape[-1] // 16
         x = x.unflatten(3, (side, 2, 2, 4)).unflatten(2, (side, 2, 2, 4))
         return x.permute(0, 2, 6, 3, 7, 4, 8, 5, 9, 1).reshape(len(x), -1, 48)
+
+    def stored(self, image: UInt8[Tensor, "n s s 3"]) -> UInt8[Tensor, "n p 48"]:
+        """Return the patches of stored frames; three times faster: a patch's row moves as three words of four bytes."""
+        place = torch.arange(image[0].numel(), device=image.device).view(1, *image.shape[1:])
+        order = self(place.movedim(-1, -3)).flatten()[::4] // 4
+        words = image.flatten(1).contiguous().view(torch.int32).index_select(1, order)
+        return words.view(torch.uint8).view(len(image), -1, 48)
 
 
 class JoinPatches(nn.Module):
