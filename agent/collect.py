@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import re
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float64, Int8, Int16, Shaped
-from tqdm import tqdm
 
+from agent.manifest import EPISODE_LENGTH, EPISODES_PER_SHARD, MazeManifest, field_shapes
 from agent.replay import Replay
-from agent.shards import EPISODE_LENGTH, EPISODES_PER_SHARD, MANIFEST, Manifest, field_shapes, write_shard
+from agent.shards import write_data
 from agent.versions import versions
 from envs.dynamics import Dynamics
 from envs.jitter import Camera, camera_jitter
 from envs.layout import Layout
 from envs.raycast import Raycaster
-
-# Everything that a data set's folder may hold, finished or cut off.
-OURS = re.compile(r"\.?(manifest\.json|shard-\d{5})(\.partial)?")
 
 
 @dataclass(frozen=True)
@@ -68,19 +59,12 @@ def collect(config: CollectConfig) -> Replay:
         OSError: if the folder cannot be written.
     """
     layout = Layout.parse(config.layout)
-    wanted = Manifest(layout, config.seed, config.camera, config.steps // EPISODE_LENGTH, versions())
-    config.out.mkdir(parents=True, exist_ok=True)
-    with _only_writer(config.out):
-        manifest = _begin_or_resume(config.out, wanted, config.overwrite)
-        done = manifest.episodes_written * EPISODE_LENGTH
-        with tqdm(initial=done, total=config.steps, desc="collect", unit=" frames", unit_scale=True) as progress:
-            for shard in range(len(manifest.checksums), manifest.shards):
-                episodes, first = manifest.episodes_in(shard), shard * EPISODES_PER_SHARD
-                arrays = random_navigation(layout, episodes, config.seed, config.camera, first)
-                checksum = write_shard(config.out, shard, arrays)
-                manifest = replace(manifest, checksums=(*manifest.checksums, checksum))
-                manifest.write(config.out)
-                progress.update(episodes * EPISODE_LENGTH)
+    wanted = MazeManifest(layout, config.seed, config.camera, config.steps // EPISODE_LENGTH, versions())
+
+    def make(shard: int, episodes: int) -> dict[str, np.ndarray]:
+        return random_navigation(layout, episodes, config.seed, config.camera, shard * EPISODES_PER_SHARD)
+
+    write_data(config.out, wanted, config.overwrite, make, "collect")
     return Replay.open(config.out, verify=False)
 
 
@@ -97,7 +81,7 @@ def random_navigation(
         first: number of the first episode, a multiple of 100.
 
     Returns:
-        Each field's array (E, 100, …), as in `agent.shards.field_shapes`.
+        Each field's array (E, 100, …), as in `agent.manifest.field_shapes`.
     """
     assert first % EPISODES_PER_SHARD == 0, first
     camera = camera or Camera()
@@ -152,47 +136,3 @@ def _walk(
         action[:, t] = (legal > drawn[:, None]).argmax(axis=1)
         present, _ = dynamics.step(present, action[:, t])
     return pose, action, action_mask
-
-
-@contextmanager
-def _only_writer(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock, which the system releases even for a killed process."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(f"another process collects into {folder}: wait for it, or choose another --out") from None
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _begin_or_resume(folder: Path, wanted: Manifest, overwrite: bool) -> Manifest:
-    """The manifest to go on from: that of the data set which is there, or a new one with no shard."""
-    if strangers := sorted(path.name for path in folder.iterdir() if not OURS.fullmatch(path.name)):
-        raise ValueError(f"{folder} holds other files ({strangers[0]}, …): choose an empty folder for --out")
-    if (folder / MANIFEST).exists() and not overwrite:
-        found = Replay.open(folder).manifest
-        _refuse_other_settings(folder, found, wanted)
-        return found
-    for path in sorted(folder.iterdir()):  # the manifest goes first: its shards are nobody's then
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    wanted.write(folder)
-    return wanted
-
-
-def _refuse_other_settings(folder: Path, found: Manifest, wanted: Manifest) -> None:
-    """Raise a ValueError that names the first setting in which two manifests differ."""
-    for name, old in _settings(found).items():
-        if old != (new := _settings(wanted)[name]):
-            raise ValueError(
-                f"{folder} was collected with {name} {old}, asked for is {new}: choose another --out, or --overwrite"
-            )
-
-
-def _settings(manifest: Manifest) -> dict[str, object]:
-    """What decides a data set's bytes, by the names of the command line."""
-    camera = {f"--camera.{name}": value for name, value in asdict(manifest.camera).items()}
-    steps = manifest.episodes * EPISODE_LENGTH
-    return {"--layout": manifest.layout.name, "--seed": manifest.seed, "--steps": steps, **camera}

@@ -9,7 +9,6 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from agent.replay import Replay
-from envs.dynamics import Dynamics
 from world_models.images import to_float
 from world_models.interface import Batch
 
@@ -29,9 +28,14 @@ class EvaluationConfig:
 
 
 def to_batch(fields: dict[str, np.ndarray], device: torch.device) -> Batch:
-    """Move a slice of the replay to the models' device."""
+    """Move a slice of the replay to the models' device; a video has no actions and no goals."""
+    frames = torch.from_numpy(fields["observation"])
+    if "action" not in fields:
+        action = torch.zeros(frames.shape[:2], dtype=torch.long)
+        mask, goal = action.new_zeros((*action.shape, 0), dtype=torch.bool), frames[:, :, :0, :0]
+        return Batch(frames, action, mask, goal).to(device)
     return Batch(
-        torch.from_numpy(fields["observation"]),
+        frames,
         torch.from_numpy(fields["action"]).long(),
         torch.from_numpy(fields["action_mask"]).bool(),
         torch.from_numpy(fields["achieved_goal"]),
@@ -69,12 +73,12 @@ def boundary_scores(model: Any, replay: Replay, device: torch.device, episodes: 
     training = model.training
     model.eval()
     chosen = np.array(replay.split("test")[:episodes])
-    fields = replay.slices(chosen, np.zeros_like(chosen), 100)
+    fields = replay.slices(chosen, np.zeros_like(chosen), replay.episode_length)
     batch = to_batch(fields, device)
-    predicted = (model.segment(to_float(batch.observation), batch.action) > 0.5).cpu().numpy()[:, 1:]
+    true = replay.manifest.subsequence_ends(fields)
+    predicted = (model.segment(to_float(batch.observation), batch.action) > 0.5).cpu().numpy()
     model.train(training)
-    pose = fields["pose"]
-    true = Dynamics.of(replay.layout).passage(pose.reshape(-1, 4)).reshape(pose.shape[:2])[:, 1:]
+    predicted, true = predicted[:, 1 : true.shape[1]], true[:, 1:]
     exact, near = match(predicted, true, 0), match(predicted, true, 1)
     return {
         "boundary_f1_exact": exact.f1,

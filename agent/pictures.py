@@ -11,7 +11,6 @@ from torch.utils.tensorboard import SummaryWriter
 from agent.evaluate import to_batch
 from agent.replay import Replay
 from world_models.images import to_float, to_uint8
-from world_models.interface import ACTIONS
 
 START_COLOUR = (255, 40, 40)
 GAP = 2  # pixels between frames
@@ -56,7 +55,7 @@ def log_pictures(writer: SummaryWriter, model: Any, replay: Replay, step: int, d
             rows += [strip(fields["observation"][number, window], mark), strip(_pixels(rebuilt[number]), mark)]
         writer.add_image("reconstruction", stack(rows), step, dataformats="HWC")
         length = torch.full((2,), context, device=device)
-        actions = torch.randint(ACTIONS, (2, 8), device=device)
+        actions = torch.randint(max(model.config.actions, 1), (2, 8), device=device)
         for mode in model.generation_modes:
             frames, start = model.generate(x[:, :context], batch.action[:, : context - 1], length, actions, mode)
             marks = [None, None] if start is None else list(start.cpu().numpy())

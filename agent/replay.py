@@ -11,22 +11,23 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Int64, Shaped
 
-from agent.shards import EPISODE_LENGTH, EPISODES_PER_SHARD, Manifest, field_shapes, open_shard
+from agent.manifest import EPISODES_PER_SHARD, Manifest, MazeManifest
+from agent.shards import open_shard
 from envs.layout import Layout
 
 TRAIN_SHARE = 0.8
 
 
 class Replay:
-    """Episodes of random navigation, read in slices that never leave their episode.
+    """Episodes of random navigation or of video, read in slices that never leave their episode.
 
-    The fields of a slice are those of `agent.shards.field_shapes`: ``observation``, ``action``, ``action_mask``,
-    ``achieved_goal``, ``pose``. Step t holds the frame x_t, its crop, its mask and a_t, the action taken after
-    seeing x_t.
+    The fields of a slice are those of the manifest. In a maze: ``observation``, ``action``, ``action_mask``,
+    ``achieved_goal``, ``pose``; step t holds the frame x_t, its crop, its mask and a_t, the action taken after
+    seeing x_t. Of videos: ``observation`` and what is true of it (`envs.videos`).
 
     Attributes:
         folder: where the data set lies.
-        manifest: layout, seed, camera, counts, versions and checksums.
+        manifest: how it was made, counts, versions and checksums.
         episodes: the number of episodes in complete shards; a data set whose collection was cut off still opens.
     """
 
@@ -41,7 +42,7 @@ class Replay:
         """Open a data set.
 
         Args:
-            folder: the folder that `jumpy collect` wrote.
+            folder: the folder that `jumpy collect` or `jumpy videos` wrote.
             verify: compare each shard's bytes with its checksum (some seconds for a million frames).
 
         Raises:
@@ -58,13 +59,24 @@ class Replay:
 
     @property
     def layout(self) -> Layout:
-        """The maze that the data was collected in."""
+        """The maze that the data was collected in.
+
+        Raises:
+            ValueError: if the data set holds videos.
+        """
+        if not isinstance(self.manifest, MazeManifest):
+            raise ValueError(f"{self.folder} holds videos and no maze: give data of 'jumpy collect'")
         return self.manifest.layout
 
     @property
     def frame_size(self) -> int:
         """Height and width of a frame in pixels."""
-        return self.manifest.camera.size
+        return self.manifest.frame_size
+
+    @property
+    def episode_length(self) -> int:
+        """Frames of an episode."""
+        return self.manifest.episode_length
 
     def split(self, name: Literal["train", "test"]) -> range:
         """The episodes of a split: the first 80 % are for training, the last 20 % for tests."""
@@ -89,14 +101,14 @@ class Replay:
         """
         if not (episode.min() >= 0 and episode.max() < self.episodes):
             raise ValueError(f"episodes must lie in 0 to {self.episodes - 1}, got {episode.min()} to {episode.max()}")
-        if not (start.min() >= 0 and start.max() + length <= EPISODE_LENGTH):
+        if not (start.min() >= 0 and start.max() + length <= self.episode_length):
             raise ValueError(
-                f"a slice must stay inside its episode of {EPISODE_LENGTH} steps, "
+                f"a slice must stay inside its episode of {self.episode_length} steps, "
                 f"got starts from {start.min()} to {start.max()} with the length {length}"
             )
         places = list(zip(*np.divmod(episode, EPISODES_PER_SHARD), start, strict=True))
         batch = {}
-        for name, (dtype, shape) in field_shapes(self.frame_size).items():
+        for name, (dtype, shape) in self.manifest.fields.items():
             batch[name] = np.empty((len(places), length, *shape), dtype)
             for row, (shard, within, first) in enumerate(places):
                 batch[name][row] = self._shards[shard][name][within, first : first + length]
@@ -110,21 +122,19 @@ class Replay:
         Args:
             rng: decides the slices.
             batch_size: slices to draw.
-            length: steps a slice, at most 100.
+            length: steps a slice, at most those of an episode.
             split: the episodes to draw from.
 
         Returns:
             Each field's array, (batch_size, length, …).
 
         Raises:
-            ValueError: if the length is not in 1 to 100, or the split has no episode.
+            ValueError: if the length is not in 1 to the episodes' length, or the split has no episode.
         """
-        if not 1 <= length <= EPISODE_LENGTH:
-            raise ValueError(f"the length of a slice must lie in 1 to {EPISODE_LENGTH} steps, got {length}")
+        if not 1 <= length <= self.episode_length:
+            raise ValueError(f"the length of a slice must lie in 1 to {self.episode_length} steps, got {length}")
         episodes = self.split(split)
         if not episodes:
-            raise ValueError(
-                f"{self.folder} has no episode to {split} on ({self.episodes} in all): collect more with --steps"
-            )
+            raise ValueError(f"{self.folder} has no episode to {split} on ({self.episodes} in all): collect more")
         episode = rng.integers(episodes.start, episodes.stop, batch_size)
-        return self.slices(episode, rng.integers(0, EPISODE_LENGTH - length + 1, batch_size), length)
+        return self.slices(episode, rng.integers(0, self.episode_length - length + 1, batch_size), length)

@@ -1,8 +1,8 @@
 """The data set on disk: a manifest and shards of plain numpy arrays.
 
     data/paper/
-        manifest.json           layout, seed, camera, counts, versions, a checksum for each complete shard
-        shard-00000/            episodes 0 to 99, each exactly 100 frames
+        manifest.json           how it was made, counts, versions, a checksum for each complete shard (`agent.manifest`)
+        shard-00000/            episodes 0 to 99, here of a maze, each exactly 100 frames
             observation.npy     (100, 100, 32, 32, 3) uint8    x_t
             action.npy          (100, 100) int8                a_t, the action taken after seeing x_t
             action_mask.npy     (100, 100, 3) int8             1 for each legal action at t
@@ -10,102 +10,37 @@
             pose.npy            (100, 100, 4) int16            x, y, heading, mode; only for evaluation
         shard-00001/ …
 
+    data/balls/                 videos: episodes are sequences of any length T, without actions and goals
+        shard-00000/
+            observation.npy     (100, T, 32, 32, 3) uint8      x_t
+            change.npy          (100, T) int8                  1 if a colour changed between x_{t-1} and x_t
+            bounce.npy          (100, T, balls) int8           1 if the ball was reflected there
+            position.npy        (100, T, balls, 2) float32     centres; all but the frames only for evaluation
+
 A shard is written under a temporary name, synced and renamed, and only then entered in the manifest, which is replaced
 in the same way. So a killed writer loses at most its open shard, and whatever the manifest names is whole.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import io
-import json
+import os
+import re
 import shutil
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
-from agent.files import sync_folder, write_and_sync, write_file
-from envs.jitter import Camera
-from envs.layout import Layout
+from agent.files import sync_folder, write_and_sync
+from agent.manifest import MANIFEST, Manifest
 
-EPISODE_LENGTH = 100
-EPISODES_PER_SHARD = 100
-FORMAT = 1
-MANIFEST = "manifest.json"
-
-
-def field_shapes(frame_size: int) -> dict[str, tuple[np.dtype, tuple[int, ...]]]:
-    """Type and shape of one step of each field, for frames of `frame_size` pixels a side."""
-    return {
-        "observation": (np.dtype(np.uint8), (frame_size, frame_size, 3)),
-        "action": (np.dtype(np.int8), ()),
-        "action_mask": (np.dtype(np.int8), (3,)),
-        "achieved_goal": (np.dtype(np.uint8), (3, 3, 3)),
-        "pose": (np.dtype(np.int16), (4,)),
-    }
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a data set holds and how it was made."""
-
-    layout: Layout
-    seed: int
-    camera: Camera
-    episodes: int
-    """Episodes of the finished data set."""
-    versions: dict[str, str]
-    checksums: tuple[str, ...] = ()
-    """SHA-256 of each complete shard: its files' bytes in the order of `field_shapes`."""
-
-    @property
-    def shards(self) -> int:
-        """Shards of the finished data set."""
-        return -(-self.episodes // EPISODES_PER_SHARD)
-
-    @property
-    def episodes_written(self) -> int:
-        """Episodes in the complete shards."""
-        return min(len(self.checksums) * EPISODES_PER_SHARD, self.episodes)
-
-    def episodes_in(self, shard: int) -> int:
-        """Episodes of one shard: the last one holds the rest."""
-        return min(EPISODES_PER_SHARD, self.episodes - shard * EPISODES_PER_SHARD)
-
-    def write(self, folder: Path) -> None:
-        """Replace the manifest of a folder."""
-        content = {"format": FORMAT, "episode_length": EPISODE_LENGTH, **asdict(self)}
-        write_file(folder / MANIFEST, json.dumps(content, indent=2).encode() + b"\n")
-
-    @classmethod
-    def read(cls, folder: Path) -> Manifest:
-        """The manifest of a folder.
-
-        Raises:
-            ValueError: if the folder holds none, or one of another format.
-        """
-        path = folder / MANIFEST
-        try:
-            content = json.loads(path.read_bytes())
-            if (content.pop("format"), content.pop("episode_length")) != (FORMAT, EPISODE_LENGTH):
-                raise ValueError("another format")
-            layout, camera = content.pop("layout"), content.pop("camera")
-            return cls(
-                layout=Layout(layout["name"], tuple(layout["rows"])),
-                camera=Camera(**camera),
-                checksums=tuple(content.pop("checksums")),
-                **content,
-            )
-        except FileNotFoundError:
-            raise ValueError(
-                f"{folder} is no data set, it has no {MANIFEST}: make one with 'jumpy collect --out {folder}'"
-            ) from None
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise ValueError(
-                f"{path} is no manifest of format {FORMAT} ({type(error).__name__}: {error}): "
-                "collect again with --overwrite"
-            ) from None
+# Everything that a data set's folder may hold, finished or cut off.
+OURS = re.compile(r"\.?(manifest\.json|shard-\d{5})(\.partial)?")
 
 
 def shard_folder(folder: Path, shard: int) -> Path:
@@ -119,7 +54,7 @@ def write_shard(folder: Path, shard: int, arrays: dict[str, np.ndarray]) -> str:
     Args:
         folder: the data set's folder.
         shard: the shard's number.
-        arrays: each field's array, (episodes, EPISODE_LENGTH, …).
+        arrays: each field's array, (episodes, T, …), in the order of the manifest's `fields`.
     """
     target = shard_folder(folder, shard)
     temporary = target.with_name(f".{target.name}.partial")
@@ -127,9 +62,9 @@ def write_shard(folder: Path, shard: int, arrays: dict[str, np.ndarray]) -> str:
         shutil.rmtree(leftover, ignore_errors=True)
     temporary.mkdir()
     digest = hashlib.sha256()
-    for name in field_shapes(frame_size=arrays["observation"].shape[2]):
+    for name, array in arrays.items():
         buffer = io.BytesIO()
-        np.save(buffer, arrays[name], allow_pickle=False)
+        np.save(buffer, array, allow_pickle=False)
         digest.update(buffer.getbuffer())
         write_and_sync(temporary / f"{name}.npy", buffer.getbuffer())
     sync_folder(temporary)
@@ -147,22 +82,89 @@ def open_shard(folder: Path, shard: int, manifest: Manifest, verify: bool) -> di
     path = shard_folder(folder, shard)
     arrays = {}
     try:
-        for name, (dtype, shape) in field_shapes(manifest.camera.size).items():
+        for name, (dtype, shape) in manifest.fields.items():
             array = np.asarray(np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False))
-            expected = (manifest.episodes_in(shard), EPISODE_LENGTH, *shape)
+            expected = (manifest.episodes_in(shard), manifest.episode_length, *shape)
             if (array.dtype, array.shape) != (dtype, expected):
                 raise ValueError(f"{name}.npy holds {array.dtype} {array.shape}, expected {dtype} {expected}")
             arrays[name] = array
-        if verify and (found := _checksum(path, manifest.camera.size)) != manifest.checksums[shard]:
+        if verify and (found := _checksum(path, manifest)) != manifest.checksums[shard]:
             raise ValueError(f"its SHA-256 is {found[:12]}…, the manifest says {manifest.checksums[shard][:12]}…")
     except (OSError, ValueError, EOFError) as error:
         raise ValueError(f"shard {path} is damaged ({error}): restore it, or collect again with --overwrite") from error
     return arrays
 
 
-def _checksum(path: Path, frame_size: int) -> str:
+def _checksum(path: Path, manifest: Manifest) -> str:
     """The SHA-256 of a shard's files."""
     digest = hashlib.sha256()
-    for name in field_shapes(frame_size):
+    for name in manifest.fields:
         digest.update((path / f"{name}.npy").read_bytes())
     return digest.hexdigest()
+
+
+def write_data(
+    folder: Path, wanted: Manifest, overwrite: bool, make: Callable[[int, int], dict[str, np.ndarray]], command: str
+) -> None:
+    """Write a data set shard by shard, or complete the one of the same settings that is there.
+
+    Args:
+        folder: the data set's folder.
+        wanted: its manifest, without checksums.
+        overwrite: replace a data set of other settings.
+        make: gives the arrays of a shard, in the order of the manifest's `fields`, from its number and its episodes.
+        command: what the progress bar says.
+
+    Raises:
+        ValueError: if the folder holds a data set of other settings or other files, or another process writes to it.
+        OSError: if the folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with _only_writer(folder):
+        manifest, length = _begin_or_resume(folder, wanted, overwrite), wanted.episode_length
+        done, total = manifest.episodes_written * length, manifest.episodes * length
+        with tqdm(initial=done, total=total, desc=command, unit=" frames", unit_scale=True) as progress:
+            for shard in range(len(manifest.checksums), manifest.shards):
+                episodes = manifest.episodes_in(shard)
+                manifest = manifest.with_shard(write_shard(folder, shard, make(shard, episodes)))
+                manifest.write(folder)
+                progress.update(episodes * length)
+
+
+@contextmanager
+def _only_writer(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, which the system releases even for a killed process."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"another process collects into {folder}: wait for it, or choose another --out") from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _begin_or_resume(folder: Path, wanted: Manifest, overwrite: bool) -> Manifest:
+    """The manifest to go on from: that of the data set which is there, or a new one with no shard."""
+    if strangers := sorted(path.name for path in folder.iterdir() if not OURS.fullmatch(path.name)):
+        raise ValueError(f"{folder} holds other files ({strangers[0]}, …): choose an empty folder for --out")
+    if (folder / MANIFEST).exists() and not overwrite:
+        found = Manifest.read(folder)
+        _refuse_other_settings(folder, found, wanted)
+        for shard in range(len(found.checksums)):
+            open_shard(folder, shard, found, verify=True)
+        return found
+    for path in sorted(folder.iterdir()):  # the manifest goes first: its shards are nobody's then
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    wanted.write(folder)
+    return wanted
+
+
+def _refuse_other_settings(folder: Path, found: Manifest, wanted: Manifest) -> None:
+    """Raise a ValueError that names the first setting in which two manifests differ."""
+    for name, new in wanted.settings.items():
+        if (old := found.settings.get(name)) != new:
+            raise ValueError(
+                f"{folder} was collected with {name} {old}, asked for is {new}: choose another --out, or --overwrite"
+            )

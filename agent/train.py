@@ -58,7 +58,7 @@ class TrainConfig:
     """Train a world model on collected data."""
 
     data: Path
-    """folder that `jumpy collect` wrote"""
+    """folder that `jumpy collect` or `jumpy videos` wrote"""
     out: Path
     """run folder: checkpoint, TensorBoard files"""
     model: Literal["hrssm", "rssm"] = "hrssm"
@@ -167,7 +167,14 @@ class Trainer:
         self.config, self.recipe, self.replay, self.device = config, config.recipe, replay, device
         torch.manual_seed(config.seed)
         c = config
-        self.model: Any = build_model(c.model, c.preset, c.variant, replay.frame_size, c.options).to(device)
+        actions = replay.manifest.actions
+        model: Any = build_model(c.model, c.preset, c.variant, replay.frame_size, c.options, actions)
+        if model.window_length > replay.episode_length:
+            raise ValueError(
+                f"{c.data} has episodes of {replay.episode_length} frames, a training window has "
+                f"{model.window_length}: make longer ones, or shorten it with --options window=…"
+            )
+        self.model: Any = model.to(device)
         self.precision = choose_precision(config.precision, device)
         set_precision(self.model, self.precision)
         self.optimiser = torch.optim.Adam(self.model.parameters(), self.recipe.learning_rate, amsgrad=True, fused=True)
@@ -184,9 +191,7 @@ class Trainer:
             "recipe": asdict(self.recipe),
             "precision": self.precision,
             "seed": self.config.seed,
-            "layout": self.replay.layout.name,
-            "rows": list(self.replay.layout.rows),
-            "data_seed": self.replay.manifest.seed,
+            **self.replay.manifest.origin,
         }
 
     def restore(self) -> None:

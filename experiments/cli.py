@@ -22,6 +22,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "collect": Command("agent.collect", "CollectConfig", "collect", "random navigation into a data set"),
+    "videos": Command("agent.videos", "VideosConfig", "make_videos", "videos with known change points"),
     "train": Command("agent.train", "TrainConfig", "train", "a world model on a data set"),
     "benchmark": Command("experiments.benchmark", "BenchmarkConfig", "benchmark", "agents on navigation episodes"),
     "navigation": Command("experiments.navigation", "NavigationConfig", "navigation", "whether trained runs navigate"),

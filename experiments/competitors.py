@@ -96,6 +96,8 @@ def _trained(
     """A trained run, once for each depth."""
     model, meta = load_model(run.path, device)
     training = meta["run"]
+    if "layout" not in training:
+        raise ValueError(f"{run.name} was trained on videos and cannot navigate: use a run of maze data")
     frame_size = training["config"]["frame_size"]
     if frame_size != camera.size:
         raise ValueError(

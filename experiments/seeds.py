@@ -27,6 +27,8 @@ def load_run_of(path: Path, kind: str, device: torch.device) -> Trained:
     model, meta = load_model(path, device)
     if meta["run"]["model"] != kind:
         raise ValueError(f"{path} is a run of {meta['run']['model']}: give --{kind} runs of {kind}")
+    if "layout" not in meta["run"]:
+        raise ValueError(f"{path} was trained on videos and cannot navigate: give --{kind} runs of maze data")
     return Trained(path, model, meta["run"], meta["step"])
 
 

@@ -88,7 +88,7 @@ def ship(config: ShipConfig) -> Path:
 def _check(config: ShipConfig, meta: dict[str, Any]) -> None:
     """Refuse a run that is not whole, or not what the name says."""
     run = meta["run"]
-    if missing := [key for key in ("recipe", "seed", "data_seed") if key not in run]:
+    if missing := [key for key in ("recipe", "seed", "data_seed", "layout") if key not in run]:
         raise ValueError(f"{config.run} does not tell its {', '.join(missing)}: ship a run of 'jumpy train'")
     if (called := f"{run['model']}-{run['variant']}") != config.name:
         raise ValueError(f"NAME must be the run's model and variant, {called}, got {config.name}: use {called}")

@@ -19,7 +19,7 @@ import numpy as np
 
 from agent.collect import random_navigation
 from agent.files import write_file
-from agent.shards import EPISODE_LENGTH
+from agent.manifest import EPISODE_LENGTH
 from agent.versions import versions
 from envs.dynamics import ACTIONS, Dynamics
 from envs.layout import Layout

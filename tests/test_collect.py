@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from agent.collect import CollectConfig, collect, random_navigation
-from agent.shards import Manifest
+from agent.manifest import Manifest, MazeManifest
 from envs.dynamics import Dynamics
 from envs.jitter import Camera, camera_jitter
 from envs.layout import Layout
@@ -65,6 +65,7 @@ def test_the_data_set_on_disk_is_the_one_in_memory(tmp_path):
     replay = collect(config)
     assert replay.manifest == Manifest.read(config.out)
     assert (replay.episodes, len(replay.manifest.checksums)) == (120, 2)
+    assert isinstance(replay.manifest, MazeManifest)
     assert (replay.layout, replay.manifest.seed, replay.manifest.camera) == (Layout.random(4), 9, SMALL)
     everything = replay.slices(np.arange(120), np.zeros(120, dtype=np.int64), 100)
     memory = random_navigation(Layout.random(4), 120, seed=9, camera=SMALL)

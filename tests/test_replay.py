@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from agent.manifest import EPISODE_LENGTH, Manifest, MazeManifest, field_shapes
 from agent.replay import Replay
-from agent.shards import EPISODE_LENGTH, Manifest, field_shapes, write_shard
+from agent.shards import write_shard
 from envs.jitter import Camera
 from envs.layout import Layout
 
@@ -27,7 +28,7 @@ def numbered(first: int, episodes: int) -> dict[str, np.ndarray]:
 
 def write(folder: Path, episodes: int, complete: int | None = None) -> None:
     """A data set of numbered episodes, all of it or its first `complete` shards."""
-    manifest = Manifest(Layout.paper(), 7, Camera(size=SIZE), episodes, {"numpy": np.__version__})
+    manifest = MazeManifest(Layout.paper(), 7, Camera(size=SIZE), episodes, {"numpy": np.__version__})
     for shard in range(manifest.shards if complete is None else complete):
         checksum = write_shard(folder, shard, numbered(100 * shard, manifest.episodes_in(shard)))
         manifest = replace(manifest, checksums=(*manifest.checksums, checksum))

@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from world_models import hrssm, rssm
+from world_models.interface import ACTIONS
 from world_models.networks import SIZES, Sizes
 from world_models.options import label, override
 
@@ -16,7 +17,9 @@ MODELS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
 }
 
 
-def build_model(model: str, preset: str, variant: str, frame_size: int, options: Sequence[str] = ()) -> nn.Module:
+def build_model(
+    model: str, preset: str, variant: str, frame_size: int, options: Sequence[str] = (), actions: int = ACTIONS
+) -> nn.Module:
     """Build a model with random weights.
 
     Args:
@@ -25,6 +28,7 @@ def build_model(model: str, preset: str, variant: str, frame_size: int, options:
         variant: "vta" (faithful) or "ours"; sets options.
         frame_size: height and width of the frames, in pixels.
         options: changes NAME=VALUE of the variant's options.
+        actions: how many the data has; 0 for videos, which have no goals either.
 
     Raises:
         ValueError: a name is unknown, or a change or the frame size does not suit.
@@ -39,7 +43,13 @@ def build_model(model: str, preset: str, variant: str, frame_size: int, options:
         raise ValueError(
             f"frames of {frame_size} pixels cannot be encoded: collect with a size that is a multiple of 32"
         )
-    return network(config(SIZES[preset], override(variants[variant], options), frame_size))
+    chosen = override(variants[variant], options)
+    if not actions and not chosen.imagination_weight is chosen.legal_weight is None:
+        raise ValueError(
+            f"variant {variant!r} of {model} learns from goals and legal actions, videos have none: use --variant vta, "
+            "or --options imagination_weight=none legal_weight=none"
+        )
+    return network(config(SIZES[preset], chosen, frame_size, actions))
 
 
 def variant_label(model: str, variant: str, options: Any) -> str:
@@ -73,6 +83,7 @@ def _configuration(model: str, config: dict[str, Any]) -> Any:
     _, whole, variants = MODELS[model]
     try:
         options = type(variants["vta"])(**config["options"])
-        return whole(Sizes(**config["sizes"]), options, config["frame_size"])
+        rest = {name: value for name, value in config.items() if name not in ("sizes", "options")}
+        return whole(Sizes(**config["sizes"]), options, **rest)
     except (KeyError, TypeError) as error:
         raise ValueError(f"this version knows no {model} of this configuration ({error})") from error

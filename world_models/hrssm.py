@@ -343,7 +343,7 @@ class HRSSM(nn.Module):
             rate = torch.sigmoid(logit).mean()
             terms["rate"] = bernoulli_kl(torch.logit(rate), torch.full_like(rate, o.boundary_rate))
             weights["rate"] = o.rate_weight
-        if batch.achieved_goal is None:
+        if not self.config.actions:  # a video has no goals
             return Losses(terms, weights, metrics)
         if o.imagination_weight is None:
             goal = self.goal_feature(to_float(batch.achieved_goal[:, window].flatten(0, 1)))

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
 ACTIONS = 3
-"""forward, turn left, turn right"""
+"""forward, turn left, turn right; a video has 0 actions"""
 
 S = TypeVar("S", bound="StateLike")
 
@@ -20,13 +20,17 @@ class StateLike(Protocol):
 
 
 class Batch(NamedTuple):
-    """Windows of episodes as stored; a model makes its own floats of them."""
+    """Windows of episodes as stored; a model makes its own floats of them.
+
+    A video has neither actions nor goals: its `action` is 0 everywhere and read by no network, its masks and crops are
+    empty.
+    """
 
     observation: UInt8[Tensor, "b t h w 3"]
     action: Int64[Tensor, "b t"]
     """a_t, taken after seeing x_t"""
-    action_mask: Bool[Tensor, "b t 3"]
-    achieved_goal: UInt8[Tensor, "b t 3 3 3"]
+    action_mask: Bool[Tensor, "b t actions"]
+    achieved_goal: UInt8[Tensor, "b t y x rgb"]
     """crop of the map around the agent"""
 
     def to(self, device: torch.device) -> "Batch":

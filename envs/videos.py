@@ -1,0 +1,160 @@
+"""Videos of coloured balls in a box, with the true change points: frames without actions or goals.
+
+*Bouncing Balls* is the data set of Kim et al. 2019, section 5.1, *Moving Ball* that of Zakharov et al. 2022, sections
+4.3 and 4.4. Neither was published; what the papers leave open is chosen at `DATASETS`.
+
+A ball moves by its velocity every frame, is reflected by the walls and then gets another colour of `PALETTE`, each of
+the other five equally likely, so that a change can always be seen. It does so by chance too, with probability
+`recolour` a frame. Velocity noise turns the ball and changes its speed, which stays within `slow` and `fast`. Balls
+pass through each other; a later one is drawn on top.
+
+**Change points.** Frame t is a change point (`change` = 1) if a ball's colour changed between frames t - 1 and t: frame
+t is the first that shows it, and starts a new subsequence. In VTA's words, a subsequence ends at t - 1: m_{t-1} = 1.
+A sequence's first frame is none.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int64, Shaped, UInt8
+
+PALETTE = np.array(
+    [[255, 40, 40], [255, 220, 0], [40, 220, 40], [0, 220, 255], [60, 80, 255], [255, 60, 255]], np.float32
+)
+"""red, yellow, green, cyan, blue, magenta; the box is black"""
+
+Fields = dict[str, tuple[np.dtype, tuple[int, ...]]]
+
+
+class Motion(NamedTuple):
+    """How N sequences of T frames with K balls went."""
+
+    position: Float32[np.ndarray, "n t k 2"]
+    """centres in pixels, x right and y down"""
+    colour: Int64[np.ndarray, "n t k"]
+    """rows of `PALETTE`"""
+    bounce: Bool[np.ndarray, "n t k"]
+    """the ball was reflected between the frame before and this one"""
+
+
+@dataclass(frozen=True)
+class Balls:
+    """A data set of balls in a box; lengths in pixels, times in frames."""
+
+    balls: int
+    """how many"""
+    slow: float
+    """lowest speed"""
+    fast: float
+    """highest speed; a ball starts at one between them, in any direction"""
+    noise: float = 0.0
+    """standard deviation of each velocity component's change in a frame"""
+    recolour: float = 0.0
+    """lambda: probability of a random colour change, for every ball and frame"""
+    radius: float = 4.0
+    """of a ball"""
+    size: int = 32
+    """height and width of a frame"""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be drawn."""
+        if not 0 <= self.recolour <= 1:
+            raise ValueError(f"--recolour (lambda) must lie in 0 to 1, got {self.recolour}")
+        if self.fast > self.room:
+            raise ValueError(
+                f"--size must leave a ball of radius {self.radius:g} and speed {self.fast:g} room to bounce, at least "
+                f"{int(np.ceil(self.fast + 2 * self.radius))} pixels, got {self.size}"
+            )
+
+    @property
+    def room(self) -> float:
+        """Pixels between the outermost places of a ball's centre."""
+        return self.size - 2 * self.radius
+
+    @property
+    def fields(self) -> Fields:
+        """Type and shape of one frame of each array of `generate`."""
+        return {
+            "observation": (np.dtype(np.uint8), (self.size, self.size, 3)),
+            "change": (np.dtype(np.int8), ()),
+            "bounce": (np.dtype(np.int8), (self.balls,)),
+            "position": (np.dtype(np.float32), (self.balls, 2)),
+        }
+
+    def generate(self, rng: np.random.Generator, sequences: int, length: int) -> dict[str, Shaped[np.ndarray, "n ..."]]:
+        """Draw sequences.
+
+        Args:
+            rng: decides them.
+            sequences: how many, N.
+            length: frames of each, T.
+
+        Returns:
+            ``observation`` (N, T, size, size, 3); and, for evaluation only, ``change`` (N, T), ``bounce`` (N, T, balls)
+            and ``position`` (N, T, balls, 2).
+        """
+        motion = self._move(rng, sequences, length)
+        change = np.zeros((sequences, length), np.int8)
+        change[:, 1:] = (motion.colour[:, 1:] != motion.colour[:, :-1]).any(-1)
+        return {
+            "observation": self._draw(motion),
+            "change": change,
+            "bounce": motion.bounce.astype(np.int8),
+            "position": motion.position,
+        }
+
+    def _move(self, rng: np.random.Generator, sequences: int, length: int) -> Motion:
+        """Move and colour the balls, all sequences side by side."""
+        shape = (sequences, self.balls)
+        low, high = self.radius, self.size - self.radius
+        position = rng.uniform(low, high, (*shape, 2))
+        angle, speed = rng.uniform(0, 2 * np.pi, shape), rng.uniform(self.slow, self.fast, shape)
+        velocity = speed[..., None] * np.stack([np.cos(angle), np.sin(angle)], -1)
+        colour = rng.integers(len(PALETTE), size=shape)
+        noise = self.noise * rng.standard_normal((length, *shape, 2))
+        chance = rng.random((length, *shape)) < self.recolour
+        shift = rng.integers(1, len(PALETTE), (length, *shape))  # to one of the other colours
+        steps = [Motion(position, colour, np.zeros(shape, bool))]
+        for t in range(1, length):
+            velocity = velocity + noise[t]
+            speed = np.linalg.norm(velocity, axis=-1, keepdims=True)
+            velocity = velocity * np.clip(speed, self.slow, self.fast) / speed
+            position = position + velocity
+            beyond = (position < low) | (position > high)
+            position = np.where(beyond, 2 * np.where(position < low, low, high) - position, position)
+            velocity = np.where(beyond, -velocity, velocity)
+            bounce = beyond.any(-1)
+            colour = np.where(bounce | chance[t], (colour + shift[t]) % len(PALETTE), colour)
+            steps.append(Motion(position, colour, bounce))
+        position, colour, bounce = (np.stack(values, 1) for values in zip(*steps, strict=True))
+        return Motion(position.astype(np.float32), colour, bounce)
+
+    def _draw(self, motion: Motion) -> UInt8[np.ndarray, "n t s s 3"]:
+        """Draw the frames; a pixel is covered by as much as its centre lies inside the ball's edge."""
+        frames = np.zeros((*motion.colour.shape[:2], self.size, self.size, 3), np.uint8)
+        flat = frames.reshape(-1, self.size, self.size, 3)
+        width = int(np.ceil(2 * self.radius)) + 1  # of the square that a ball may cover
+        rows = np.arange(len(flat))[:, None, None]
+        for ball in range(self.balls):
+            centre = motion.position[:, :, ball].reshape(-1, 2)
+            first = np.minimum(np.floor(centre - self.radius), self.size - width).astype(np.int64)
+            pixel = first[:, None] + np.arange(width)[:, None]  # (frames, width, 2)
+            apart = (pixel + np.float32(0.5) - centre[:, None]).astype(np.float32) ** 2
+            distance = np.sqrt(apart[:, None, :, 0] + apart[:, :, None, 1])
+            cover = np.clip(np.float32(self.radius + 0.5) - distance, 0, 1)[..., None]
+            place = rows, pixel[:, :, None, 1], pixel[:, None, :, 0]
+            under = flat[place].astype(np.float32)
+            colour = PALETTE[motion.colour[:, :, ball].reshape(-1)][:, None, None]
+            flat[place] = np.rint(under + cover * (colour - under)).astype(np.uint8)
+        return frames
+
+
+DATASETS = {
+    # Open in the paper: speed, radius, noise, colours. At this speed a ball is reflected in 8 % of the frames, so that
+    # 20 frames hold about 3 changes of either ball and fit the paper's N_max = 5 and l_max = 10.
+    "bouncing-balls": Balls(balls=2, slow=1.0, fast=2.0, noise=0.1),
+    # Open in the paper: speed, radius, size, colours, and that another colour is always drawn. Its Table 2 uses 1.22
+    # levels on average, so about 21 % of the frames are changes: 4 pixels a frame. Sequences have 100 frames.
+    "moving-ball": Balls(balls=1, slow=4.0, fast=4.0),
+}
