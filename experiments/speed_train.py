@@ -1,92 +1,196 @@
-"""`jumpy speed train`: how long a training step takes, and how much of it goes into loading its batch."""
+"""`jumpy speed train`: training steps beside the plain loops of tests/, in turns within one run."""
 
 from __future__ import annotations
 
 import json
-import resource
 import statistics
+import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from agent.collect import CollectConfig, collect
+from agent.evaluate import to_batch
 from agent.files import write_file
 from agent.replay import Replay
 from agent.train import TrainConfig, Trainer, choose_device
-from agent.versions import versions
 from envs.jitter import Camera
+from experiments.machine import about, foreign_load, peak_memory_gb, reset_peak_memory, wait
 from world_models.build import build_model
+from world_models.interface import Batch, Losses
+
+GEMM = 2048
+"""side of the square matrices whose product gives the machine's peak"""
+
+PlainLoss = Callable[[Any, Batch, int], dict[str, Tensor]]
 
 
 @dataclass(frozen=True)
 class SpeedTrainConfig:
-    """Measure training steps of every model on freshly collected data."""
+    """Measure training steps beside the plain loops, on freshly collected data. Needs a clone of the repository."""
 
     models: tuple[str, ...] = ("hrssm", "rssm")
     """which world models"""
-    preset: str = "quick"
-    """their sizes"""
+    presets: tuple[str, ...] = ("quick",)
+    """their sizes: quick, paper (minutes a model on a CPU)"""
     variant: str = "ours"
     """their options"""
-    steps: int = 20
-    """steps measured, after three for warming up; medians are reported"""
+    rounds: int = 5
+    """rounds of a step, a plain step and a loaded batch, after one for warming up; medians are reported"""
+    batch_size: int | None = None
+    """sequences a step; default: the preset's"""
     device: str = "auto"
     """auto, cpu or cuda"""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """of our step, as in `jumpy train`; the plain loop always runs in fp32"""
     json: Path | None = None
     """write the numbers to this file too"""
 
 
 def speed_train(config: SpeedTrainConfig) -> None:
-    """Print, and write if asked, seconds a step, frames a second, the share of loading and the peak memory.
+    """Print, and write if asked, seconds a step and their ratio, the gradients' error, peak share, loading, memory.
 
     Raises:
-        ValueError: an unknown model, preset, variant or device, or no steps.
+        ValueError: an unknown model, preset, variant or device, no rounds, or no plain loops beside this package.
     """
-    if config.steps < 1:
-        raise ValueError(f"--steps must be at least 1, got {config.steps}")
+    if config.rounds < 1:
+        raise ValueError(f"--rounds must be at least 1, got {config.rounds}")
     device = choose_device(config.device)
     for name in config.models:
-        build_model(name, config.preset, config.variant, Camera().size)  # refuses unknown names before collecting
-    result: dict[str, Any] = {}
+        for preset in config.presets:
+            build_model(name, preset, config.variant, Camera().size)  # refuses unknown names before collecting
+    plain = {name: load_plain_loss(name) for name in config.models}
+    result: dict[str, Any] = {name: {} for name in config.models}
     with tempfile.TemporaryDirectory() as folder:
         replay = collect(CollectConfig(Path(folder) / "data", steps=20_000))
         for name in config.models:
-            result[name] = {config.preset: _measure(name, config, replay, device)}
-            row = result[name][config.preset]
-            print(
-                f"{name} {config.preset}: {row['step_s']:.3f} s a step, {row['frames_per_s']:,.0f} frames/s, "
-                f"{row['loading_share']:.1%} of it loading, {row['peak_rss_gb']:.2f} GB at most"
-            )
+            for preset in config.presets:
+                row = result[name][preset] = _measure(name, preset, plain[name], config, replay, device)
+                print(_line(name, preset, row), flush=True)
     if config.json is not None:
-        about = {"device": str(device), "threads": torch.get_num_threads(), "versions": versions()}
-        write_file(config.json, json.dumps(result | about, indent=2).encode())
+        write_file(config.json, json.dumps(result | {"about": about(device)}, indent=2).encode())
 
 
-def _measure(name: str, config: SpeedTrainConfig, replay: Replay, device: torch.device) -> dict[str, float]:
-    """Time `Trainer.update` and, apart from it, the loading of a batch."""
-    training: Any = {"model": name, "preset": config.preset, "variant": config.variant, "device": str(device)}
-    trainer = Trainer(TrainConfig(replay.folder, replay.folder, **training), replay, device)
-    batch, length = trainer.recipe.batch_size, trainer.model.window_length
+def load_plain_loss(model: str) -> PlainLoss:
+    """The loss written as plain loops: it proves the fast one, so it lives with the tests and is not installed.
+
+    Raises:
+        ValueError: there is no repository beside this package.
+    """
+    root = Path(__file__).resolve().parent.parent
+    if not (root / "tests" / f"plain_{model}.py").is_file():
+        raise ValueError(
+            f"the plain loop of {model} is in tests/ of the repository, which is not beside this installation: "
+            "clone it and install with pip install -e ."
+        )
+    sys.path.insert(0, str(root))
+    try:
+        return import_module(f"tests.plain_{model}").plain_loss
+    finally:
+        sys.path.remove(str(root))
+
+
+def _measure(
+    name: str, preset: str, plain_loss: PlainLoss, config: SpeedTrainConfig, replay: Replay, device: torch.device
+) -> dict[str, Any]:
+    """A B A B: our step, the plain step, and apart from them the loading of a batch."""
+    fast = _trainer(name, preset, config, replay, device, config.precision)
+    plain = _trainer(name, preset, config, replay, device, "fp32")
+    batch, length = fast.recipe.batch_size, fast.model.window_length
     rng = np.random.default_rng(0)
-    steps, loads = [], []
-    for _ in range(config.steps + 3):
-        since = time.perf_counter()
-        trainer.update()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        middle = time.perf_counter()
-        replay.sample(rng, batch, length)
-        steps.append(middle - since)
-        loads.append(time.perf_counter() - middle)
-    step = statistics.median(steps[3:])
+    sample = to_batch(replay.sample(rng, batch, length), device)
+    weights = plain.model.loss(sample, 0).weights
+    plain.model.to(memory_format=torch.contiguous_format)
+    plain.model.loss = lambda batch, step: Losses(plain_loss(plain.model, batch, step), weights)
+    error = _gradient_error(fast.model, plain.model, sample)
+    flops = _flops(fast)
+    reset_peak_memory(device)
+    fast.update()
+    peak = peak_memory_gb(device)
+    plain.update()
+    steps, plain_steps, loads = [], [], []
+    with foreign_load() as foreign:
+        for _ in range(config.rounds):
+            steps.append(_seconds(fast.update, device))
+            plain_steps.append(_seconds(plain.update, device))
+            loads.append(_seconds(lambda: to_batch(replay.sample(rng, batch, length), device), device))
+    step, gemm = statistics.median(steps), _gemm_flops_per_s(device, fast.precision)
     return {
         "step_s": step,
+        "plain_step_s": statistics.median(plain_steps),
+        "ratio": statistics.median(b / a for a, b in zip(steps, plain_steps, strict=True)),
+        "gradient_error": error,
+        "peak_share": flops / step / gemm,
+        "peak_rss_gb": peak,
         "frames_per_s": batch * length / step,
-        "loading_share": statistics.median(loads[3:]) / step,
-        "peak_rss_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
+        "loading_share": statistics.median(loads) / step,
+        "gemm_gflops_per_s": gemm / 1e9,
+        "batch_size": batch,
+        "precision": fast.precision,
+        "foreign_load": foreign(),
     }
+
+
+def _trainer(
+    name: str, preset: str, config: SpeedTrainConfig, replay: Replay, device: torch.device, precision: str
+) -> Trainer:
+    """A trainer at its first step; equal weights for equal arguments."""
+    training: Any = {"model": name, "preset": preset, "variant": config.variant, "batch_size": config.batch_size}
+    training |= {"device": str(device), "precision": precision}
+    return Trainer(TrainConfig(replay.folder, replay.folder, **training), replay, device)
+
+
+def _gradient_error(fast: nn.Module, plain: nn.Module, sample: Batch) -> float:
+    """Largest error of an entry of a parameter's gradient, as a share of the parameter's largest entry."""
+    gradients = []
+    for model in (fast, plain):
+        torch.manual_seed(0)
+        loss: Losses = model.loss(sample, 0)  # type: ignore[operator]
+        gradients.append(torch.autograd.grad(loss.total, list(model.parameters())))
+    errors = [(a - b).abs().max() / b.abs().max() for a, b in zip(*gradients, strict=True)]
+    return float(torch.stack(errors).max())
+
+
+def _flops(trainer: Trainer) -> float:
+    """Floating point operations of a step's products and convolutions."""
+
+    def in_place(_: Any, a: Any, b: Any, out_shape: Any = None, **__: Any) -> int:
+        return 2 * a[0] * a[1] * b[1]
+
+    with FlopCounterMode(display=False, custom_mapping={torch.ops.aten.addmm_: in_place}) as counter:
+        trainer.update()
+    return counter.get_total_flops()
+
+
+def _gemm_flops_per_s(device: torch.device, precision: str) -> float:
+    """What a large product of matrices reaches here in this precision."""
+    a = torch.randn(GEMM, GEMM, device=device, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
+    seconds = [_seconds(lambda: a @ a, device) for _ in range(7)]
+    return 2 * GEMM**3 / statistics.median(seconds[2:])
+
+
+def _seconds(run: Callable[[], Any], device: torch.device) -> float:
+    """Wall time of a call and of what it started on the device."""
+    since = time.perf_counter()
+    run()
+    wait(device)
+    return time.perf_counter() - since
+
+
+def _line(name: str, preset: str, row: dict[str, Any]) -> str:
+    """A row for people."""
+    return (
+        f"{name} {preset} ({row['precision']}): {row['step_s']:.3f} s a step, plain {row['plain_step_s']:.3f} s, "
+        f"ratio {row['ratio']:.2f}; gradients within {row['gradient_error']:.1e}; {row['peak_share']:.0%} of the GEMM "
+        f"peak; {row['frames_per_s']:,.0f} frames/s; loading {row['loading_share']:.1%}; {row['peak_rss_gb']:.2f} GB; "
+        f"foreign load {row['foreign_load']:.2f} cores"
+    )

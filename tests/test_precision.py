@@ -9,14 +9,15 @@ from tests.tiny import assert_close, random_batch, random_frames
 from world_models.build import build_model
 from world_models.networks import set_precision
 
-BOUND = 0.03
+BOUND = {"patch": 0.03, "convolution": 0.1}
 """Largest error of an entry of a parameter's gradient, as a share of the parameter's largest entry.
 
-bfloat16 keeps 8 bits, so a rounding is up to 0.4 %; entries are sums over many rows and a few layers.
+bfloat16 keeps 8 bits, so a rounding is up to 0.4 %; entries are sums over many rows and a few layers. Batch norm
+subtracts most of a gradient again, and with it what the errors are a share of.
 """
 
 
-@pytest.fixture(scope="module", params=[("hrssm", "quick"), ("rssm", "quick")], ids="-".join)
+@pytest.fixture(scope="module", params=[("hrssm", "quick"), ("rssm", "quick"), ("hrssm", "paper")], ids="-".join)
 def model(request: pytest.FixtureRequest) -> Any:
     torch.manual_seed(0)
     return build_model(*request.param, "ours", 32)
@@ -37,7 +38,7 @@ def test_gradients_in_bfloat16_are_those_in_float32_within_the_bound(model):
         assert_close(low_terms[name], term, name, 1e-2)
     for name, gradient in plain.items():
         assert low[name].dtype == torch.float32
-        assert_close(low[name], gradient, name, BOUND)
+        assert_close(low[name], gradient, name, BOUND[model.config.sizes.images])
     assert any(not torch.equal(low[name], plain[name]) for name in plain)  # it was bfloat16
 
 

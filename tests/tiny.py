@@ -37,7 +37,7 @@ def random_frames(rows: int, frames: int, seed: int = 0) -> tuple[Tensor, Tensor
 def plain_frames(model: Any, batch: Batch) -> Tensor:
     """A batch's frames as floats (B, T, 3, H, W), with the noise that the model's loss draws in its own arrangement."""
     if not (model.training and model.config.options.dequantise):
-        return to_float(batch.observation)
+        return to_float(batch.observation).contiguous()
     return model.decoder.join(scale(model.encoder.arrange(batch.observation), dequantise=True))
 
 

@@ -250,7 +250,8 @@ def convolution_encoder(size: int, channels: int, embedding: int) -> nn.Sequenti
     layers: list[nn.Module] = []
     for inputs, stride, padding in ((3, 2, 1), (channels, 2, 1), (channels, 2, 1), (channels, 1, 0)):
         layers += [nn.Conv2d(inputs, channels, 4, stride, padding, bias=False), nn.BatchNorm2d(channels), nn.ELU()]
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * side * side, embedding), nn.ELU())
+    network = nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * side * side, embedding), nn.ELU())
+    return network.to(memory_format=torch.channels_last)
 
 
 def convolution_decoder(size: int, channels: int, inputs: int) -> nn.Sequential:
@@ -263,7 +264,9 @@ def convolution_decoder(size: int, channels: int, inputs: int) -> nn.Sequential:
             nn.BatchNorm2d(channels),
             nn.ELU(),
         ]
-    return nn.Sequential(*layers, nn.ConvTranspose2d(channels, 3, 4, 2, 1), nn.Tanh())
+    return nn.Sequential(*layers, nn.ConvTranspose2d(channels, 3, 4, 2, 1), nn.Tanh()).to(
+        memory_format=torch.channels_last
+    )
 
 
 def frame_encoder(sizes: Sizes, frame_size: int) -> FrameEncoder:

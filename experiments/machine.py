@@ -1,0 +1,101 @@
+"""What speed is measured on, and what else ran there meanwhile."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from agent.versions import versions
+
+
+def about(device: torch.device) -> dict[str, Any]:
+    """Machine, device, threads, versions and commit: what a measured time belongs to."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
+    return {
+        "machine": f"{name}, {os.cpu_count()} cores",
+        "device": str(device),
+        "threads": torch.get_num_threads(),
+        "versions": versions(),
+        "commit": _commit(),
+    }
+
+
+def _processor() -> str:
+    """The CPU's name, and whether it multiplies bfloat16 in tiles."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    amx = ", AMX" if torch.cpu.get_capabilities().get("amx_bf16") else ""
+    return (names[0] if names else platform.processor() or platform.machine()) + amx
+
+
+def _commit() -> str | None:
+    """The commit of the repository that this package lies in; None where there is none."""
+    root = Path(__file__).resolve().parent.parent
+    try:
+        done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=root, capture_output=True, text=True)
+    except OSError:
+        return None
+    return done.stdout.strip() or None
+
+
+def wait(device: torch.device) -> None:
+    """Wait for what a GPU still has to do."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Forget the memory used so far, where the system can (a GPU, Linux)."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    elif (clear := Path("/proc/self/clear_refs")).exists():
+        clear.write_text("5")
+
+
+def peak_memory_gb(device: torch.device) -> float:
+    """Most memory in use since the reset: of the GPU, else of the process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e9
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
+@contextmanager
+def foreign_load() -> Iterator[Callable[[], float | None]]:
+    """Gives a function that tells how many cores other processes used since; None where the system does not say."""
+    busy, own, since = _busy_seconds(), _own_seconds(), time.perf_counter()
+
+    def load() -> float | None:
+        now = _busy_seconds()
+        if busy is None or now is None:
+            return None
+        return max(0.0, (now - busy - (_own_seconds() - own)) / (time.perf_counter() - since))
+
+    yield load
+
+
+def _own_seconds() -> float:
+    """CPU time of this process and of the children that ended."""
+    return sum(os.times()[:4])
+
+
+def _busy_seconds() -> float | None:
+    """CPU time of all processes since the machine started (Linux)."""
+    stat = Path("/proc/stat")
+    if not stat.exists():
+        return None
+    user, nice, system, _idle, _wait, irq, softirq, steal = map(int, stat.read_text().split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
