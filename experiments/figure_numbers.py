@@ -41,6 +41,8 @@ class Sources:
     """RSSM runs likewise."""
     benchmarks: tuple[Path, ...] = ()
     """Folders with the benchmarks of 'jumpy navigation' (its --out), of one variant and preset."""
+    data: tuple[Path, ...] = ()
+    """Data set of 'jumpy videos' that the run was trained on; its test split counts."""
     compare: tuple[str, ...] = ()
     """What stands side by side, as LABEL=PATH: a run folder, or a JSON file of 'jumpy navigation'. Several runs under
     one label are its training seeds."""
@@ -104,18 +106,19 @@ def read(folder: Path, name: str, suffixes: Sequence[str], remedy: str) -> Numbe
     return Numbers(found["json"], found["csv"], found["npz"])
 
 
-def load_trained(source: str, kind: str) -> Trained:
-    """Load a run folder or shipped weights of a kind of model, on the CPU.
+def load_trained(source: str, kind: str, videos: bool = False) -> Trained:
+    """Load a run folder or shipped weights of a kind of model, trained in a maze or on videos, on the CPU.
 
     Raises:
-        ValueError: if there is no such run, or it is of another kind.
+        ValueError: if there is no such run, or it is of another kind or of other data.
     """
-    return load_run_of(find_run(source, kind).path, kind, torch.device("cpu"))
+    return load_run_of(find_run(source, kind).path, kind, torch.device("cpu"), videos)
 
 
 def about(run: Trained, source: str) -> dict[str, Any]:
     """What a figure's numbers say of a run."""
-    known = {name: run.training[name] for name in ("model", "preset", "variant", "seed", "layout")}
+    names = ("model", "preset", "variant", "seed", "layout", "dataset")
+    known = {name: run.training[name] for name in names if name in run.training}
     name = find_run(source, run.training["model"]).name
     return {"run": name, "checkpoint": checkpoint_sha256(run.path), "trained_steps": run.step} | known
 
@@ -136,7 +139,7 @@ def labelled(pairs: Sequence[str]) -> list[tuple[str, str]]:
 def _command(name: str, sources: Sources) -> str:
     """The command that makes the numbers."""
     words = ["jumpy", "figure", name, "--measure"]
-    for option in ("hrssm", "rssm", "benchmarks", "compare"):
+    for option in ("hrssm", "rssm", "benchmarks", "data", "compare"):
         if given := getattr(sources, option):
             words += [f"--{option}", *map(str, given)]
     return shlex.join([*words, "--seed", str(sources.seed)])

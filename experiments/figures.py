@@ -16,6 +16,7 @@ import tyro
 from matplotlib.figure import Figure
 
 from agent.files import write_file
+from experiments.figure_boundaries import draw_boundaries, measure_boundaries
 from experiments.figure_curves import (
     draw_learning_curves,
     draw_structure_prior,
@@ -65,6 +66,7 @@ RUN, RUNS = {"hrssm": "RUN"}, {"hrssm": "RUN…", "rssm": "RUN…"}
 BENCHMARKS = {"benchmarks": "DIR…"}
 
 FIGURES = {
+    "vta-3": Drawing(draw_boundaries, ("json", "npz"), measure_boundaries, RUN | {"data": "DIR"}),
     "vta-4": Drawing(draw_learning_curves, ("json", "csv"), measure_learning_curves, RUNS),
     "vta-5": Drawing(draw_two_generations, ("json", "npz"), measure_two_generations, RUN),
     "vta-6": Drawing(draw_jumpy_generations, ("json", "npz"), measure_jumpy_generations, RUN),

@@ -22,13 +22,14 @@ class Trained(NamedTuple):
     step: int
 
 
-def load_run_of(path: Path, kind: str, device: torch.device) -> Trained:
-    """Load a run of a kind of model."""
+def load_run_of(path: Path, kind: str, device: torch.device, videos: bool = False) -> Trained:
+    """Load a run of a kind of model, trained in a maze or on videos."""
     model, meta = load_model(path, device)
     if meta["run"]["model"] != kind:
         raise ValueError(f"{path} is a run of {meta['run']['model']}: give --{kind} runs of {kind}")
-    if "layout" not in meta["run"]:
-        raise ValueError(f"{path} was trained on videos and cannot navigate: give --{kind} runs of maze data")
+    if ("layout" in meta["run"]) == videos:
+        where, wanted = ("in a maze", "videos") if videos else ("on videos", "maze data")
+        raise ValueError(f"{path} was trained {where}: give --{kind} runs of {wanted}")
     return Trained(path, model, meta["run"], meta["step"])
 
 

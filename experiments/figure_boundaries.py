@@ -1,0 +1,122 @@
+"""Boundaries on videos: where q(m) starts subsequences, and where the balls really bounce (Kim et al. 2019, Figure 3).
+
+A subsequence starts at t where m_{t-1} = 1. So the bar over frame t is q(m_{t-1}), and the first frame of a window
+starts one by definition (m_0 = 1).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from agent.evaluate import boundary_scores, to_batch
+from agent.pictures import GAP, strip
+from agent.replay import Replay
+from experiments.figure_numbers import Numbers, Sources, about, load_trained
+from experiments.plots import DOTS, GREY, TRAINED, WIDTH
+from world_models.images import to_float, to_uint8
+
+ROWS = 4  # sequences shown
+CPU = torch.device("cpu")
+
+
+@torch.inference_mode()
+def measure_boundaries(sources: Sources) -> Numbers:
+    """Boundaries of an HRSSM on the test split of videos, scored on all of it, shown for its first sequences.
+
+    Returns:
+        ``context`` (N, context, H, W, 3), ``frames`` and ``rebuilt`` (N, T, H, W, 3); per frame (N, T): ``start``, the
+        probability that it starts a subsequence, and ``change``, whether it shows a change.
+
+    Raises:
+        ValueError: if the run and the data do not belong together, or the test split is too small.
+    """
+    run = load_trained(sources.hrssm[0], "hrssm", videos=True)
+    replay = Replay.open(sources.data[0])
+    origin, model = replay.manifest.origin, run.model
+    for name in ("dataset", "video"):
+        if origin.get(name) != run.training[name]:
+            raise ValueError(
+                f"{replay.folder} holds {origin.get(name)}, {run.path} was trained on {run.training[name]}: "
+                "give --data of the same videos"
+            )
+    scores = boundary_scores(model, replay, CPU, len(replay.split("test")))
+    chosen = np.array(replay.split("test")[:ROWS])
+    fields = replay.slices(chosen, np.zeros_like(chosen), model.window_length)
+    batch = to_batch(fields, CPU)
+    x, o = to_float(batch.observation), model.config.options
+    window = slice(o.context, o.context + o.window)
+    rebuilt, _ = model.reconstruct(x, batch.action)
+    start = model.segment(x, batch.action)[:, window.start - 1 : window.stop - 1].numpy()
+    ends = replay.manifest.subsequence_ends(replay.slices(*_whole(replay)))
+    arrays = {
+        "context": fields["observation"][:, : o.context],
+        "frames": fields["observation"][:, window],
+        "rebuilt": to_uint8(rebuilt).numpy(),
+        "start": start,
+        "change": fields["change"][:, window],
+    }
+    facts = {"runs": [about(run, sources.hrssm[0])], **origin, "sequences": len(replay.split("test"))}
+    chance = _harmonic(float(ends[:, 1:].mean()), scores["boundary_share"])
+    return Numbers(facts | {"scores": scores | {"chance_f1_exact": chance}}, arrays=arrays)
+
+
+def _whole(replay: Replay) -> tuple[np.ndarray, np.ndarray, int]:
+    """Every test sequence, from its beginning to its end."""
+    chosen = np.array(replay.split("test"))
+    return chosen, np.zeros_like(chosen), replay.episode_length
+
+
+def _harmonic(precision: float, recall: float) -> float:
+    """F1."""
+    return 2 * precision * recall / max(precision + recall, 1e-12)
+
+
+def draw_boundaries(numbers: Numbers) -> Figure:
+    """Frames with their reconstructions, the probability of a start above each, and the true changes."""
+    facts, arrays = numbers.facts, numbers.arrays
+    run, scores, rows = facts["runs"][0], facts["scores"], len(arrays["frames"])
+    figure = Figure(figsize=(WIDTH, 0.7 + 1.28 * rows), dpi=DOTS)
+    grid = figure.add_gridspec(2 * rows, 1, left=0.055, right=0.99, top=1 - 0.58 / figure.get_figheight(), bottom=0.02)
+    grid.update(hspace=0.12)
+    figure.suptitle(
+        f"HRSSM {run['variant']}, {run['preset']}, {run['trained_steps']} steps: F1 {scores['boundary_f1_exact']:.2f} "
+        f"exact, {scores['boundary_f1']:.2f} within one frame\n"
+        f"(precision {scores['boundary_precision']:.2f}, recall {scores['boundary_recall']:.2f}, "
+        f"by chance {scores['chance_f1_exact']:.2f}; {facts['sequences']} test sequences)",
+        fontsize=10,
+        y=1 - 0.06 / figure.get_figheight(),
+    )
+    for row in range(rows):
+        bars, pictures = (figure.add_subplot(grid[2 * row + k]) for k in range(2))
+        _draw_bars(bars, arrays["start"][row], arrays["change"][row], arrays["context"].shape[1], legend=row == 0)
+        _draw_frames(pictures, *(arrays[name][row] for name in ("context", "frames", "rebuilt", "start")))
+    return figure
+
+
+def _draw_bars(axes: Axes, start: np.ndarray, change: np.ndarray, context: int, legend: bool) -> None:
+    """The probability that each frame starts a subsequence, and a mark where it shows a change."""
+    place = context + np.arange(len(start)) + 0.5
+    axes.bar(place[1:], start[1:], width=0.8, color=TRAINED[0], label="q(m) of the frame before: a start here")
+    axes.bar(place[:1], 1, width=0.8, color=GREY, alpha=0.3, label="always a start")
+    axes.axhline(0.5, color=GREY, linewidth=0.6, linestyle=":")
+    marked = place[change > 0]
+    axes.plot(marked, np.full(len(marked), 1.16), "v", color=TRAINED[1], markersize=6, label="a ball bounced")
+    axes.set(xlim=(0, context + len(start)), ylim=(0, 1.3), xticks=[], yticks=[0, 1])
+    axes.tick_params(labelsize=8)
+    if legend:
+        axes.text(context / 2, 0.1, "context", ha="center", fontsize=8)
+        axes.legend(fontsize=7.5, ncols=3, frameon=False, loc="lower right", bbox_to_anchor=(1, 0.98), borderpad=0)
+
+
+def _draw_frames(axes: Axes, context: np.ndarray, frames: np.ndarray, rebuilt: np.ndarray, start: np.ndarray) -> None:
+    """Frames above their reconstructions, with a red border where a subsequence starts."""
+    begins = start > 0.5
+    begins[0] = True
+    marks = np.concatenate([np.zeros(len(context), bool), begins])
+    seen = strip(np.concatenate([context, frames]), marks)[:, GAP // 2 : -GAP // 2]
+    below = strip(np.concatenate([np.full_like(context, 255), rebuilt]), marks)[:, GAP // 2 : -GAP // 2]
+    axes.imshow(np.concatenate([seen, below]), extent=(0, len(marks), 0, 2), aspect="auto", interpolation="nearest")
+    axes.axis("off")
