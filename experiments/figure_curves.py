@@ -150,8 +150,8 @@ def draw_structure_prior(numbers: Numbers) -> Figure:
     true = [float(row["true_share"]) for row in numbers.rows if row["true_share"]]
     if true:
         left.axhline(float(np.median(true)), color=GREY, linestyle=":", label="true boundaries")
-    left.set(title="frames with a boundary", ylim=(0, None))
-    left.yaxis.set_major_formatter(PercentFormatter(1))
+    left.set(title="frames with a boundary", ylim=(0, 1.05 * left.get_ylim()[1]))
+    left.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     right.set(title="F1 of boundaries (dashed: within one frame)", ylim=(0, 1.02))
     for axes in (left, right):
         axes.set(xlabel="training steps", xlim=(0, None))
@@ -181,7 +181,7 @@ def draw_unseen(numbers: Numbers) -> Figure:
     axes.annotate(f"{REACH}", (1, REACH), (-3, -3), axes.get_yaxis_transform(), "offset points", ha="right", va="top")
     axes.set(xlabel="minutes from nothing: collecting and training", ylabel="reward over ceiling")
     axes.set(xlim=(0, None), ylim=(min(0.0, y.min()), 1.03))
-    figure.legend(handles=axes.get_legend_handles_labels()[0], loc="outside lower center", ncols=6, frameon=False)
+    figure.legend(handles=axes.get_legend_handles_labels()[0], loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 

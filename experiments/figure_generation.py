@@ -1,8 +1,8 @@
-"""Figures of imagined frames: two generations on the map, several jumpy ones, and varied lengths.
+"""Numbers of the figures of imagined frames: two generations, several jumpy ones, and varied lengths.
 
-The context is the straight way into a junction where all of its ways are open to choose. Passages are legal in the
-maze. The hallway that a jump means is read off as in `experiments.jumps`: that of the nearest mean goal feature after
-the jumps at their prior means; the frames are samples.
+The context is the straight way into a junction with the most ways to go on. Passages are legal in the maze. The
+hallway that a jump means to the model is read off as in `experiments.jumps`, after the jumps at their prior means: that
+of the nearest mean goal feature. The frames are samples.
 """
 
 from __future__ import annotations
@@ -11,30 +11,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int16, Int64, UInt8
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
+from jaxtyping import Float32, Int16, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
-from agent.navigate import CONTEXT
-from agent.pictures import GAP, strip
-from envs.dynamics import MOVES, Dynamics
+from envs.dynamics import ARRIVED, HEADINGS, Dynamics
 from envs.jitter import Camera
 from envs.layout import Layout
 from envs.raycast import Raycaster
-from envs.top_view import draw_top_view
 from experiments.figure_numbers import Numbers, Sources, about, load_trained
 from experiments.jumps import arrivals, contexts, hallway_features, pass_on
-from experiments.plots import DOTS, TRAINED, WIDTH
 from experiments.seeds import Trained
 from world_models.images import to_uint8
 
 PASSAGES = 5
 SEVERAL = 9  # jumpy generations of Figure 6
 SAMPLES = 6  # of Figure 7
-ARROWS = "↑←→"  # forward, left, right
 CPU = torch.device("cpu")
 
 
@@ -100,7 +92,7 @@ def follow(layout: Layout, pose: Int16[np.ndarray, " 4"], actions: Int64[np.ndar
     return way
 
 
-# ---------------------------------------------------------------- measuring
+# ---------------------------------------------------------------- the figures' numbers
 
 
 def measure_two_generations(sources: Sources) -> Numbers:
@@ -110,7 +102,9 @@ def measure_two_generations(sources: Sources) -> Numbers:
 
     Returns:
         ``context`` (5, H, W, 3), ``full`` (2, T, H, W, 3), ``start`` (2, T), ``jumpy`` and ``maze`` (2, K, H, W, 3),
-        what the maze shows right after each passage; the facts hold passages, hallways and cells.
+        what the maze shows right after each passage. Each of ``generations`` in the facts has its ``actions``; of the
+        maze, ``hallways`` and ``cells``; of the model, the hallways ``imagined`` and, by the nearest frame of the
+        maze, ``shown`` by the jumpy frames.
 
     Raises:
         ValueError: if there is no such run.
@@ -174,11 +168,15 @@ def _measured(start: Start, actions: np.ndarray, source: str, modes: tuple[str, 
     if "jumpy" in modes:
         view = Raycaster(layout, start.camera.size, start.camera.fov_degrees)
         arrays["maze"] = np.stack([view.render(way.first, _steady(len(way.first))) for way in ways])
+        shown = [_shown_hallways(frames, layout, view) for frames in arrays["jumpy"]]
     imagined = _imagined_hallways(model, layout, (x, a, length), taken)
-    generations = [
+    generations: list[dict[str, Any]] = [
         {"actions": row, "hallways": way.hallways, "imagined": read, "cells": way.cells}
         for row, way, read in zip(actions.tolist(), ways, imagined.tolist(), strict=True)
     ]
+    if "jumpy" in modes:
+        for generation, hallways in zip(generations, shown, strict=True):
+            generation["shown"] = hallways
     facts = {"runs": [about(start.run, source)], "seed": start.seed, "pose": start.pose.tolist()}
     return Numbers(facts | {"layout": layout.name, "generations": generations}, arrays=arrays)
 
@@ -194,146 +192,21 @@ def _imagined_hallways(model: Any, layout: Layout, context: tuple[Tensor, ...], 
     return torch.stack(found, 1)
 
 
+def _shown_hallways(frames: np.ndarray, layout: Layout, view: Raycaster) -> list[int]:
+    """The hallways that frames (K, H, W, 3) look like: of the nearest frame right after any passage, without jitter."""
+    dynamics = Dynamics.of(layout)
+    cells = np.argwhere(layout.free)[:, ::-1].repeat(HEADINGS, axis=0)
+    heading = np.tile(np.arange(HEADINGS), len(cells) // HEADINGS)
+    pose = np.column_stack([cells, heading, np.full_like(heading, ARRIVED)]).astype(np.int16)
+    pose = pose[dynamics.passage(pose)]
+    row, action = dynamics.action_mask(pose).nonzero()
+    first, _ = dynamics.step(pose[row], action)
+    _, hallway = pass_on(pose[row], action, layout)
+    seen = view.render(first, _steady(len(first))).astype(np.float64)
+    distance = np.square(frames[:, None] - seen).mean(axis=(2, 3, 4))
+    return hallway[distance.argmin(axis=1)].tolist()
+
+
 def _steady(number: int) -> Float32[np.ndarray, "n 3"]:
     """No jitter."""
     return np.zeros((number, 3), np.float32)
-
-
-# ---------------------------------------------------------------- drawing
-
-
-class Page:
-    """A figure whose panels are placed in inches from its upper left corner."""
-
-    def __init__(self, height: float) -> None:
-        """An empty page of the common width."""
-        self.height = height
-        self.figure = Figure(figsize=(WIDTH, height), dpi=DOTS)
-
-    def image(self, picture: UInt8[np.ndarray, "h w 3"], left: float, top: float, width: float) -> Axes:
-        """Place a picture; its height follows."""
-        height = width * picture.shape[0] / picture.shape[1]
-        place = (left / WIDTH, 1 - (top + height) / self.height, width / WIDTH, height / self.height)
-        axes = self.figure.add_axes(place)
-        axes.imshow(picture, interpolation="nearest", aspect="auto")
-        axes.axis("off")
-        return axes
-
-    def text(self, text: str, left: float, top: float, **options: Any) -> None:
-        """Place a text by its upper left corner."""
-        self.figure.text(left / WIDTH, 1 - top / self.height, text, va=options.pop("va", "top"), **options)
-
-    def frames(
-        self,
-        frames: UInt8[np.ndarray, "t h w 3"],
-        left: float,
-        top: float,
-        width: float,
-        start: np.ndarray | None = None,
-        above: dict[int, str] | None = None,
-        **options: Any,
-    ) -> None:
-        """Place frames side by side, with texts above some of them."""
-        axes = self.image(strip(frames, start), left, top, width)
-        for number, text in (above or {}).items():
-            x = GAP + number * (frames.shape[2] + GAP) + frames.shape[2] / 2
-            axes.text(x, -1, text, ha="center", va="bottom", **options)
-
-
-def draw_two_generations(numbers: Numbers) -> Figure:
-    """Two generations on the map, jumpy and full (Kim et al. 2019, Figure 5)."""
-    facts, arrays = numbers.facts, numbers.arrays
-    page, right, wide = Page(5.82), 5.45, 2.45
-    layout = Layout.parse(facts["layout"])
-    axes = page.image(draw_top_view(layout, cell=24), 0.1, 0.1, 5.2)
-    _draw_ways(axes, layout, facts)
-    told = "Lines: what the passages mean in the maze. Numbers: the hallway that the jump means to the model."
-    page.text(told, 0.1, 3.75, fontsize=9)
-    page.text("context (white dots on the map)", right, 0.1, fontsize=9)
-    page.frames(arrays["context"], right, 0.28, wide)
-    for number, generation in enumerate(facts["generations"]):
-        colour, top = TRAINED[number], 1.02 + 1.42 * number
-        name = ("first", "second")[number]
-        above = {k: ARROWS[action] for k, action in enumerate(generation["actions"])}
-        page.text(f"{name}: jumps; below them the maze", right, top - 0.17, fontsize=9, color=colour)
-        page.frames(arrays["jumpy"][number], right, top + 0.18, wide, above=above, color=colour, weight="bold")
-        page.frames(arrays["maze"][number], right, top + 0.70, wide)
-        top = 4.27 + 0.85 * number
-        begins = np.flatnonzero(arrays["start"][number])
-        above = {int(t): ARROWS[action] for t, action in zip(begins, generation["actions"], strict=False)}
-        told = f"{name}: every frame; red: a subsequence starts, with the passage that it is given"
-        page.text(told, 0.1, top - 0.17, fontsize=9, color=colour)
-        page.frames(arrays["full"][number], 0.1, top + 0.18, WIDTH - 0.2, arrays["start"][number], above, color=colour)
-    return page.figure
-
-
-def _draw_ways(axes: Axes, layout: Layout, facts: dict[str, Any]) -> None:
-    """On the map: the context, the ways that the passages mean, and a number in each imagined hallway."""
-    scale = (axes.get_xlim()[1] + 0.5) / layout.shape[1]
-
-    def place(cells: Any) -> np.ndarray:
-        return (np.asarray(cells, float).T + 0.5) * scale - 0.5
-
-    x, y, heading, _ = facts["pose"]
-    context = np.array([x, y]) - np.arange(CONTEXT)[:, None] * np.array(MOVES[heading])
-    used: dict[int, int] = {}
-    for number, generation in enumerate(facts["generations"]):
-        colour, shift = TRAINED[number], 0.14 * (2 * number - 1)
-        axes.plot(
-            *place(np.array(generation["cells"]) + shift),
-            color=colour,
-            linewidth=2.6,
-            path_effects=[withStroke(linewidth=4.6, foreground="white")],
-        )
-    axes.plot(*place(context), linestyle=(0, (0.8, 1)), color="white", linewidth=3.5)
-    axes.plot(*place([[x, y]]), "o", color="white", markeredgecolor="black", markersize=7)
-    for number, generation in enumerate(facts["generations"]):
-        for jump, hallway in enumerate(generation["imagined"], 1):
-            cells = np.argwhere(layout.hallway == hallway)[:, ::-1]
-            spread = (0, 1, -1, 2, -2)[used.get(hallway, 0) % 5]
-            used[hallway] = used.get(hallway, 0) + 1
-            middle = cells[np.clip((len(cells) - 1) // 2 + spread, 0, len(cells) - 1)]
-            box = {"boxstyle": "circle,pad=0.18", "facecolor": TRAINED[number], "edgecolor": "white"}
-            axes.text(*place([middle])[:, 0], str(jump), color="white", ha="center", va="center", fontsize=8, bbox=box)
-
-
-def draw_jumpy_generations(numbers: Numbers) -> Figure:
-    """Jumpy generations from one context, three a row (Kim et al. 2019, Figure 6)."""
-    facts, arrays = numbers.facts, numbers.arrays
-    generations = facts["generations"]
-    rows, wide, high = -(-len(generations) // 3), 2.5, 1.5
-    page = Page(0.85 + high * rows)
-    page.text("context", 0.15, 0.1, fontsize=9)
-    page.frames(arrays["context"], 0.15, 0.28, wide)
-    right = sum(sum(map(int.__eq__, one["hallways"], one["imagined"])) for one in generations)
-    told = f"Above: imagined, a frame a jump, with its passage.\nBelow: what the maze shows there.\n{right} of "
-    told += f"{sum(len(one['hallways']) for one in generations)} jumps mean the right hallway (others marked ×)."
-    page.text(told, 2.8, 0.22, fontsize=10)
-    for number, one in enumerate(generations):
-        row, column = divmod(number, 3)
-        left, top = 0.15 + column * 2.6, 1.15 + row * high
-        marks = ["" if true == read else " ×" for true, read in zip(one["hallways"], one["imagined"], strict=True)]
-        above = {k: ARROWS[action] + mark for k, (action, mark) in enumerate(zip(one["actions"], marks, strict=True))}
-        page.frames(arrays["jumpy"][number], left, top, wide, above=above)
-        page.frames(arrays["maze"][number], left, top + 0.53, wide)
-    return page.figure
-
-
-def draw_varied_lengths(numbers: Numbers) -> Figure:
-    """Full generations with the same passages: equal ways, other lengths (Kim et al. 2019, Figure 7)."""
-    facts, arrays = numbers.facts, numbers.arrays
-    actions, left = facts["generations"][0]["actions"], 0.75
-    page = Page(0.95 + 0.62 * len(arrays["full"]))
-    page.text("context", 0.1, 0.1, fontsize=9)
-    page.frames(arrays["context"], left, 0.1, 1.9)
-    told = f"The same passages {len(arrays['full'])} times: {' '.join(ARROWS[action] for action in actions)}\n"
-    told += (
-        "Red: a subsequence starts, with the passage that it is given.\nLeft: frames of each subsequence that ended."
-    )
-    page.text(told, 2.85, 0.08)
-    for number, (frames, start) in enumerate(zip(arrays["full"], arrays["start"], strict=True)):
-        begins, top = np.flatnonzero(start), 0.95 + 0.62 * number
-        above = {int(t): ARROWS[action] for t, action in zip(begins, actions, strict=False)}
-        page.text(" ".join(map(str, np.diff(begins))), 0.1, top + 0.19, va="center", fontsize=10)
-        page.frames(frames, left, top, WIDTH - left - 0.1, start, above)
-    return page.figure

@@ -157,11 +157,11 @@ def _finish_rewards(
     figure: Figure, above: Axes, below: Axes, depths: list[int], models: list[str], facts: dict[str, Any]
 ) -> None:
     """Axes, legend and title."""
-    above.set(ylim=(0, 100), ylabel="reward of solved episodes", xlim=(-0.55, len(depths) + 1.55))
+    above.set(ylim=(0, 100), ylabel="reward (shapes: solved episodes)", xlim=(-0.55, len(depths) + 1.55))
     below.set(ylabel="not solved", ylim=(0, None))
     below.margins(y=0.35)
     below.yaxis.set_major_formatter(PercentFormatter(1))
-    ticks = [f"{depth}\n{full_tree(depth)}" for depth in depths] + [f"{FLOOR}\n(floor)", "shortest\npath (ceiling)"]
+    ticks = [f"{depth}\n{full_tree(depth)}" for depth in depths] + [f"{FLOOR}\n(floor)", "shortest\n(ceiling)"]
     below.set_xticks(range(len(depths) + 2), ticks, fontsize=9)
     below.set_xlabel("imagination length L, and model transitions that a decision may spend")
     handles: list[Any] = [Patch(color=COLOURS[model], alpha=0.75, label=model.upper()) for model in models]
@@ -172,8 +172,15 @@ def _finish_rewards(
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False, fontsize=9)
     seeds = len({agent["training_seed"] for agent in facts["agents"]})
-    told = f"{facts['episodes']} episodes, layout {facts['layout']}, {seeds} training seed{'s' * (seeds > 1)}"
-    figure.suptitle(f"{told}, {facts['variant']}, {facts['preset']}", fontsize=10)
+    figure.suptitle(f"{_head(facts)} {seeds} training seed{'s' * (seeds > 1)} together.", fontsize=10)
+
+
+def _head(facts: dict[str, Any]) -> str:
+    """What the episodes are; and a warning where they are in another maze than the training."""
+    agents = facts.get("agents") or [one for point in facts["points"] for one in point["seeds"]]
+    warnings = dict.fromkeys(one["warning"] for one in agents if one["warning"])
+    head = f"{facts['episodes']} episodes, layout {facts['layout']}, {facts['variant']}, {facts['preset']}."
+    return "\n".join([head, *warnings])
 
 
 def reward(steps: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
@@ -278,8 +285,8 @@ def draw_budget(numbers: Numbers) -> Figure:
         axes.set_ylim(0, 1.08 * facts["ceiling"][key])
     panels[1].yaxis.set_major_formatter(PercentFormatter(1))
     figure.legend(handles=panels[0].get_legend_handles_labels()[0], loc="outside lower center", ncols=4, frameon=False)
-    head = f"{facts['episodes']} episodes, layout {facts['layout']}, {facts['variant']}, {facts['preset']}."
-    figure.suptitle(f"{head} Numbers: imagination length L. Bands: 95 % intervals. Thin: training seeds.", fontsize=10)
+    told = "Numbers: imagination length L. Bands: 95 % intervals over episodes. Thin: training seeds."
+    figure.suptitle(f"{_head(facts)}\n{told}", fontsize=10)
     return figure
 
 

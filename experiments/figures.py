@@ -24,10 +24,8 @@ from experiments.figure_curves import (
     measure_learning_curves,
     measure_structure_prior,
 )
+from experiments.figure_frames import draw_jumpy_generations, draw_two_generations, draw_varied_lengths
 from experiments.figure_generation import (
-    draw_jumpy_generations,
-    draw_two_generations,
-    draw_varied_lengths,
     measure_jumpy_generations,
     measure_two_generations,
     measure_varied_lengths,
