@@ -81,7 +81,7 @@ class TrainConfig:
     """of the weights and of everything drawn while training"""
     device: str = "auto"
     """auto (CUDA where there is one), cpu or cuda"""
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "fp32"
     """what encoder, decoder and boundary network compute in while training; auto: bf16 on a CPU with AMX, else fp32"""
     log_every: int = 50
     """steps between scalars"""
@@ -153,7 +153,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_precision(name: Literal["auto", "fp32", "bf16"], device: torch.device) -> Literal["fp32", "bf16"]:
-    """Turn auto into bf16 where that was measured to be faster and as good, else into fp32."""
+    """Turn auto into bf16 where the hardware multiplies it faster, as far as that was tried, else into fp32."""
     if name != "auto":
         return name
     return "bf16" if device.type == "cpu" and torch.cpu.get_capabilities().get("amx_bf16") else "fp32"
