@@ -78,16 +78,20 @@ def draw_boundaries(numbers: Numbers) -> Figure:
     """Frames with their reconstructions, the probability of a start above each, and the true changes."""
     facts, arrays = numbers.facts, numbers.arrays
     run, scores, rows = facts["runs"][0], facts["scores"], len(arrays["frames"])
-    figure = Figure(figsize=(WIDTH, 0.7 + 1.28 * rows), dpi=DOTS)
-    grid = figure.add_gridspec(2 * rows, 1, left=0.055, right=0.99, top=1 - 0.58 / figure.get_figheight(), bottom=0.02)
-    grid.update(hspace=0.12)
+    figure = Figure(figsize=(WIDTH, 0.7 + 1.36 * rows), dpi=DOTS)
+    high = figure.get_figheight()
+    sizes = [1, 0.95] * rows  # frames come out square
+    grid = figure.add_gridspec(
+        2 * rows, 1, height_ratios=sizes, left=0.055, right=0.99, top=1 - 0.58 / high, bottom=0.02
+    )
+    grid.update(hspace=0.1)
     figure.suptitle(
         f"HRSSM {run['variant']}, {run['preset']}, {run['trained_steps']} steps: F1 {scores['boundary_f1_exact']:.2f} "
         f"exact, {scores['boundary_f1']:.2f} within one frame\n"
         f"(precision {scores['boundary_precision']:.2f}, recall {scores['boundary_recall']:.2f}, "
         f"by chance {scores['chance_f1_exact']:.2f}; {facts['sequences']} test sequences)",
         fontsize=10,
-        y=1 - 0.06 / figure.get_figheight(),
+        y=1 - 0.06 / high,
     )
     for row in range(rows):
         bars, pictures = (figure.add_subplot(grid[2 * row + k]) for k in range(2))
