@@ -153,7 +153,8 @@ def plain_imagination(model: HRSSM, batch: Batch, e: Tensor, m: Tensor) -> dict[
     for t in range(-first, 1):  # the context ends at `begin`
         c = (t > -length)[:, None] * rnn(model.context_rnn, [e[rows, begin + t]], c)
     z = torch.zeros(b, sizes.abstraction)
-    states, errors, ends = [torch.cat([z, c], -1)], [], []
+    since = torch.zeros(b, dtype=torch.int64)  # frames since the subsequence began
+    states, errors, ends, surprises = [torch.cat([z, c], -1)], [], [], []
     for t in range(1, o.horizon + 1):
         here = begin + t
         start = m[rows, here - 1, None] if t > 1 else torch.ones(b, 1)
@@ -161,6 +162,10 @@ def plain_imagination(model: HRSSM, batch: Batch, e: Tensor, m: Tensor) -> dict[
         z = start * model.prior_z(jumped).mean + (1 - start) * z
         c = start * jumped + (1 - start) * c
         states.append(torch.cat([z, c], -1))
+        since = torch.where(start[:, 0] > 0.5, 0, since + 1)
+        known = torch.cat([states[-1], F.one_hot(since.clamp(max=o.l_max), o.l_max + 1)], -1)
+        surprise = F.cross_entropy(model.foreseen_actions.net(known), batch.action[rows, here], reduction="none")
+        surprises.append((1 - m[rows, here]) * surprise)
         mask, logit = batch.action_mask[rows, here].float(), model.goals.legal_logit(states[-1])
         ends.append(m[rows, here].detach())
         errors.append(ends[-1] * F.binary_cross_entropy_with_logits(logit, mask, reduction="none").sum(-1))
@@ -168,4 +173,5 @@ def plain_imagination(model: HRSSM, batch: Batch, e: Tensor, m: Tensor) -> dict[
     feature = model.goals.feature(torch.stack(states, 1)[rows[:, None], compared].flatten(0, 1))
     crop = batch.achieved_goal[rows[:, None], begin[:, None] + compared].flatten(0, 1)
     contrast = contrastive_loss(feature, model.goal_feature(to_float(crop)), crop_id(crop), o.contrast_temperature)
-    return {"contrast": contrast, "legal": torch.stack(errors).sum() / torch.stack(ends).sum()}
+    legal = torch.stack(errors).sum() / torch.stack(ends).sum()
+    return {"contrast": contrast, "action": torch.stack(surprises).mean(), "legal": legal}

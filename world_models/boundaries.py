@@ -4,11 +4,12 @@ Equations: sections 2.3, 2.4 and 3 ("Sequence Decomposition") of Kim, Ahn and Be
 """
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from world_models.networks import LargeNetwork
+from world_models.interface import ACTIONS
+from world_models.networks import LargeNetwork, mlp
 
 FORCED = 1e-3
 """epsilon of a boundary probability forced to 0 or 1, so that its KL stays finite"""
@@ -77,3 +78,40 @@ class BoundaryNet(LargeNetwork):
             weight = layer.weight.transpose(1, 2).flatten(1)
             x = F.elu(F.linear(torch.cat([before, now, after], -1), weight, layer.bias))
         return self.out(x).squeeze(-1)
+
+
+class ForeseenActions(nn.Module):
+    """What an agent does within a subsequence follows from its abstraction; what does not belongs at a boundary.
+
+    Differs from the paper. A jump is one action: the abstraction's transition sees the action at a boundary and no
+    other, so every other action should be foreseen from the imagined abstraction and the frames since the subsequence
+    began. Surprise at them moves boundaries to where the agent chooses, and to turns that the abstraction does not know
+    yet. (An option follows its own policy until it ends: Sutton, Precup and Singh 1999.)
+    """
+
+    def __init__(self, size: int, hidden: int, longest: int) -> None:
+        """Predict actions from abstractions of `size`; frames beyond `longest` count as that many."""
+        super().__init__()
+        self.longest = longest
+        self.net = mlp(size + longest + 1, hidden, ACTIONS)
+
+    def forward(
+        self,
+        state: Float[Tensor, "b t d"],
+        start: Float[Tensor, "b t"],
+        m: Float[Tensor, "b t"],
+        action: Int64[Tensor, "b t"],
+    ) -> Float[Tensor, ""]:
+        """Return the negative log-likelihood, a frame, of the actions taken where no subsequence ends.
+
+        Args:
+            state: imagined (z, c) at each frame.
+            start: 1 where a subsequence starts; carries no gradient.
+            m: 1 where one ends; the gradient raises it where the action is a surprise.
+            action: taken after each frame.
+        """
+        t = torch.arange(start.shape[1], device=start.device).expand_as(start)
+        since = (t - torch.where(start > 0.5, t, 0).cummax(1).values).clamp(max=self.longest)
+        logit = self.net(torch.cat([state, F.one_hot(since, self.longest + 1).to(state.dtype)], -1))
+        surprise = F.cross_entropy(logit.flatten(0, 1), action.flatten(), reduction="none").view_as(m)
+        return ((1 - m) * surprise).mean()

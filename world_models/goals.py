@@ -38,6 +38,14 @@ class GoalSpace(nn.Module):
         logit = self.legal_logit(belief)
         return (logit > 0) | (logit == logit.amax(-1, keepdim=True))
 
+    def legal_error(
+        self, belief: Float[Tensor, "b t d"], ends: Float[Tensor, "b t"], mask: Bool[Tensor, "b t 3"]
+    ) -> Float[Tensor, ""]:
+        """Negative log-likelihood of the legal actions, a frame where a subsequence ends (`ends` is 1)."""
+        logit = self.legal_logit(belief)
+        error = F.binary_cross_entropy_with_logits(logit, mask.to(logit.dtype), reduction="none").sum(-1)
+        return (ends * error).sum() / ends.sum().clamp(min=1)
+
     def contrast(
         self, belief: Float[Tensor, "b t d"], crop: UInt8[Tensor, "b t 3 3 3"], frames: int, temperature: float
     ) -> Float[Tensor, ""]:

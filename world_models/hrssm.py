@@ -16,8 +16,9 @@ Only z's transition sees actions, so that one jump is one action (paper, section
 long, so that an episode's first decision has a belief.
 
 Differs from the paper, in the variant `ours` only (experiments/LOG.md says why): jumps are trained the way planning
-uses them (`_imagination`); q(m) reads actions, and neither frames nor actions after t; the structure prior also knows
-an expected rate of boundaries and a shortest subsequence; the legal actions at a jump's end are predicted.
+uses them (`_imagination`); boundaries go where actions cannot be foreseen (`ForeseenActions`); q(m_t) reads the frames
+up to t and the actions before t; the structure prior also knows an expected rate of boundaries and a shortest
+subsequence; the legal actions at a jump's end are predicted.
 """
 
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from world_models.boundaries import BoundaryNet, boundary_prior, copy_or_update, too_short
+from world_models.boundaries import BoundaryNet, ForeseenActions, boundary_prior, copy_or_update, too_short
 from world_models.distributions import (
     Gaussian,
     GaussianHead,
@@ -78,7 +79,7 @@ class HRSSMOptions:
     l_min: int = 1
     """shortest subsequence, in frames (with `short_weight`); 1 is the paper, which knows none"""
     boundary_sees_actions: bool = False
-    """q(m) reads the actions beside the frames"""
+    """q(m_t) reads the actions before t beside the frames; never a_t, so that a boundary cannot tell what follows it"""
     boundary_causal: bool = False
     """q(m_t) reads frames and actions up to t only, so that a boundary's place cannot tell what comes after it"""
     boundary_logit_bound: float | None = None
@@ -95,6 +96,9 @@ class HRSSMOptions:
     """temperature of the contrastive loss"""
     contrast_frames: int = 12
     """frames of each sequence that the contrastive loss compares"""
+    action_weight: float | None = None
+    """weight of the surprise of actions within imagined subsequences: boundaries go where actions cannot be foreseen;
+    None: no such term"""
     legal_weight: float | None = None
     """weight of predicting the legal actions at a jump's end; None: not predicted, planners try all"""
 
@@ -110,6 +114,7 @@ OURS = HRSSMOptions(
     l_min=4,
     short_weight=30.0,
     imagination_weight=10.0,
+    action_weight=10.0,
     legal_weight=10.0,
 )
 VARIANTS = {"vta": VTA, "ours": OURS}
@@ -169,6 +174,8 @@ class HRSSM(nn.Module):
         feature = None if o.imagination_weight is None else sizes.feature
         if config.actions:
             self.goals = GoalSpace(sizes.abstraction + belief, belief, feature, o.legal_weight is not None)
+            if o.action_weight is not None:
+                self.foreseen_actions = ForeseenActions(sizes.abstraction + belief, belief, o.l_max)
 
     @property
     def window_length(self) -> int:
@@ -182,8 +189,10 @@ class HRSSM(nn.Module):
     def boundary_logit(self, e: Float[Tensor, "b t d"], a: Int64[Tensor, "b t"]) -> Float[Tensor, "b t"]:
         """Logit of q(m_t = 1 | X): convolutions over time (paper, "Sequence Decomposition")."""
         o = self.config.options
-        inputs = torch.cat([e, one_hot_actions(a, self.config.actions)], -1) if o.boundary_sees_actions else e
-        logit = self.boundary_net(inputs)
+        if o.boundary_sees_actions:
+            before = F.pad(one_hot_actions(a[:, :-1], self.config.actions), (0, 0, 1, 0))  # a_{t-1} at t
+            e = torch.cat([e, before], -1)
+        logit = self.boundary_net(e)
         bound = o.boundary_logit_bound
         return logit if bound is None else bound * torch.tanh(logit / bound)
 
@@ -351,7 +360,8 @@ class HRSSM(nn.Module):
             weights["goal"] = 1.0
         else:
             terms |= self._imagination(batch, e, m)
-            weights |= {"contrast": o.imagination_weight, "legal": o.legal_weight or 0.0}
+            extra = {"contrast": o.imagination_weight, "action": o.action_weight, "legal": o.legal_weight}
+            weights |= {name: weight for name, weight in extra.items() if weight is not None}
         return Losses(terms, weights, metrics)
 
     def _bound(
@@ -411,9 +421,9 @@ class HRSSM(nn.Module):
         crop = batch.achieved_goal[rows, torch.cat([begin[:, None], seen], 1)]
         states = torch.cat([torch.cat([z, c], -1)[:, None], imagined], 1)
         terms = {"contrast": self.goals.contrast(states, crop, o.contrast_frames, o.contrast_temperature)}
-        if self.goals.legal_net is not None:
-            ends = m[rows, seen].detach()
-            mask = batch.action_mask[rows, seen].float()
-            error = F.binary_cross_entropy_with_logits(self.goals.legal_logit(imagined), mask, reduction="none").sum(-1)
-            terms["legal"] = (ends * error).sum() / ends.sum().clamp(min=1)
+        m = m[rows, seen]
+        if o.action_weight is not None:
+            terms["action"] = self.foreseen_actions(imagined, start.detach(), m, batch.action[rows, seen])
+        if o.legal_weight is not None:
+            terms["legal"] = self.goals.legal_error(imagined, m.detach(), batch.action_mask[rows, seen])
         return terms

@@ -1,0 +1,85 @@
+"""Rules that decide where subsequences end, by hand."""
+
+import math
+
+import pytest
+import torch
+
+from world_models.boundaries import FORCED, ForeseenActions, boundary_prior, copy_or_update, too_short
+
+
+def test_boundary_prior_by_the_papers_rule():
+    # N_max = 3, l_max = 3, the network says 0.4. First row:
+    #   m    0    0    0    0    1    0    0    1    0    0
+    #   n    1    1    1    1    1    2    2    2    3    3     subsequences so far: 1 + boundaries before t
+    #   l    1    2    3    4    5    1    2    3    1    2     frames of the present one, t included
+    # Second row: n reaches N_max at t = 2; at t = 4 both rules apply, and N_max goes first. Each row, a window of its
+    # own, starts counting anew.
+    m = torch.tensor([[0, 0, 0, 0, 1, 0, 0, 1, 0, 0], [1, 1, 0, 0, 0, 0, 0, 0, 0, 1]]).float()
+    yes, no = 0.999, 0.001
+    expected = torch.tensor(
+        [[0.4, 0.4, yes, yes, yes, 0.4, 0.4, yes, no, no], [0.4, 0.4, no, no, no, no, no, no, no, no]]
+    )
+    torch.testing.assert_close(boundary_prior(torch.full((2, 10), 0.4), m, n_max=3, l_max=3), expected)
+
+
+def test_last_frame_decides_nothing_in_its_own_window():
+    p = torch.full((1, 6), 0.4)
+    ends, goes_on = torch.tensor([[0, 1, 0, 0, 0, 1.0]]), torch.tensor([[0, 1, 0, 0, 0, 0.0]])
+    assert torch.equal(boundary_prior(p, ends, 5, 8), boundary_prior(p, goes_on, 5, 8))
+
+
+def test_boundary_prior_stays_off_zero_and_one_and_learns_only_where_it_is_free():
+    p = torch.tensor([[1e-7, 0.5, 1 - 1e-7, 0.7, 0.7]], requires_grad=True)
+    prior = boundary_prior(p, torch.tensor([[0, 0, 0, 1, 1.0]]), n_max=2, l_max=4)
+    assert prior[0].tolist() == pytest.approx([FORCED, 0.5, 1 - FORCED, 1 - FORCED, FORCED])
+    prior.sum().backward()
+    assert p.grad is not None
+    assert p.grad[0].tolist() == [0, 1, 0, 0, 0]
+
+
+def test_copy_or_update_by_hand():
+    proposal = torch.tensor([[[1.0], [2.0], [3.0], [4.0]]], requires_grad=True)
+    start = torch.tensor([[1.0, 0.0, 1.0, 0.0]], requires_grad=True)
+    value = copy_or_update(proposal, start)
+    assert value.flatten().tolist() == [1, 1, 3, 3]
+    by_proposal, by_start = torch.autograd.grad(value.sum(), (proposal, start))
+    assert by_proposal.flatten().tolist() == [2, 0, 2, 0]
+    # At t = 1 an update would replace 1 by 2 in one frame, at t = 3 it replaces 3 by 4; at t = 2 it put 3 in the place
+    # of 1 in two frames; at t = 0 it put 1 in the place of 0 in two.
+    assert by_start.flatten().tolist() == [2, 1, 4, 1]
+
+
+def test_short_subsequences_are_counted_by_hand():
+    # Boundaries at 0, 2 and 3: a pair 1 apart, one 2 apart, one 3 apart; over 5 frames
+    q = torch.tensor([[1.0, 0.0, 1.0, 1.0, 0.0]])
+    assert [too_short(q, l_min).item() for l_min in (1, 2, 3, 4)] == pytest.approx([0, 1 / 5, 2 / 5, 3 / 5])
+    assert too_short(0.5 * q, 3).item() == pytest.approx(0.25 * 2 / 5)
+
+
+def test_surprise_counts_where_no_subsequence_ends_and_draws_boundaries_there():
+    # A network that knows nothing: every action costs log 3, outside boundaries
+    foreseen = ForeseenActions(size=2, hidden=4, longest=3)
+    for parameter in foreseen.parameters():
+        torch.nn.init.zeros_(parameter)
+    m = torch.tensor([[0.0, 1.0, 0.0, 0.0]], requires_grad=True)
+    loss = foreseen(torch.zeros(1, 4, 2), torch.zeros(1, 4), m, torch.tensor([[0, 1, 2, 0]]))
+    assert loss.item() == pytest.approx(3 / 4 * math.log(3))
+    loss.backward()
+    assert m.grad is not None
+    assert m.grad[0].tolist() == pytest.approx([-math.log(3) / 4] * 4)
+
+
+def test_actions_are_foreseen_from_the_frames_since_the_start():
+    # Forward for two frames after each start, then left: learnt from the time alone, up to the longest that counts
+    torch.manual_seed(0)
+    foreseen = ForeseenActions(size=1, hidden=16, longest=2)
+    start = torch.tensor([[1.0, 0, 0, 1, 0, 0, 0]])
+    action = torch.tensor([[0, 0, 1, 0, 0, 1, 1]])
+    optimiser = torch.optim.Adam(foreseen.parameters(), 0.05)
+    for _ in range(100):
+        optimiser.zero_grad()
+        loss = foreseen(torch.zeros(1, 7, 1), start, torch.zeros(1, 7), action)
+        loss.backward()
+        optimiser.step()
+    assert loss.item() < 0.05
