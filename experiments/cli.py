@@ -32,6 +32,8 @@ COMMANDS = {
     "speed env": Command("experiments.speed_env", "SpeedEnvConfig", "speed_env", "our view beside Miniworld"),
     "speed plan": Command("experiments.speed_plan", "SpeedPlanConfig", "speed_plan", "planning decisions"),
     "speed train": Command("experiments.speed_train", "SpeedTrainConfig", "speed_train", "training steps"),
+    "speed demo": Command("experiments.speed_demo", "SpeedDemoConfig", "speed_demo", "the demo's stages"),
+    "speed": Command("experiments.speed", "SpeedConfig", "speed", "a table of what the four above measured"),
     "demo": Command("experiments.demo", "DemoConfig", "demo", "all of it: data, both models, benchmark, plots"),
 }
 
@@ -58,7 +60,7 @@ def _run(arguments: list[str]) -> None:
     if arguments[:1] in (["-h"], ["--help"]):
         return print(_help())
     name, rest = " ".join(arguments[:1]), arguments[1:]
-    if name == "speed":
+    if name == "speed" and rest and not rest[0].startswith("-"):
         name, rest = " ".join(arguments[:2]), arguments[2:]
     if name not in COMMANDS:
         what = f"unknown command {name!r}" if name else "no command was given"

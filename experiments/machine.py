@@ -99,3 +99,14 @@ def _busy_seconds() -> float | None:
         return None
     user, nice, system, _idle, _wait, irq, softirq, steal = map(int, stat.read_text().split()[1:9])
     return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def about_line(measured: dict[str, Any]) -> str:
+    """Machine, versions, commit and foreign load of a file of numbers, for people."""
+    where = measured.get("about", {"versions": measured.get("versions", {})})
+    parts = [where.get("machine", "machine not recorded"), f"{where.get('threads', measured.get('threads'))} threads"]
+    parts += [f"commit {where['commit']}"] if where.get("commit") else []
+    parts += [f"{name} {number}" for name, number in where["versions"].items() if name in ("python", "torch", "numba")]
+    if (load := measured.get("foreign_load")) is not None:
+        parts.append(f"foreign load {load:.2f} cores")
+    return ", ".join(parts)

@@ -1,9 +1,13 @@
-"""`jumpy speed plan`: how long a decision takes, with untrained models (the time does not depend on the weights)."""
+"""`jumpy speed plan`: how long decisions and a whole benchmark take.
+
+A decision's time does not depend on the weights, so those models are untrained; a benchmark needs a trained one.
+"""
 
 from __future__ import annotations
 
 import json
 import statistics
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +17,16 @@ import torch
 
 from agent.files import write_file
 from agent.train import choose_device
-from agent.versions import versions
+from experiments.benchmark import BenchmarkConfig, benchmark
+from experiments.machine import about, foreign_load
 from planners.functions import ModelFunctions
 from planners.tree import TreeConfig, full_tree, plan_tree
 from world_models.build import build_model
 from world_models.interface import ACTIONS
 
 BATCHES = (1, 64)
+DEVELOPMENT = 100_000
+"""first of the seeds that no report uses"""
 
 
 @dataclass(frozen=True)
@@ -36,12 +43,19 @@ class SpeedPlanConfig:
     """decisions measured, after two for warming up; medians are reported"""
     device: str = "auto"
     """auto, cpu or cuda"""
+    run: str | None = None
+    """trained run, or shipped weights as in `jumpy benchmark`, with which 5000 episodes of development seeds are timed;
+    without one that is not measured"""
+    episodes: int = 5000
+    """episodes of the benchmark"""
     json: Path | None = None
     """write the numbers to this file too"""
 
 
 def speed_plan(config: SpeedPlanConfig) -> None:
-    """Print, and write if asked, milliseconds a decision for one episode and for a batch of 64.
+    """Print, and write if asked, milliseconds a decision for one episode and for a batch of 64, and a benchmark's time.
+
+    One episode is planned on one thread, which is faster than two for so small a batch.
 
     Raises:
         ValueError: an unknown model, preset or device, or no repeats.
@@ -54,18 +68,34 @@ def speed_plan(config: SpeedPlanConfig) -> None:
     result: dict[str, Any] = {}
     for batch in BATCHES:
         name = f"tree_depth{config.depth}" + (f"_batch{batch}" if batch > 1 else "") + "_ms"
-        result[name] = 1000 * _median_decision(model, functions, batch, config, device)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1 if batch == 1 else threads)
+        with foreign_load() as foreign:
+            result[name] = 1000 * _median_decision(model, functions, batch, config, device)
+            result["foreign_load"] = foreign()
+        torch.set_num_threads(threads)
         print(f"depth {config.depth}, {batch:3d} episodes at once: {result[name]:8.2f} ms a call")
     result["transitions_per_s"] = BATCHES[-1] * full_tree(config.depth) / result[name] * 1000
     print(f"{result['transitions_per_s']:,.0f} model transitions a second")
+    result[f"benchmark_{config.episodes}_s"] = None if config.run is None else _benchmark_seconds(config)
+    if config.run is not None:
+        print(f"benchmark of {config.episodes} episodes: {result[f'benchmark_{config.episodes}_s']:.1f} s")
+    result |= {"model": config.model, "preset": config.preset}
     if config.json is not None:
-        about = {
-            "model": config.model,
-            "preset": config.preset,
-            "device": str(device),
-            "threads": torch.get_num_threads(),
-        }
-        write_file(config.json, json.dumps(result | about | {"versions": versions()}, indent=2).encode())
+        write_file(config.json, json.dumps(result | {"about": about(device)}, indent=2).encode())
+
+
+def _benchmark_seconds(config: SpeedPlanConfig) -> float:
+    """Seconds of `jumpy benchmark` with one trained run, floor, ceiling and figures included."""
+    with tempfile.TemporaryDirectory() as folder:
+        agents = (f"{config.model}={config.run}",)
+        since = time.perf_counter()
+        benchmark(
+            BenchmarkConfig(
+                Path(folder) / "benchmark", agents, config.episodes, first_seed=DEVELOPMENT, device=config.device
+            )
+        )
+        return time.perf_counter() - since
 
 
 @torch.inference_mode()

@@ -160,7 +160,7 @@ def _gradient_error(fast: nn.Module, plain: nn.Module, sample: Batch) -> float:
     return float(torch.stack(errors).max())
 
 
-def _flops(trainer: Trainer) -> float:
+def _flops(trainer: Trainer) -> int:
     """Floating point operations of a step's products and convolutions."""
 
     def in_place(_: Any, a: Any, b: Any, out_shape: Any = None, **__: Any) -> int:

@@ -96,7 +96,6 @@ def test_collects_and_refuses_to_replace(folder, capsys):
 BAD_INPUT = [
     ("", "no command was given: use one of collect, videos, train,"),
     ("fly", "unknown command 'fly': use one of collect, videos, train,"),
-    ("speed", "unknown command 'speed': use one of collect, videos, train,"),
     ("speed light", "unknown command 'speed light': use one of collect, videos, train,"),
     ("collect", "Missing from jumpy collect: --out PATH"),
     ("collect --out new --steps many", "'many'"),

@@ -1,0 +1,98 @@
+"""`jumpy speed`: the numbers have the promised names, and the table shows what there is."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from experiments import cli, speed_demo, speed_train
+from experiments.demo import DemoConfig
+from experiments.machine import foreign_load
+from experiments.speed import SpeedConfig, speed
+from experiments.speed_plan import SpeedPlanConfig, speed_plan
+from experiments.speed_train import SpeedTrainConfig, load_plain_loss
+
+KEYS = {"step_s", "plain_step_s", "ratio", "gradient_error", "peak_share", "peak_rss_gb"}
+
+
+def read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text())
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_training_is_measured_beside_the_plain_loops(tmp_path, monkeypatch, precision):
+    monkeypatch.setattr(speed_train, "GEMM", 64)
+    path = tmp_path / "speed_train.json"
+    models = ("hrssm", "rssm") if precision == "fp32" else ("hrssm",)
+    speed_train.speed_train(
+        SpeedTrainConfig(models, rounds=1, batch_size=2, device="cpu", precision=precision, json=path)
+    )
+    result = read(path)
+    for model in models:
+        row = result[model]["quick"]
+        assert row.keys() >= KEYS
+        assert row["ratio"] == pytest.approx(row["plain_step_s"] / row["step_s"])
+        assert 0 < row["gradient_error"] <= (1e-5 if precision == "fp32" else 0.03)
+        assert row["loading_share"] > 0
+    assert result["about"]["versions"]["torch"] == torch.__version__
+
+
+def test_plain_loops_need_the_repository(monkeypatch, tmp_path):
+    assert callable(load_plain_loss("rssm"))
+    monkeypatch.setattr(speed_train, "__file__", str(tmp_path / "experiments" / "speed_train.py"))
+    with pytest.raises(ValueError, match="clone it and install with pip install -e"):
+        load_plain_loss("rssm")
+    assert str(tmp_path) not in sys.path
+
+
+def test_planning_has_the_promised_names(tmp_path):
+    path = tmp_path / "speed_plan.json"
+    threads = torch.get_num_threads()
+    speed_plan(SpeedPlanConfig(depth=2, repeats=1, device="cpu", json=path))
+    result = read(path)
+    assert 0 < result["tree_depth2_ms"] < result["tree_depth2_batch64_ms"] * 64
+    assert result["benchmark_5000_s"] is None  # needs a trained run
+    assert torch.get_num_threads() == threads
+
+
+def test_demo_reports_minutes_and_reward(tmp_path, monkeypatch):
+    def pretend(config):
+        config.out.mkdir()
+        minutes = {"collect": 0.5, "train": 2.0, "benchmark": 1.0, "total": 3.5}
+        (config.out / "demo.json").write_text(json.dumps({"minutes": minutes, "finished": []}))
+        return {"device": "cpu", "agents": {"hrssm": {"reward_over_ceiling": 0.97}}}
+
+    monkeypatch.setattr(speed_demo, "demo", pretend)
+    path = tmp_path / "speed_demo.json"
+    speed_demo.speed_demo(speed_demo.SpeedDemoConfig(DemoConfig(tmp_path / "demo"), path))
+    result = read(path)
+    assert result["minutes"] == {"collect": 0.5, "train": 2.0, "benchmark": 1.0, "total": 3.5}
+    assert result["reward_over_ceiling"] == 0.97
+
+
+def test_table_shows_what_was_measured_and_guesses_nothing(tmp_path, capsys):
+    row = dict.fromkeys(KEYS, 0.5) | {"ratio": 2.25, "loading_share": 0.01, "frames_per_s": 1000, "precision": "bf16"}
+    about = {"machine": "a machine", "threads": 2, "commit": "abc1234", "versions": {"torch": "2.13.0"}}
+    (tmp_path / "speed_train.json").write_text(json.dumps({"hrssm": {"quick": row}, "about": about}))
+    assert cli.main(["speed", "--results", str(tmp_path)]) == 0
+    lines = (tmp_path / "speed.md").read_text().splitlines()
+    assert "| training step, hrssm, quick, CPU, bf16 | 2.25 × (0.500 s, plain 0.500 s) | 3 × the plain loop |" in lines
+    assert "| training step, hrssm, paper, one GPU | not measured | 10 × the plain loop |" in lines
+    assert "| exhaustive tree, depth 5, one episode | not measured | 5 ms |" in lines
+    assert "- train: a machine, 2 threads, commit abc1234, torch 2.13.0" in lines
+    assert "2.25 ×" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="is no folder: use --results"):
+        speed(SpeedConfig(tmp_path / "nowhere"))
+    (tmp_path / "speed_plan.json").write_text("{")
+    with pytest.raises(ValueError, match=r"speed_plan\.json is no JSON .*: measure it again"):
+        speed(SpeedConfig(tmp_path))
+
+
+def test_foreign_load_leaves_out_our_own_work():
+    with foreign_load() as foreign:
+        sum(number * number for number in range(200_000))
+        load = foreign()
+    assert load is None or load >= 0
