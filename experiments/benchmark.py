@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +19,7 @@ import tyro
 from tqdm import tqdm
 
 from agent.files import write_file
-from agent.navigate import navigate
+from agent.navigate import Agent, navigate
 from agent.train import choose_device
 from agent.versions import versions
 from envs.jitter import Camera
@@ -52,13 +57,17 @@ class BenchmarkConfig:
     """Episodes side by side, and between two writes."""
     device: str = "auto"
     """auto (CUDA where there is one), cpu or cuda."""
+    processes: int | None = None
+    """Processes that share an agent's batches, with the same results; default: one a core, but no more than one for
+    500 episodes, since each takes seconds to start."""
     overwrite: bool = False
     """Replace a benchmark that is already there."""
 
     def __post_init__(self) -> None:
         """Refuse a benchmark without episodes, and negative seeds."""
-        for option, value in (("--episodes", self.episodes), ("--batch", self.batch)):
-            if value < 1:
+        counts = (("--episodes", self.episodes), ("--batch", self.batch), ("--processes", self.processes))
+        for option, value in counts:
+            if value is not None and value < 1:
                 raise ValueError(f"{option} must be at least 1, got {value}")
         if self.first_seed < 0:
             raise ValueError(f"--first-seed must be 0 or more, got {self.first_seed}")
@@ -101,12 +110,35 @@ def _run(competitor: Competitor, config: BenchmarkConfig, layout: Layout) -> Non
         (config.out / folder).mkdir(exist_ok=True)
     file = EpisodeFile(config.out / EPISODES / f"{name}.csv", name, config.seeds, config.batch)
     with tqdm(initial=file.finished, total=config.episodes, desc=name, unit=" episodes") as progress:
-        for seeds in file.remaining:
-            result = navigate(competitor.agent, layout, seeds, config.camera, config.batch, record=True)
+        batches = file.remaining
+        for seeds, result in zip(batches, _results(competitor.agent, config, layout, batches), strict=True):
             if not file.finished:
                 write_paths(config.out / PATHS / f"{name}.npz", result)
             file.append(result)
             progress.update(len(seeds))
+
+
+def _results(
+    agent: Agent, config: BenchmarkConfig, layout: Layout, batches: Sequence[Sequence[int]]
+) -> Iterator[dict[str, np.ndarray]]:
+    """Run batches of episodes, given by their seeds, and give the results in the same order.
+
+    Small decisions are faster on one thread than on two, and rounding depends on the number of threads: a process uses
+    one, however many processes there are.
+    """
+    run = partial(navigate, agent, layout, camera=config.camera, batch=config.batch, record=True)
+    most = 1 if choose_device(config.device).type == "cuda" or not agent.looks else os.cpu_count() or 1
+    processes = config.processes or min(most, max(1, sum(map(len, batches)) // 500))
+    if processes > 1:
+        with ProcessPoolExecutor(processes, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+            yield from pool.map(run, batches)
+        return
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield from map(run, batches)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _identity(config: BenchmarkConfig, competitors: list[Competitor], device: torch.device) -> dict[str, Any]:

@@ -319,3 +319,13 @@ def test_agents_write_their_transitions(tmp_path: Path) -> None:
     numbers = read_episodes(tmp_path / "a.csv")
     assert np.array_equal(numbers["transitions"], 5 * numbers["decisions"])
     assert not EpisodeFile(tmp_path / "a.csv", "a", range(6), 4).remaining
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_number_of_processes_changes_no_result(
+    runs: dict[str, Path], finished: BenchmarkConfig, tmp_path: Path
+) -> None:
+    config = replace(finished, out=tmp_path / "two", agents=(f"hrssm={runs['hrssm']}",), processes=2)
+    benchmark(config)
+    for agent in ("random", "hrssm", "shortest-path"):
+        assert rows(config, agent) == rows(finished, agent)
