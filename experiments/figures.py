@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import matplotlib as mpl
 import tyro
@@ -87,7 +87,7 @@ FIGURES = {
 class FigureConfig:
     """Draw a figure of the results from its numbers; with --measure, make the numbers first."""
 
-    name: tyro.conf.Positional[str]
+    name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
     """Which figure (a wrong name lists them), or all."""
     measure: bool = False
     """Make the numbers from runs or benchmarks, as the options below say, and write them before drawing."""
