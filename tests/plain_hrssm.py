@@ -63,7 +63,7 @@ def plain_loss(model: HRSSM, batch: Batch, step: int) -> dict[str, Tensor]:
     q = torch.sigmoid(drawn.logit)
     if o.short_weight:
         pairs = [q[:, apart:] * q[:, :-apart] for apart in range(1, o.l_min)]
-        terms["short"] = sum(pair.sum() for pair in pairs) / q.numel()
+        terms["short"] = torch.stack([pair.sum() for pair in pairs]).sum() / q.numel()
     if o.rate_weight:
         terms["rate"] = kl_divergence(Bernoulli(q.mean()), Bernoulli(torch.tensor(o.boundary_rate)))
     if o.imagination_weight is not None:

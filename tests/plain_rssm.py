@@ -35,7 +35,7 @@ def plain_loss(model: RSSM, batch: Batch, step: int) -> dict[str, Tensor]:
         phi = rnn(model.phi_forward, [e[:, t]], phi)
         q, h = model.post_s(phi), rnn(model.s_rnn, [s, a[:, t - 1]], h)
         p = model.prior_s(h)
-        kl_s.append(kl_divergence(Normal(*q, validate_args=False), Normal(*p, validate_args=False)).sum(-1))
+        kl_s.append(kl_divergence(Normal(q.mean, q.std, False), Normal(p.mean, p.std, False)).sum(-1))
         s = q.mean + q.std * noise[:, k]
         samples.append(s)
         states.append(torch.cat([s, h], -1))

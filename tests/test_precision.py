@@ -20,7 +20,8 @@ subtracts most of a gradient again, and with it what the errors are a share of.
 @pytest.fixture(scope="module", params=[("hrssm", "quick"), ("rssm", "quick"), ("hrssm", "paper")], ids="-".join)
 def model(request: pytest.FixtureRequest) -> Any:
     torch.manual_seed(0)
-    return build_model(*request.param, "ours", 32)
+    name, preset = request.param
+    return build_model(name, preset, "ours", 32)
 
 
 def gradients(model: Any, precision: Any) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:

@@ -250,8 +250,7 @@ def convolution_encoder(size: int, channels: int, embedding: int) -> nn.Sequenti
     layers: list[nn.Module] = []
     for inputs, stride, padding in ((3, 2, 1), (channels, 2, 1), (channels, 2, 1), (channels, 1, 0)):
         layers += [nn.Conv2d(inputs, channels, 4, stride, padding, bias=False), nn.BatchNorm2d(channels), nn.ELU()]
-    network = nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * side * side, embedding), nn.ELU())
-    return network.to(memory_format=torch.channels_last)
+    return _channels_last(nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * side * side, embedding), nn.ELU()))
 
 
 def convolution_decoder(size: int, channels: int, inputs: int) -> nn.Sequential:
@@ -264,9 +263,12 @@ def convolution_decoder(size: int, channels: int, inputs: int) -> nn.Sequential:
             nn.BatchNorm2d(channels),
             nn.ELU(),
         ]
-    return nn.Sequential(*layers, nn.ConvTranspose2d(channels, 3, 4, 2, 1), nn.Tanh()).to(
-        memory_format=torch.channels_last
-    )
+    return _channels_last(nn.Sequential(*layers, nn.ConvTranspose2d(channels, 3, 4, 2, 1), nn.Tanh()))
+
+
+def _channels_last(network: nn.Sequential) -> nn.Sequential:
+    """Keep the weights of convolutions channels last in memory, as stored frames are: faster on a CPU."""
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def frame_encoder(sizes: Sizes, frame_size: int) -> FrameEncoder:
