@@ -12,7 +12,8 @@ from torch.distributions import Normal, kl_divergence
 from tests.plain_hrssm import draw, plain_loss
 from tests.tiny import CONVOLUTION, FRAME, PATCH, assert_close, assert_same_losses, random_batch, random_frames
 from world_models.boundaries import FORCED, BoundaryNet
-from world_models.hrssm import HRSSM, OURS, VARIANTS, VTA, HRSSMConfig, HRSSMOptions, HRSSMState
+from world_models.hrssm import HRSSM, HRSSMState
+from world_models.hrssm_options import OURS, VARIANTS, VTA, HRSSMConfig, HRSSMOptions
 from world_models.interface import Losses
 from world_models.networks import GRU, Sizes, one_hot_actions
 

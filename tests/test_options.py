@@ -11,7 +11,7 @@ from agent.collect import CollectConfig, collect
 from agent.replay import Replay
 from agent.runs import CHECKPOINT, load_model
 from agent.train import TrainConfig, Trainer, train
-from world_models import hrssm, rssm
+from world_models import hrssm_options, rssm
 from world_models.build import build_model, variant_label
 from world_models.options import label, override, split_label
 
@@ -25,7 +25,7 @@ def test_values_are_read_as_their_fields_types():
         "legal_weight=2",
         "lookahead=0",
     ]
-    options = override(hrssm.OURS, changes)
+    options = override(hrssm_options.OURS, changes)
     expected: dict[str, Any] = {
         "n_max": 20,
         "sigma": 0.5,
@@ -34,9 +34,9 @@ def test_values_are_read_as_their_fields_types():
         "legal_weight": 2.0,
         "lookahead": 0,
     }
-    assert options == replace(hrssm.OURS, **expected)
+    assert options == replace(hrssm_options.OURS, **expected)
     assert isinstance(options.legal_weight, float)
-    assert override(hrssm.OURS, []) == hrssm.OURS
+    assert override(hrssm_options.OURS, []) == hrssm_options.OURS
 
 
 @pytest.mark.parametrize(
@@ -58,17 +58,17 @@ def test_values_are_read_as_their_fields_types():
 )
 def test_wrong_changes_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
-        override(hrssm.VTA, ["l_max=20", change])
+        override(hrssm_options.VTA, ["l_max=20", change])
 
 
 def test_a_label_tells_what_differs_and_reads_back():
     changes = ["legal_weight=none", "n_max=20", "l_max=8", "rate_weight=1e20"]  # l_max is 8 already
-    options = override(hrssm.OURS, changes)
-    named = label("ours", hrssm.OURS, options)
+    options = override(hrssm_options.OURS, changes)
+    named = label("ours", hrssm_options.OURS, options)
     assert named == "ours+n_max=20+rate_weight=1e20+legal_weight=none"
     name, again = split_label(named)
-    assert (name, override(hrssm.OURS, again)) == ("ours", options)
-    assert variant_label("hrssm", "vta", hrssm.VTA) == "vta"
+    assert (name, override(hrssm_options.OURS, again)) == ("ours", options)
+    assert variant_label("hrssm", "vta", hrssm_options.VTA) == "vta"
     assert variant_label("rssm", "vta", override(rssm.VTA, ["sigma=2"])) == "vta+sigma=2.0"
 
 
@@ -105,4 +105,4 @@ def test_a_run_from_before_an_option_goes_on(tmp_path):
 
 def test_no_change_builds_the_variant():
     model = build_model("hrssm", "quick", "ours", 32)
-    assert asdict(model.config)["options"] == asdict(hrssm.OURS)  # type: ignore[call-overload]
+    assert asdict(model.config)["options"] == asdict(hrssm_options.OURS)  # type: ignore[call-overload]

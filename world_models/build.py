@@ -6,14 +6,14 @@ from typing import Any
 
 from torch import nn
 
-from world_models import hrssm, rssm
+from world_models import hrssm, hrssm_options, rssm
 from world_models.interface import ACTIONS
 from world_models.networks import SIZES, Sizes
 from world_models.options import label, override
 
 MODELS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "rssm": (rssm.RSSM, rssm.RSSMConfig, rssm.VARIANTS),
-    "hrssm": (hrssm.HRSSM, hrssm.HRSSMConfig, hrssm.VARIANTS),
+    "hrssm": (hrssm.HRSSM, hrssm_options.HRSSMConfig, hrssm_options.VARIANTS),
 }
 
 

@@ -21,7 +21,6 @@ up to t and the actions before t; the structure prior also knows an expected rat
 subsequence; the legal actions at a jump's end are predicted.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -39,96 +38,17 @@ from world_models.distributions import (
     straight_through_bernoulli,
 )
 from world_models.goals import GoalSpace, cosine_loss
+from world_models.hrssm_options import HRSSMConfig
 from world_models.images import scale, to_float
-from world_models.interface import ACTIONS, Batch, Losses
+from world_models.interface import Batch, Losses
 from world_models.networks import (
     GRU,
-    Sizes,
     frame_decoder,
     frame_encoder,
     keep_last,
     mlp,
     one_hot_actions,
 )
-
-
-@dataclass(frozen=True)
-class HRSSMOptions:
-    """What `--variant` chooses. The defaults are the paper's."""
-
-    context: int = 5
-    """frames before the window"""
-    window: int = 20
-    """T: frames of the evidence lower bound"""
-    lookahead: int = 5
-    """frames after the window, read by q(m) only"""
-    horizon: int = 20
-    """frames of an imagined rollout while training (with `imagination_weight`)"""
-    dequantise: bool = True
-    """add uniform noise within the 5-bit steps of the images while training"""
-    n_max: int = 5
-    """N_max: most subsequences of a window"""
-    l_max: int = 8
-    """longest subsequence, in frames"""
-    sigma: float = 1.0
-    """deviation of the Gaussian likelihood"""
-    temperature_decay: float = 0.999
-    """temperature of q(m)'s samples is 0.1 + 0.9 * decay ** (step / temperature_steps)"""
-    temperature_steps: float = 100.0
-    """steps of one decay"""
-    l_min: int = 1
-    """shortest subsequence, in frames (with `short_weight`); 1 is the paper, which knows none"""
-    boundary_sees_actions: bool = False
-    """q(m_t) reads the actions before t beside the frames; never a_t, so that a boundary cannot tell what follows it"""
-    boundary_causal: bool = False
-    """q(m_t) reads frames and actions up to t only, so that a boundary's place cannot tell what comes after it"""
-    boundary_logit_bound: float | None = None
-    """q(m)'s logits are kept within plus and minus this"""
-    boundary_rate: float = 1 / 6
-    """share of frames that end a subsequence, expected on average over a batch (with `rate_weight`)"""
-    rate_weight: float = 0.0
-    """weight of the KL between the batch's mean boundary probability and `boundary_rate`"""
-    short_weight: float = 0.0
-    """weight of the expected number of subsequences shorter than `l_min`, a frame"""
-    imagination_weight: float | None = None
-    """weight of the contrastive loss on imagined jumps; None: the paper's cosine loss on posterior states"""
-    contrast_temperature: float = 0.1
-    """temperature of the contrastive loss"""
-    contrast_frames: int = 12
-    """frames of each sequence that the contrastive loss compares"""
-    action_weight: float | None = None
-    """weight of the surprise of actions within imagined subsequences: boundaries go where actions cannot be foreseen;
-    None: no such term"""
-    legal_weight: float | None = None
-    """weight of predicting the legal actions at a jump's end; None: not predicted, planners try all"""
-
-
-VTA = HRSSMOptions()
-OURS = HRSSMOptions(
-    horizon=36,
-    dequantise=False,
-    boundary_sees_actions=True,
-    boundary_causal=True,
-    boundary_logit_bound=5.0,
-    rate_weight=100.0,
-    l_min=4,
-    short_weight=60.0,
-    imagination_weight=10.0,
-    action_weight=10.0,
-    legal_weight=10.0,
-)
-VARIANTS = {"vta": VTA, "ours": OURS}
-
-
-@dataclass(frozen=True)
-class HRSSMConfig:
-    """Everything that defines a HRSSM."""
-
-    sizes: Sizes
-    options: HRSSMOptions
-    frame_size: int = 32
-    actions: int = ACTIONS
-    """0 for videos, which have neither actions nor goals"""
 
 
 class HRSSMState(NamedTuple):
