@@ -113,7 +113,8 @@ def _draw_ways(axes: Axes, layout: Layout, facts: dict[str, Any]) -> None:
             used[hallway] = used.get(hallway, 0) + 1
             middle = cells[np.clip((len(cells) - 1) // 2 + spread, 0, len(cells) - 1)]
             box = {"boxstyle": "circle,pad=0.18", "facecolor": TRAINED[number], "edgecolor": "white"}
-            axes.text(*place([middle])[:, 0], str(jump), color="white", ha="center", va="center", fontsize=8, bbox=box)
+            left, top = place([middle])[:, 0]
+            axes.text(left, top, str(jump), color="white", ha="center", va="center", fontsize=8, bbox=box)
 
 
 def draw_jumpy_generations(numbers: Numbers) -> Figure:

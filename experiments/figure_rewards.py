@@ -28,6 +28,7 @@ from experiments.summary import Episodes
 from planners.tree import full_tree
 
 COLOURS = {"hrssm": TRAINED[0], "rssm": TRAINED[1]}
+LINES: dict[str, Any] = {FLOOR: ":", CEILING: "--"}  # how their means are drawn
 BIN = 5  # reward
 
 
@@ -131,7 +132,7 @@ def draw_rewards(numbers: Numbers) -> Figure:
     """Reward distributions over imagination lengths, both models back to back (Kim et al. 2019, Figure 8)."""
     agents = numbers.facts["agents"]
     depths, models = (sorted({agent[key] for agent in agents}) for key in ("depth", "model"))
-    steps = {name: _steps(numbers.rows, name) for name in (FLOOR, CEILING)}
+    steps: dict[Any, np.ndarray] = {name: _steps(numbers.rows, name) for name in LINES}
     for model in models:
         for depth in depths:
             columns = [agent["column"] for agent in agents if (agent["model"], agent["depth"]) == (model, depth)]
@@ -144,10 +145,10 @@ def draw_rewards(numbers: Numbers) -> Figure:
             if (model, depth) in steps:
                 _half(above, place, side, steps[model, depth], COLOURS[model])
                 _unsolved(below, place, side, steps[model, depth], COLOURS[model])
-    for place, name in enumerate((FLOOR, CEILING), len(depths)):
+    for place, name in enumerate(LINES, len(depths)):
         _half(above, place, 0, steps[name], GREY)
         _unsolved(below, place, 0, steps[name], GREY)
-    for name, style in ((FLOOR, ":"), (CEILING, "--")):
+    for name, style in LINES.items():
         above.axhline(reward(steps[name]).mean(), color=GREY, linestyle=style, linewidth=1.2, zorder=0)
     _finish_rewards(figure, above, below, depths, models, numbers.facts)
     return figure
@@ -166,10 +167,7 @@ def _finish_rewards(
     below.set_xlabel("imagination length L, and model transitions that a decision may spend")
     handles: list[Any] = [Patch(color=COLOURS[model], alpha=0.75, label=model.upper()) for model in models]
     handles += [Line2D([], [], color="black", linewidth=2, label="mean of all episodes")]
-    handles += [
-        Line2D([], [], color=GREY, linestyle=style, label=f"mean, {name}")
-        for name, style in ((FLOOR, ":"), (CEILING, "--"))
-    ]
+    handles += [Line2D([], [], color=GREY, linestyle=style, label=f"mean, {name}") for name, style in LINES.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False, fontsize=9)
     seeds = len({agent["training_seed"] for agent in facts["agents"]})
     figure.suptitle(f"{_head(facts)} {seeds} training seed{'s' * (seeds > 1)} together.", fontsize=10)
