@@ -61,6 +61,8 @@ class NavigationConfig:
     """File that the rows are merged into; other variants and presets stay as they are."""
     episodes: int = 5000
     """Number of episodes."""
+    gap_episodes: int | None = None
+    """Episodes of the rssm_gap rows, the first of all: RSSM needs the full budget; default: all of them."""
     first_seed: int = 0
     """Seed of the first episode. 0 to 4999 are for reports alone; use 100000 and above to develop and to choose."""
     depth: int = TreeConfig.depth
@@ -92,6 +94,10 @@ class NavigationConfig:
         if len(set(self.depths)) != len(self.depths) or min((self.depth, *self.depths)) < 1:
             raise ValueError(
                 f"--depth and --depths need different numbers from 1 up, got {self.depth} and {list(self.depths)}"
+            )
+        if self.gap_episodes is not None and not 1 <= self.gap_episodes <= self.episodes:
+            raise ValueError(
+                f"--gap-episodes must be from 1 to the {self.episodes} of --episodes, got {self.gap_episodes}"
             )
         if len(self.rssm_horizons) not in (1, len(self.depths)) or min(self.rssm_horizons) < 0:
             raise ValueError(
@@ -156,21 +162,28 @@ def _benchmarks(config: NavigationConfig, hrssm: Trained, rssm: Trained | None) 
     agent, ceiling = main[config.depth], main[CEILING]
     columns = {"success": agent["success"], "soon": _soon(agent), "ceiling soon": _soon(ceiling)}
     columns |= {"reward": agent["reward"], "ceiling": ceiling["reward"]}
-    if rssm is not None:
-        others = tuple(depth for depth in config.depths if depth != config.depth)
-        ours = main | _episodes(config, hrssm, folder, others, 0)
-        horizons = config.rssm_horizons * (len(config.depths) if len(config.rssm_horizons) == 1 else 1)
-        for horizon in dict.fromkeys(horizons):
-            depths = tuple(depth for depth, its in zip(config.depths, horizons, strict=True) if its == horizon)
-            theirs = _episodes(config, rssm, folder, depths, horizon)
-            columns |= {f"hrssm {depth}": ours[depth]["reward"] for depth in depths}
-            columns |= {f"rssm {depth}": theirs[depth]["reward"] for depth in depths}
     bootstrap = PairedBootstrap(columns)
     rows = {"success": bootstrap.mean("success"), "reward_over_ceiling": bootstrap.ratio("reward", "ceiling")}
     rows[f"solved_in_{SOON}"] = bootstrap.ratio("soon", "ceiling soon")
-    if rssm is not None:
-        rows |= {f"{GAP}{depth}": bootstrap.difference(f"hrssm {depth}", f"rssm {depth}") for depth in config.depths}
-    return rows
+    return rows if rssm is None else rows | _gaps(config, hrssm, rssm, folder, agent)
+
+
+def _gaps(
+    config: NavigationConfig, hrssm: Trained, rssm: Trained, folder: Path, agent: Episodes
+) -> dict[str, Estimate]:
+    """The rssm_gap rows; `agent` holds HRSSM's episodes at `config.depth`."""
+    some = config.gap_episodes or config.episodes
+    fewer = replace(config, episodes=some)
+    others = tuple(depth for depth in config.depths if depth != config.depth)
+    ours = {config.depth: agent} | _episodes(fewer, hrssm, folder, others, 0)
+    columns = {f"hrssm {depth}": ours[depth]["reward"][:some] for depth in config.depths}
+    horizons = config.rssm_horizons * (len(config.depths) if len(config.rssm_horizons) == 1 else 1)
+    for horizon in dict.fromkeys(horizons):
+        depths = tuple(depth for depth, its in zip(config.depths, horizons, strict=True) if its == horizon)
+        theirs = _episodes(fewer, rssm, folder, depths, horizon)
+        columns |= {f"rssm {depth}": theirs[depth]["reward"] for depth in depths}
+    bootstrap = PairedBootstrap(columns)
+    return {f"{GAP}{depth}": bootstrap.difference(f"hrssm {depth}", f"rssm {depth}") for depth in config.depths}
 
 
 def _episodes(
@@ -219,7 +232,7 @@ def _about(
     about |= {"camera": asdict(config.camera), "versions": versions()}
     if rssm:
         about |= {"depths": list(config.depths), "rssm_horizons": list(config.rssm_horizons)}
-        about |= {"rssm_epsilon": config.rssm_epsilon}
+        about |= {"rssm_epsilon": config.rssm_epsilon, "gap_episodes": config.gap_episodes or config.episodes}
     if replay is not None:
         about |= {"data": {"seed": replay.manifest.seed, "episodes": replay.episodes}}
         about |= {"evaluation": asdict(config.evaluation)}

@@ -131,6 +131,18 @@ def test_rows_are_those_of_the_episodes(finished: NavigationConfig) -> None:
                 assert (model["transitions"] <= most * model["decisions"]).all()
 
 
+def test_gaps_may_be_measured_on_the_first_episodes_alone(world: Path, tmp_path: Path) -> None:
+    config = tiny(world, tmp_path, data=None, depth=2, depths=(2,), rssm_horizons=(4,), episodes=3, gap_episodes=2)
+    config = replace(config, hrssm=config.hrssm[:1], rssm=config.rssm[:1])
+    rows = navigation(config)
+    agent = episodes(config, "seed-0/hrssm-tree@2", "hrssm")
+    theirs = episodes(config, "seed-0/rssm-shooting4@2", "rssm")
+    assert (len(agent["reward"]), len(theirs["reward"])) == (3, 2)
+    assert rows["success"]["value"] == pytest.approx(agent["success"].mean())
+    assert rows["rssm_gap_2"]["value"] == pytest.approx((agent["reward"][:2] - theirs["reward"]).mean())
+    assert json.loads(config.json.read_text())["about"]["ours"]["quick"]["gap_episodes"] == 2
+
+
 def test_boundaries_and_bounds_of_the_test_split(finished: NavigationConfig) -> None:
     assert finished.data is not None
     rows, replay = json.loads(finished.json.read_text())["ours"]["quick"], Replay.open(finished.data)
@@ -264,6 +276,7 @@ def test_killed_measurement_goes_on_with_the_same_rows(finished: NavigationConfi
         ({"hrssm": ("hrssm-0", "nowhere")}, r"there is no run .*nowhere"),
         ({"first_seed": 7}, r"holds rows of ours, quick with first_seed 100000, asked for is 7"),
         ({"depths": (0, 1)}, r"need different numbers from 1 up, got 2 and \[0, 1\]"),
+        ({"gap_episodes": 5}, r"--gap-episodes must be from 1 to the 4 of --episodes, got 5"),
         ({"rssm_horizons": (1, 2, 3)}, r"or one for each of the 2 depths, got \[1, 2, 3\]"),
     ],
 )
