@@ -37,14 +37,13 @@ from world_models.distributions import (
     image_nll,
     straight_through_bernoulli,
 )
+from world_models.frames import frame_decoder, frame_encoder
 from world_models.goals import GoalSpace, cosine_loss
 from world_models.hrssm_options import HRSSMConfig
 from world_models.images import scale, to_float
 from world_models.interface import Batch, Losses
 from world_models.networks import (
     GRU,
-    frame_decoder,
-    frame_encoder,
     keep_last,
     mlp,
     one_hot_actions,

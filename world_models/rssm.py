@@ -21,14 +21,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from world_models.distributions import Gaussian, GaussianHead, gaussian_kl, image_nll
+from world_models.frames import frame_decoder, frame_encoder
 from world_models.goals import GoalSpace, cosine_loss
 from world_models.images import scale, to_float
 from world_models.interface import ACTIONS, Batch, Losses
 from world_models.networks import (
     GRU,
     Sizes,
-    frame_decoder,
-    frame_encoder,
     keep_last,
     one_hot_actions,
 )

@@ -2,7 +2,7 @@
 
 import torch
 
-from world_models.networks import CutPatches, JoinPatches
+from world_models.frames import CutPatches, JoinPatches
 
 
 def test_joining_patches_undoes_cutting():
