@@ -1,6 +1,9 @@
 """Writes that a kill or a power cut cannot leave half done: temporary name, fsync, rename, fsync of the folder."""
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -33,5 +36,27 @@ def sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def locked(folder: Path, busy: str | None = None) -> Iterator[None]:
+    """Hold a folder's lock, which the system releases even for a killed process.
+
+    Args:
+        folder: it must exist.
+        busy: what to say where another process holds the lock; None: wait for that process.
+
+    Raises:
+        ValueError: if another process holds the lock and this one does not wait.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
+        except BlockingIOError:
+            raise ValueError(busy) from None
+        yield
     finally:
         os.close(descriptor)

@@ -23,20 +23,17 @@ in the same way. So a killed writer loses at most its open shard, and whatever t
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import io
-import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from agent.files import sync_folder, write_and_sync
+from agent.files import locked, sync_folder, write_and_sync
 from agent.manifest import MANIFEST, Manifest
 
 # Everything that a data set's folder may hold, finished or cut off.
@@ -120,7 +117,7 @@ def write_data(
         OSError: if the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with _only_writer(folder):
+    with locked(folder, f"another process collects into {folder}: wait for it, or choose another --out"):
         manifest, length = _begin_or_resume(folder, wanted, overwrite), wanted.episode_length
         done, total = manifest.episodes_written * length, manifest.episodes * length
         with tqdm(initial=done, total=total, desc=command, unit=" frames", unit_scale=True) as progress:
@@ -129,20 +126,6 @@ def write_data(
                 manifest = manifest.with_shard(write_shard(folder, shard, make(shard, episodes)))
                 manifest.write(folder)
                 progress.update(episodes * length)
-
-
-@contextmanager
-def _only_writer(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock, which the system releases even for a killed process."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(f"another process collects into {folder}: wait for it, or choose another --out") from None
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _begin_or_resume(folder: Path, wanted: Manifest, overwrite: bool) -> Manifest:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,12 +13,12 @@ import torch
 import tyro
 
 from agent.collect import CollectConfig, collect
-from agent.files import write_file
-from agent.runs import CHECKPOINT, load_model
+from agent.runs import CHECKPOINT
 from agent.train import TrainConfig, train
 from experiments.benchmark import BenchmarkConfig, benchmark
 from experiments.competitors import PlannerOptions
 from experiments.plots import FIGURES
+from experiments.stages import Stages, check_reached
 
 REPORT = "demo.json"
 STAGES = ("collect", "train", "benchmark")
@@ -69,11 +65,12 @@ def demo(config: DemoConfig) -> dict[str, Any]:
     out.mkdir(parents=True, exist_ok=True)
     if config.overwrite:
         (out / REPORT).unlink(missing_ok=True)
-    with _stage(out, "collect", "random navigation"):
+    stages = Stages(out / REPORT, STAGES)
+    with stages.run("collect", "random navigation"):
         collect(CollectConfig(out=data, steps=config.frames, seed=config.seed, overwrite=config.overwrite))
-    with _stage(out, "train", "both world models"):
+    with stages.run("train", "both world models"):
         _train(config, data)
-    with _stage(out, "benchmark", "both models at equal budget, the floor and the ceiling"):
+    with stages.run("benchmark", "both models at equal budget, the floor and the ceiling"):
         summary = benchmark(
             BenchmarkConfig(
                 out=out / "benchmark",
@@ -84,7 +81,7 @@ def demo(config: DemoConfig) -> dict[str, Any]:
                 overwrite=config.overwrite,
             )
         )
-    _report(out)
+    _report(out, stages)
     return summary
 
 
@@ -103,7 +100,7 @@ def _train(config: DemoConfig, data: Path) -> None:
         )
         try:
             train(_training(config, data, "hrssm", config.hrssm_steps))
-            _check_finished(config.out / "hrssm")
+            check_reached(config.out / "hrssm")
         except BaseException:
             process.terminate()  # it saves first
             raise
@@ -112,7 +109,7 @@ def _train(config: DemoConfig, data: Path) -> None:
             torch.set_num_threads(threads)
     if status:
         raise ValueError(f"training rssm failed: {log.read_text().splitlines()[-1]}")
-    _check_finished(beside.out)
+    check_reached(beside.out)
 
 
 def _training(config: DemoConfig, data: Path, model: Literal["hrssm", "rssm"], steps: int | None) -> TrainConfig:
@@ -140,44 +137,9 @@ def _arguments(config: TrainConfig) -> list[str]:
     return options + [f"--{name}" for name in ("resume", "overwrite") if getattr(config, name)]
 
 
-def _check_finished(run: Path) -> None:
-    """Stop as the signal asked that stopped a training, which ends it without an error."""
-    _, meta = load_model(run)
-    if meta["step"] < meta["run"]["recipe"]["steps"]:
-        raise KeyboardInterrupt
-
-
-@contextmanager
-def _stage(out: Path, name: str, what: str) -> Iterator[None]:
-    """Announce a stage and note the time it takes, also when it is cut off; a finished one only checks its files."""
-    print(f"\n[{STAGES.index(name) + 1}/{len(STAGES)}] {name}: {what}", flush=True)
-    report = _read(out)
-    began = time.perf_counter()
-    try:
-        yield
-    finally:
-        if name not in report["finished"]:
-            minutes = report["minutes"]
-            minutes[name] = minutes.get(name, 0.0) + (time.perf_counter() - began) / 60
-            minutes["total"] = sum(minutes.get(stage, 0.0) for stage in STAGES)
-            _write(out, report)
-    if name not in report["finished"]:
-        _write(out, report | {"finished": [*report["finished"], name]})
-
-
-def _read(out: Path) -> dict[str, Any]:
-    """The report so far: minutes of each stage and of all, and the stages that finished."""
-    path = out / REPORT
-    return json.loads(path.read_text()) if path.exists() else {"minutes": {}, "finished": []}
-
-
-def _write(out: Path, report: dict[str, Any]) -> None:
-    write_file(out / REPORT, (json.dumps(report, indent=2) + "\n").encode())
-
-
-def _report(out: Path) -> None:
+def _report(out: Path, stages: Stages) -> None:
     """Say how long it took and where the figures are."""
-    minutes = _read(out)["minutes"]
+    minutes = stages.read()["minutes"]
     print("\n" + ", ".join(f"{name} {minutes[name]:.1f} min" for name in (*STAGES, "total")))
     print(
         "figures: "

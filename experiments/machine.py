@@ -76,18 +76,18 @@ def peak_memory_gb(device: torch.device) -> float:
 @contextmanager
 def foreign_load() -> Iterator[Callable[[], float | None]]:
     """Gives a function that tells how many cores other processes used since; None where the system does not say."""
-    busy, own, since = _busy_seconds(), _own_seconds(), time.perf_counter()
+    busy, own, since = _busy_seconds(), own_seconds(), time.perf_counter()
 
     def load() -> float | None:
         now = _busy_seconds()
         if busy is None or now is None:
             return None
-        return max(0.0, (now - busy - (_own_seconds() - own)) / (time.perf_counter() - since))
+        return max(0.0, (now - busy - (own_seconds() - own)) / (time.perf_counter() - since))
 
     yield load
 
 
-def _own_seconds() -> float:
+def own_seconds() -> float:
     """CPU time of this process and of the children that ended."""
     return sum(os.times()[:4])
 
