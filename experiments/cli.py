@@ -26,6 +26,7 @@ COMMANDS = {
     "train": Command("agent.train", "TrainConfig", "train", "a world model on a data set"),
     "benchmark": Command("experiments.benchmark", "BenchmarkConfig", "benchmark", "agents on navigation episodes"),
     "navigation": Command("experiments.navigation", "NavigationConfig", "navigation", "whether trained runs navigate"),
+    "unseen": Command("experiments.unseen", "UnseenConfig", "unseen", "layouts never used to develop, from nothing"),
     "plot": Command("experiments.plots", "PlotConfig", "plot", "the figures of a benchmark"),
     "figure": Command("experiments.figures", "FigureConfig", "figure", "figures of the results, from their numbers"),
     "ship": Command("experiments.ship", "ShipConfig", "ship", "a finished run's weights with this package"),

@@ -180,7 +180,7 @@ def draw_unseen(numbers: Numbers) -> Figure:
     axes.axvline(MINUTES, color=GREY, linestyle=":")
     axes.annotate(f"{REACH}", (1, REACH), (-3, -3), axes.get_yaxis_transform(), "offset points", ha="right", va="top")
     axes.set(xlabel="minutes from nothing: collecting and training", ylabel="reward over ceiling")
-    axes.set(xlim=(0, None), ylim=(min(0.0, y.min()), 1.03))
+    axes.set(xlim=(0, None), ylim=(y.min(initial=0), 1.03))
     figure.legend(handles=axes.get_legend_handles_labels()[0], loc="outside lower center", ncols=3, frameon=False)
     return figure
 

@@ -78,7 +78,7 @@ FIGURES = {
     "unseen": Drawing(
         draw_unseen,
         ("csv",),
-        origin="it has a row a measurement, with the columns layout,minutes,reward_over_ceiling,low,high",
+        origin="make it with 'jumpy unseen': a row a benchmark, columns layout,minutes,reward_over_ceiling,low,high",
     ),
 }
 
