@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from multiprocessing import get_context
@@ -130,8 +131,14 @@ def _results(
     most = 1 if choose_device(config.device).type == "cuda" or not agent.looks else os.cpu_count() or 1
     processes = config.processes or min(most, max(1, sum(map(len, batches)) // 500))
     if processes > 1:
-        with ProcessPoolExecutor(processes, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
-            yield from pool.map(run, batches)
+        try:
+            with ProcessPoolExecutor(processes, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+                yield from pool.map(run, batches)
+        except BrokenProcessPool:
+            raise OSError(
+                f"one of {processes} processes was killed, perhaps for memory: call the command again and it goes on "
+                "where it stopped; --processes 1 takes the least memory"
+            ) from None
         return
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -1,6 +1,7 @@
 """The benchmark on a few episodes with models of random weights: files, numbers, resuming, refusals."""
 
 import json
+import os
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -329,3 +330,18 @@ def test_number_of_processes_changes_no_result(
     benchmark(config)
     for agent in ("random", "hrssm", "shortest-path"):
         assert rows(config, agent) == rows(finished, agent)
+
+
+class Dying(RandomAgent):
+    """An agent whose process is killed, as for memory."""
+
+    looks = True
+
+    def act(self, *arguments: Any, **options: Any) -> Decision:
+        os._exit(9)
+
+
+def test_killed_process_is_told_in_one_line(finished: BenchmarkConfig) -> None:
+    config = replace(finished, processes=2)
+    with pytest.raises(OSError, match=r"one of 2 processes was killed.* it goes on where it stopped"):
+        list(module._results(Dying(), config, Layout.paper(), [range(2), range(2, 4)]))
