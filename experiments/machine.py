@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import resource
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from typing import Any
 
 import torch
 
-from agent.versions import versions
+from agent.versions import commit, versions
 
 
 def about(device: torch.device) -> dict[str, Any]:
@@ -25,7 +24,7 @@ def about(device: torch.device) -> dict[str, Any]:
         "device": str(device),
         "threads": torch.get_num_threads(),
         "versions": versions(),
-        "commit": _commit(),
+        "commit": commit(),
     }
 
 
@@ -36,16 +35,6 @@ def _processor() -> str:
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     amx = ", AMX" if torch.cpu.get_capabilities().get("amx_bf16") else ""
     return (names[0] if names else platform.processor() or platform.machine()) + amx
-
-
-def _commit() -> str | None:
-    """The commit of the repository that this package lies in; None where there is none."""
-    root = Path(__file__).resolve().parent.parent
-    try:
-        done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=root, capture_output=True, text=True)
-    except OSError:
-        return None
-    return done.stdout.strip() or None
 
 
 def wait(device: torch.device) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import tyro
 
 from agent.files import write_file
 from agent.runs import load_model, save_weights
+from agent.versions import commit
 from experiments import pretrained
 from world_models.options import split_label
 
@@ -127,10 +127,7 @@ def _command(config: ShipConfig, run: dict[str, Any]) -> str:
 
 
 def _commit() -> str:
-    """The commit that is checked out where this package lies, marked where tracked files differ from it."""
-    describe = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        told = subprocess.run(describe, cwd=pretrained.FOLDER, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        raise ValueError("there is no git checkout here to read the commit from: tell it with --commit") from None
-    return told.stdout.strip()
+    """The commit that is checked out where this package lies."""
+    if (found := commit()) is None:
+        raise ValueError("there is no git checkout here to read the commit from: tell it with --commit")
+    return found

@@ -34,9 +34,9 @@ from agent.train import TrainConfig, choose_device, train
 from envs.layout import Layout
 from experiments.benchmark import BenchmarkConfig, benchmark
 from experiments.competitors import CEILING, FLOOR, PlannerOptions
-from experiments.figure_curves import MINUTES, REACH, median
-from experiments.figure_numbers import Numbers, Sources, write
-from experiments.figures import FigureConfig, figure
+from experiments.figures.curves import MINUTES, REACH, median
+from experiments.figures.numbers import Numbers, Sources, write
+from experiments.figures.registry import FigureConfig, figure
 from experiments.machine import about
 from experiments.stages import Stages, check_reached
 from planners.tree import TreeConfig
@@ -284,7 +284,7 @@ def _begin_or_resume(config: UnseenConfig, folder: Path, device: torch.device) -
         found = _read_result(folder)
         _refuse_difference(folder, found["settings"], settings)
         return found
-    machine = about(device) | {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS")}
+    machine = about(device) | {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")}
     result = {"settings": settings, "about": machine, "points": []}
     _write_json(folder / RESULT, result | {"settings": {}})  # nothing resumes what is half removed
     for path in folder.iterdir():

@@ -12,8 +12,8 @@ from agent.replay import Replay
 from agent.train import TrainConfig, train
 from agent.videos import VideosConfig, make_videos
 from experiments import cli
-from experiments.figure_boundaries import ROWS, measure_boundaries
-from experiments.figure_numbers import Sources
+from experiments.figures.boundaries import ROWS, measure_boundaries
+from experiments.figures.numbers import Sources
 from world_models.hrssm import HRSSM
 
 

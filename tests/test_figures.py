@@ -15,12 +15,12 @@ from agent.evaluate import EvaluationConfig
 from agent.train import TrainConfig, train
 from envs.dynamics import Dynamics
 from envs.layout import Layout
-from experiments import figures as module
-from experiments.figure_curves import median
-from experiments.figure_generation import PASSAGES, follow, futures
-from experiments.figure_numbers import Numbers, Sources, read, write
-from experiments.figure_rewards import histogram, read_benchmarks, reward
-from experiments.figures import FIGURES, FigureConfig, figure
+from experiments.figures import registry as module
+from experiments.figures.curves import median
+from experiments.figures.generation import PASSAGES, follow, futures
+from experiments.figures.numbers import Numbers, Sources, read, write
+from experiments.figures.registry import FIGURES, FigureConfig, figure
+from experiments.figures.rewards import histogram, read_benchmarks, reward
 from experiments.jumps import arrivals
 from experiments.results import EpisodeFile
 from experiments.summary import summarise

@@ -12,7 +12,7 @@ from envs.layout import Layout
 from envs.miniworld_view import GL_PACKAGES, MiniworldView, MissingGL, make_env
 from envs.parity import Parity, compare, is_flat, measure_parity, random_poses
 from envs.raycast import Raycaster
-from experiments import speed_env
+from experiments.speed import env as speed_env
 from tests import golden_frames
 
 PAPER = Layout.paper()

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 import torch
 
-from experiments import cli, speed_demo, speed_train
+from experiments import cli
 from experiments.demo import DemoConfig
 from experiments.machine import foreign_load
-from experiments.speed import SpeedConfig, speed
-from experiments.speed_plan import SpeedPlanConfig, speed_plan
-from experiments.speed_train import SpeedTrainConfig, load_plain_loss
+from experiments.speed import demo as speed_demo
+from experiments.speed import train as speed_train
+from experiments.speed.plan import SpeedPlanConfig, speed_plan
+from experiments.speed.table import SpeedConfig, speed
+from experiments.speed.train import SpeedTrainConfig, load_plain_loss
 
 KEYS = {"step_s", "plain_step_s", "ratio", "gradient_error", "peak_share", "peak_rss_gb"}
 
@@ -42,7 +44,7 @@ def test_training_is_measured_beside_the_plain_loops(tmp_path, monkeypatch, prec
 
 def test_plain_loops_need_the_repository(monkeypatch, tmp_path):
     assert callable(load_plain_loss("rssm"))
-    monkeypatch.setattr(speed_train, "__file__", str(tmp_path / "experiments" / "speed_train.py"))
+    monkeypatch.setattr(speed_train, "__file__", str(tmp_path / "experiments" / "speed" / "train.py"))
     with pytest.raises(ValueError, match="clone it and install with pip install -e"):
         load_plain_loss("rssm")
     assert str(tmp_path) not in sys.path

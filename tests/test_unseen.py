@@ -14,7 +14,7 @@ from agent.runs import CHECKPOINT
 from agent.train import RECIPES, train
 from experiments import cli
 from experiments import unseen as module
-from experiments.figure_numbers import read
+from experiments.figures.numbers import read
 from experiments.unseen import UnseenConfig, unseen
 
 QUICK = ("quick", "ours")

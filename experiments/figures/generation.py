@@ -19,7 +19,7 @@ from envs.dynamics import ARRIVED, HEADINGS, Dynamics
 from envs.jitter import Camera
 from envs.layout import Layout
 from envs.raycast import Raycaster
-from experiments.figure_numbers import Numbers, Sources, about, load_trained
+from experiments.figures.numbers import Numbers, Sources, about, load_trained
 from experiments.jumps import arrivals, contexts, hallway_features, pass_on
 from experiments.seeds import Trained
 from world_models.images import to_uint8

@@ -10,7 +10,7 @@ from typing import Any
 from agent.files import write_file
 from experiments.machine import about_line
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parent.parent / "results"
 TABLE = "speed.md"
 MISSING = "not measured"
 

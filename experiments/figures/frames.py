@@ -1,4 +1,4 @@
-"""Pictures of imagined frames, from the numbers of `experiments/figure_generation.py`."""
+"""Pictures of imagined frames, from the numbers of `experiments/figures/generation.py`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from agent.pictures import GAP, strip
 from envs.dynamics import MOVES
 from envs.layout import Layout
 from envs.top_view import draw_top_view
-from experiments.figure_numbers import Numbers
+from experiments.figures.numbers import Numbers
 from experiments.plots import DOTS, TRAINED, WIDTH
 
 ARROWS = "↑←→"  # forward, left, right

@@ -13,7 +13,7 @@ from matplotlib.ticker import PercentFormatter
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from agent.runs import load_model
-from experiments.figure_numbers import Numbers, Sources, about, labelled, load_trained
+from experiments.figures.numbers import Numbers, Sources, about, labelled, load_trained
 from experiments.plots import DOTS, GREY, TRAINED, WIDTH
 from experiments.seeds import Trained, check_agreement, check_bounds
 

@@ -86,7 +86,7 @@ def load_plain_loss(model: str) -> PlainLoss:
     Raises:
         ValueError: there is no repository beside this package.
     """
-    root = Path(__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parent.parent.parent
     if not (root / "tests" / f"plain_{model}.py").is_file():
         raise ValueError(
             f"the plain loop of {model} is in tests/ of the repository, which is not beside this installation: "

@@ -1,7 +1,7 @@
 """`jumpy figure`: the figures of the results, drawn from committed numbers, or measured and then drawn.
 
 A figure is one entry of `FIGURES`: a function that draws it from its `Numbers` and, where this command can make them,
-one that measures them. See `experiments/figure_numbers.py` for the files.
+one that measures them. See `experiments/figures/numbers.py` for the files.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ import tyro
 from matplotlib.figure import Figure
 
 from agent.files import write_file
-from experiments.figure_boundaries import draw_boundaries, measure_boundaries
-from experiments.figure_curves import (
+from experiments.figures.boundaries import draw_boundaries, measure_boundaries
+from experiments.figures.curves import (
     draw_learning_curves,
     draw_structure_prior,
     draw_unseen,
     measure_learning_curves,
     measure_structure_prior,
 )
-from experiments.figure_frames import draw_jumpy_generations, draw_two_generations, draw_varied_lengths
-from experiments.figure_generation import (
+from experiments.figures.frames import draw_jumpy_generations, draw_two_generations, draw_varied_lengths
+from experiments.figures.generation import (
     measure_jumpy_generations,
     measure_two_generations,
     measure_varied_lengths,
 )
-from experiments.figure_numbers import Numbers, Sources, read, write
-from experiments.figure_rewards import draw_budget, draw_rewards, measure_budget, measure_rewards
-from experiments.figure_table import draw_options, measure_options
+from experiments.figures.numbers import Numbers, Sources, read, write
+from experiments.figures.rewards import draw_budget, draw_rewards, measure_budget, measure_rewards
+from experiments.figures.table import draw_options, measure_options
 from experiments.plots import STYLE, save_png
 
 ALL = "all"

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from experiments.figure_numbers import Numbers, Sources, labelled
+from experiments.figures.numbers import Numbers, Sources, labelled
 from experiments.reach import ABOUT
 
 COLUMNS = {

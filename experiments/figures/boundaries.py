@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from agent.evaluate import boundary_scores, to_batch
 from agent.pictures import GAP, strip
 from agent.replay import Replay
-from experiments.figure_numbers import Numbers, Sources, about, load_trained
+from experiments.figures.numbers import Numbers, Sources, about, load_trained
 from experiments.plots import DOTS, GREY, TRAINED, WIDTH
 from world_models.images import to_float, to_uint8
 

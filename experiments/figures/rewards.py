@@ -20,7 +20,7 @@ from matplotlib.ticker import PercentFormatter
 
 from agent.navigate import LIFE_STEPS
 from experiments.competitors import CEILING, FLOOR
-from experiments.figure_numbers import Numbers, Sources
+from experiments.figures.numbers import Numbers, Sources
 from experiments.plots import DOTS, GREY, TRAINED, WIDTH
 from experiments.results import EPISODES, SUMMARY, read_episodes
 from experiments.statistics import PairedBootstrap

@@ -15,7 +15,6 @@ import csv
 import io
 import json
 import shlex
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +24,7 @@ import numpy as np
 import torch
 
 from agent.files import write_file
-from agent.versions import versions
+from agent.versions import commit, versions
 from experiments.competitors import checkpoint_sha256
 from experiments.pretrained import find_run
 from experiments.seeds import Trained, load_run_of
@@ -78,7 +77,7 @@ def write(folder: Path, name: str, numbers: Numbers, sources: Sources) -> None:
         writer.writeheader()
         writer.writerows(numbers.rows)
         write_file(folder / f"{name}.csv", text.getvalue().encode())
-    facts = {"command": _command(name, sources), "commit": _commit(), "versions": versions()} | numbers.facts
+    facts = {"command": _command(name, sources), "commit": commit(), "versions": versions()} | numbers.facts
     write_file(folder / f"{name}.json", (json.dumps(facts, indent=1, default=_plain) + "\n").encode())
 
 
@@ -143,16 +142,6 @@ def _command(name: str, sources: Sources) -> str:
         if given := getattr(sources, option):
             words += [f"--{option}", *map(str, given)]
     return shlex.join([*words, "--seed", str(sources.seed)])
-
-
-def _commit() -> str | None:
-    """The commit that is checked out, marked where tracked files differ from it; None without git."""
-    describe = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        told = subprocess.run(describe, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return told.stdout.strip()
 
 
 def _plain(value: Any) -> Any:

@@ -1,0 +1,1 @@
+"""Measurements of speed; `table` shows them side by side."""
