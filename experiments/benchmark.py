@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import tyro
 from tqdm import tqdm
 
 from agent.files import write_file
 from agent.navigate import Agent, navigate
+from agent.threads import set_threads, threads
 from agent.train import choose_device
 from agent.versions import versions
 from envs.jitter import Camera
@@ -132,7 +132,7 @@ def _results(
     processes = config.processes or min(most, max(1, sum(map(len, batches)) // 500))
     if processes > 1:
         try:
-            with ProcessPoolExecutor(processes, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+            with ProcessPoolExecutor(processes, get_context("spawn"), set_threads, (1,)) as pool:
                 yield from pool.map(run, batches)
         except BrokenProcessPool:
             raise OSError(
@@ -140,12 +140,8 @@ def _results(
                 "where it stopped; --processes 1 takes the least memory"
             ) from None
         return
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with threads(1):
         yield from map(run, batches)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _identity(config: BenchmarkConfig, competitors: list[Competitor], device: torch.device) -> dict[str, Any]:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 import tyro
 
 from agent.collect import CollectConfig, collect
 from agent.runs import CHECKPOINT
+from agent.threads import threads
 from agent.train import TrainConfig, train
 from experiments.benchmark import BenchmarkConfig, benchmark
 from experiments.competitors import PlannerOptions
@@ -89,9 +89,8 @@ def _train(config: DemoConfig, data: Path) -> None:
     """Train both models side by side, a core each, to their last steps, from where they stopped."""
     beside, log = _training(config, data, "rssm", config.rssm_steps), config.out / "rssm.log"
     print(f"rssm trains beside hrssm, its messages go to {log}", flush=True)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # two processes of one thread are faster than two threads, one model after the other
-    with log.open("wb") as messages:
+    # two processes of one thread are faster than two threads, one model after the other
+    with threads(1), log.open("wb") as messages:
         process = subprocess.Popen(
             [sys.executable, "-m", "experiments.cli", "train", *_arguments(beside)],
             stdout=messages,
@@ -106,7 +105,6 @@ def _train(config: DemoConfig, data: Path) -> None:
             raise
         finally:
             status = process.wait()
-            torch.set_num_threads(threads)
     if status:
         raise ValueError(f"training rssm failed: {log.read_text().splitlines()[-1]}")
     check_reached(beside.out)

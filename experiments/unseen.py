@@ -30,6 +30,7 @@ from agent.collect import CollectConfig, collect
 from agent.files import locked, write_file
 from agent.manifest import EPISODE_LENGTH
 from agent.runs import CHECKPOINT, load_model
+from agent.threads import set_threads
 from agent.train import TrainConfig, choose_device, train
 from envs.layout import Layout
 from experiments.benchmark import BenchmarkConfig, benchmark
@@ -130,7 +131,7 @@ def unseen(config: UnseenConfig) -> dict[str, Any]:
     device, threads = choose_device(config.device), torch.get_num_threads()
     _refuse_other_work(config, device)
     for layout in config.layouts:
-        torch.set_num_threads(threads)  # drawing frames changes it: numba and torch share OpenMP
+        set_threads(threads)
         folder = config.out / layout
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder, f"another process measures {folder}: wait for it, or give --layouts that are left"):
@@ -157,7 +158,7 @@ def _measure(config: UnseenConfig, folder: Path, device: torch.device) -> None:
     for number, step in enumerate(milestones, 1):
         if number <= len(result["points"]):
             continue
-        torch.set_num_threads(result["settings"]["threads"])
+        set_threads(result["settings"]["threads"])
         with stages.run(stages.names[number], f"{AGENT} in {layout}"):
             _train_to(step, config.training(folder))
         point, bounds = _benchmark(config, folder, step)

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from agent.files import write_file
+from agent.threads import threads
 from agent.train import choose_device
 from experiments.benchmark import BenchmarkConfig, benchmark
 from experiments.machine import about, foreign_load
@@ -68,12 +69,9 @@ def speed_plan(config: SpeedPlanConfig) -> None:
     result: dict[str, Any] = {}
     for batch in BATCHES:
         name = f"tree_depth{config.depth}" + (f"_batch{batch}" if batch > 1 else "") + "_ms"
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1 if batch == 1 else threads)
-        with foreign_load() as foreign:
+        with threads(1 if batch == 1 else torch.get_num_threads()), foreign_load() as foreign:
             result[name] = 1000 * _median_decision(model, functions, batch, config, device)
             result["foreign_load"] = foreign()
-        torch.set_num_threads(threads)
         print(f"depth {config.depth}, {batch:3d} episodes at once: {result[name]:8.2f} ms a call")
     result["transitions_per_s"] = BATCHES[-1] * full_tree(config.depth) / result[name] * 1000
     print(f"{result['transitions_per_s']:,.0f} model transitions a second")

@@ -1,0 +1,27 @@
+"""How many threads a process computes with: torch and numba share OpenMP, so that either changes the other's number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numba
+import torch
+
+
+def set_threads(number: int) -> None:
+    """Let torch and numba compute with this many threads, or with as many as numba may start."""
+    torch.set_num_threads(number)
+    numba.set_num_threads(min(number, numba.config.NUMBA_NUM_THREADS))
+
+
+@contextmanager
+def threads(number: int) -> Iterator[None]:
+    """Compute with this many threads for the time of the block."""
+    before = torch.get_num_threads(), numba.get_num_threads()
+    set_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        numba.set_num_threads(before[1])
