@@ -11,8 +11,8 @@ import torch
 
 def set_threads(number: int) -> None:
     """Let torch and numba compute with this many threads, or with as many as numba may start."""
-    torch.set_num_threads(number)
     numba.set_num_threads(min(number, numba.config.NUMBA_NUM_THREADS))
+    torch.set_num_threads(number)  # last: numba changes torch's number at once
 
 
 @contextmanager
@@ -23,5 +23,5 @@ def threads(number: int) -> Iterator[None]:
     try:
         yield
     finally:
-        torch.set_num_threads(before[0])
         numba.set_num_threads(before[1])
+        torch.set_num_threads(before[0])
