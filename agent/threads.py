@@ -1,4 +1,7 @@
-"""How many threads a process computes with: torch and numba share OpenMP, so that either changes the other's number."""
+"""How many threads a process computes with.
+
+torch and numba share OpenMP, and numba changes torch's number when it starts its own threads.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ import torch
 def set_threads(number: int) -> None:
     """Let torch and numba compute with this many threads, or with as many as numba may start."""
     numba.set_num_threads(min(number, numba.config.NUMBA_NUM_THREADS))
-    torch.set_num_threads(number)  # last: numba changes torch's number at once
+    torch.set_num_threads(number)  # last: now numba's threads have started
 
 
 @contextmanager
