@@ -14,7 +14,7 @@ import torch
 
 def set_threads(number: int) -> None:
     """Let torch and numba compute with this many threads, or with as many as numba may start."""
-    numba.set_num_threads(min(number, numba.config.NUMBA_NUM_THREADS))
+    numba.set_num_threads(min(number, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
     torch.set_num_threads(number)  # last: now numba's threads have started
 
 
