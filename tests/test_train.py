@@ -287,9 +287,9 @@ def test_loaded_model_is_the_trained_one(whole):
 
 def test_model_keeps_the_options_that_it_was_trained_with(copy):
     tensors, meta = read_checkpoint(copy / CHECKPOINT)
-    meta["run"]["config"]["options"]["l_max"] = 11  # as if this version had another default
+    meta["run"]["config"]["options"]["n_max"] = 11  # as if this version had another default
     write_checkpoint(copy / CHECKPOINT, tensors, meta)
-    assert load_model(copy)[0].config.options.l_max == 11
+    assert load_model(copy)[0].config.options.n_max == 11
 
 
 def test_missing_run_is_refused(tmp_path):

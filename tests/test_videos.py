@@ -23,8 +23,7 @@ from agent.videos import VideosConfig, make_videos
 from envs.videos import DATASETS, PALETTE, Balls
 from experiments import cli
 from tests.tiny import PATCH
-from world_models import hrssm, rssm
-from world_models.build import build_model
+from world_models.build import MODELS, build_model
 
 CPU = torch.device("cpu")
 BOUNCING, MOVING = DATASETS["bouncing-balls"], DATASETS["moving-ball"]
@@ -205,12 +204,12 @@ def tiny(data: Path, out: Path, **changes: Any) -> TrainConfig:
 
 
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("module", [hrssm, rssm])
-def test_every_parameter_gets_a_gradient(data, module, training):
+@pytest.mark.parametrize("kind", MODELS)
+def test_every_parameter_gets_a_gradient(data, kind, training):
     torch.manual_seed(0)
     replay = Replay.open(data)
-    config, network = (getattr(module, module.__name__.split(".")[1].upper() + suffix) for suffix in ("Config", ""))
-    model = network(config(PATCH, module.VTA, replay.frame_size, actions=0)).train(training)
+    network, config, variants = MODELS[kind]
+    model = network(config(PATCH, variants["vta"], replay.frame_size, actions=0)).train(training)
     fields = replay.sample(np.random.default_rng(0), 8, model.window_length)
     losses = model.loss(to_batch(fields, CPU), 0)
     assert {"image", "kl_s"} <= set(losses.terms)
