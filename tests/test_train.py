@@ -24,6 +24,7 @@ from agent.runs import CHECKPOINT, load_model
 from agent.train import Recipe, TrainConfig, Trainer, choose_device, choose_precision, schedule, train
 from envs.dynamics import Dynamics
 from envs.jitter import Camera
+from tests.tiny import Oracle
 from world_models.build import build_model
 from world_models.hrssm import HRSSM
 from world_models.interface import Losses
@@ -370,18 +371,6 @@ def test_evaluation_leaves_mode_and_random_state_as_they_were(data):
     other = evaluate(model, replay, 5, CPU, replace(config, seed=1))
     assert other["image"] != results[0]["image"]
     assert "boundary_f1" not in evaluate(build_model("rssm", "quick", "vta", 32), replay, 5, CPU, config)
-
-
-class Oracle(torch.nn.Module):
-    """Answers the boundaries that it is told."""
-
-    def __init__(self, boundaries: np.ndarray) -> None:
-        super().__init__()
-        self.boundaries = torch.from_numpy(boundaries).float()
-
-    def segment(self, x: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
-        assert x.shape[:2] == a.shape == self.boundaries.shape
-        return 0.1 + 0.8 * self.boundaries
 
 
 def test_true_boundaries_score_one(data):

@@ -22,7 +22,7 @@ from agent.train import TrainConfig, train
 from agent.videos import VideosConfig, make_videos
 from envs.videos import DATASETS, PALETTE, Balls
 from experiments import cli
-from tests.tiny import PATCH
+from tests.tiny import PATCH, Oracle
 from world_models.build import MODELS, build_model
 
 CPU = torch.device("cpu")
@@ -241,18 +241,6 @@ def test_resuming_on_other_videos_is_refused(data, tmp_path):
     make_videos(VideosConfig(tmp_path / "lambda", sequences=40, length=40, recolour=0.1))
     with pytest.raises(ValueError, match=r"was trained with video.recolour 0.0, not 0.1: resume it with the same"):
         train(tiny(tmp_path / "lambda", tmp_path / "run", resume=True))
-
-
-class Oracle(torch.nn.Module):
-    """Answers the boundaries that it is told."""
-
-    def __init__(self, boundaries: np.ndarray) -> None:
-        super().__init__()
-        self.boundaries = torch.from_numpy(boundaries).float()
-
-    def segment(self, x: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
-        assert x.shape[:2] == a.shape == self.boundaries.shape
-        return 0.1 + 0.8 * self.boundaries
 
 
 def test_a_subsequence_ends_one_frame_before_the_change(data):

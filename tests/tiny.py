@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -65,3 +66,15 @@ def assert_same_losses(
     ]
     for name, fast, plain in zip(names, *gradients, strict=True):
         assert_close(fast, plain, name)
+
+
+class Oracle(torch.nn.Module):
+    """Answers the boundaries that it is told."""
+
+    def __init__(self, boundaries: np.ndarray) -> None:
+        super().__init__()
+        self.boundaries = torch.from_numpy(boundaries).float()
+
+    def segment(self, x: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
+        assert x.shape[:2] == a.shape == self.boundaries.shape
+        return 0.1 + 0.8 * self.boundaries

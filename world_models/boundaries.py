@@ -41,6 +41,12 @@ def too_short(q: Float[Tensor, "b t"], l_min: int) -> Float[Tensor, ""]:
     return pairs / q.numel()
 
 
+def frames_since(start: Float[Tensor, "b t"]) -> Int64[Tensor, "b t"]:
+    """Count the frames since the present subsequence started, 0 where it does."""
+    t = torch.arange(start.shape[1], device=start.device).expand_as(start)
+    return t - torch.where(start > 0.5, t, 0).cummax(1).values
+
+
 def boundary_prior(p: Float[Tensor, "b t"], m: Float[Tensor, "b t"], n_max: int, l_max: int) -> Float[Tensor, "b t"]:
     """Return p(m_t = 1 | s_t, m_{<t}) with at most n_max subsequences of at most l_max frames (section 2.3).
 
@@ -52,8 +58,7 @@ def boundary_prior(p: Float[Tensor, "b t"], m: Float[Tensor, "b t"], n_max: int,
     """
     start = torch.cat([torch.ones_like(m[:, :1]), m[:, :-1]], 1)
     n = start.cumsum(1)
-    t = torch.arange(m.shape[1], device=m.device).expand_as(m)
-    length = t - torch.where(start > 0.5, t, 0).cummax(1).values + 1
+    length = frames_since(start) + 1
     p = torch.where(length >= l_max, 1 - FORCED, p.clamp(FORCED, 1 - FORCED))
     return torch.where(n >= n_max, FORCED, p)
 
@@ -111,8 +116,7 @@ class ForeseenActions(nn.Module):
             m: 1 where one ends; the gradient raises it where the action is a surprise.
             action: taken after each frame.
         """
-        t = torch.arange(start.shape[1], device=start.device).expand_as(start)
-        since = (t - torch.where(start > 0.5, t, 0).cummax(1).values).clamp(max=self.longest)
+        since = frames_since(start).clamp(max=self.longest)
         logit = self.net(torch.cat([state, F.one_hot(since, self.longest + 1).to(state.dtype)], -1))
         surprise = F.cross_entropy(logit.flatten(0, 1), action.flatten(), reduction="none").view_as(m)
         return ((1 - m) * surprise).mean()

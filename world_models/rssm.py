@@ -18,7 +18,6 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from world_models.distributions import Gaussian, GaussianHead, gaussian_kl, image_nll
 from world_models.frames import frame_decoder, frame_encoder
@@ -210,7 +209,9 @@ class RSSM(nn.Module):
             weights["goal"] = 1.0
         else:
             terms |= self._imagination(batch, h_0, a[:, : o.horizon])
-            weights |= {"contrast": o.imagination_weight, "legal": o.legal_weight or 0.0}
+            weights["contrast"] = o.imagination_weight
+            if o.legal_weight is not None:
+                weights["legal"] = o.legal_weight
         return Losses(terms, weights, metrics)
 
     def _scan_h(self, s: Tensor, a: Tensor, h: Tensor) -> Tensor:
@@ -229,7 +230,7 @@ class RSSM(nn.Module):
         crop = batch.achieved_goal[:, o.context - 1 : o.context + o.horizon]
         states = torch.cat([torch.cat([s, h], -1)[:, None], imagined], 1)
         terms = {"contrast": self.goals.contrast(states, crop, o.contrast_frames, o.contrast_temperature)}
-        if self.goals.legal_net is not None:
-            mask = batch.action_mask[:, o.context : o.context + o.horizon].float()
-            terms["legal"] = F.binary_cross_entropy_with_logits(self.goals.legal_logit(imagined), mask) * ACTIONS
+        if o.legal_weight is not None:
+            mask = batch.action_mask[:, o.context : o.context + o.horizon]
+            terms["legal"] = self.goals.legal_error(imagined, torch.ones_like(imagined[..., 0]), mask)
         return terms
