@@ -7,6 +7,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+STD_MIN = 1e-4
+"""smallest deviation of a `GaussianHead`"""
+
 
 class Gaussian(NamedTuple):
     """A diagonal Gaussian; both fields have shape (..., D)."""
@@ -22,15 +25,16 @@ class Gaussian(NamedTuple):
 class GaussianHead(nn.Module):
     """Map features to a Gaussian whose deviation is a sigmoid, so that it stays in (0, 1)."""
 
-    def __init__(self, inputs: int, hidden: int, size: int) -> None:
-        """Build a perceptron with one hidden layer."""
+    def __init__(self, inputs: int, hidden: int, size: int, layers: int = 1) -> None:
+        """Build a perceptron with that many hidden layers."""
         super().__init__()
-        self.net = nn.Sequential(nn.Linear(inputs, hidden), nn.ELU(), nn.Linear(hidden, 2 * size))
+        deeper = [module for _ in range(layers - 1) for module in (nn.Linear(hidden, hidden), nn.ELU())]
+        self.net = nn.Sequential(nn.Linear(inputs, hidden), nn.ELU(), *deeper, nn.Linear(hidden, 2 * size))
 
     def forward(self, features: Float[Tensor, "*batch inputs"]) -> Gaussian:
         """Return the Gaussian given the features."""
         mean, raw = self.net(features).chunk(2, dim=-1)
-        return Gaussian(mean, torch.sigmoid(raw) + 1e-4)
+        return Gaussian(mean, torch.sigmoid(raw) + STD_MIN)
 
 
 def gaussian_kl(q: Gaussian, p: Gaussian) -> Float[Tensor, "*batch"]:

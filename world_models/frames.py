@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor, nn
 
-from world_models.networks import LargeNetwork, Sizes
+from world_models.networks import FrameSizes, LargeNetwork
 
 
 def over_time(module: nn.Module, x: Tensor) -> Tensor:
@@ -162,13 +162,13 @@ def _channels_last(network: nn.Sequential) -> nn.Sequential:
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def frame_encoder(sizes: Sizes, frame_size: int) -> FrameEncoder:
+def frame_encoder(sizes: FrameSizes, frame_size: int) -> FrameEncoder:
     """Build the encoder (B, T, 3, H, W) to (B, T, D)."""
     build = patch_encoder if sizes.images == "patch" else convolution_encoder
     return FrameEncoder(build(frame_size, sizes.channels, sizes.embedding))
 
 
-def frame_decoder(sizes: Sizes, frame_size: int, inputs: int) -> FrameDecoder:
+def frame_decoder(sizes: FrameSizes, frame_size: int, inputs: int) -> FrameDecoder:
     """Build the decoder (B, T, inputs) to (B, T, 3, H, W)."""
     build = patch_decoder if sizes.images == "patch" else convolution_decoder
     return FrameDecoder(build(frame_size, sizes.channels, inputs))

@@ -19,8 +19,8 @@ from world_models.scans import gru_scan, rollout
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """Sizes of a model's networks: what `--preset` chooses."""
+class FrameSizes:
+    """Sizes of the networks between frames and vectors."""
 
     images: Literal["patch", "convolution"]
     """how frames are encoded and decoded"""
@@ -28,6 +28,12 @@ class Sizes:
     """channels of the convolutions, or features of a merged patch"""
     embedding: int
     """D: frame embedding e"""
+
+
+@dataclass(frozen=True)
+class Sizes(FrameSizes):
+    """Sizes of a model's networks: what `--preset` chooses."""
+
     belief: int
     """Dc = Dh: recurrent beliefs"""
     state: int
