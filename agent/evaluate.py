@@ -44,7 +44,7 @@ def to_batch(fields: dict[str, np.ndarray], device: torch.device) -> Batch:
 
 @torch.no_grad()
 def evaluate(model: Any, replay: Replay, step: int, device: torch.device, config: EvaluationConfig) -> dict[str, float]:
-    """Mean loss terms on fixed test batches and, for models with `segment`, the boundaries' scores.
+    """Mean loss terms on fixed test batches; for models with `segment`, scores of the boundaries where these are known.
 
     The model is put back into its mode afterwards, and torch's random state is left as it was.
     """
@@ -61,7 +61,8 @@ def evaluate(model: Any, replay: Replay, step: int, device: torch.device, config
                 scores.setdefault(name, []).append(float(value))
     model.train(training)
     means = {name: float(np.mean(values)) for name, values in scores.items()}
-    return means | (boundary_scores(model, replay, device, config.episodes) if hasattr(model, "segment") else {})
+    scored = hasattr(model, "segment") and replay.manifest.has_boundaries
+    return means | (boundary_scores(model, replay, device, config.episodes) if scored else {})
 
 
 @torch.no_grad()

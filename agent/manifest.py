@@ -1,7 +1,7 @@
 """What a data set is: its kind, the fields of its episodes, and how it was made.
 
-There are two kinds, *maze* (`jumpy collect`) and *video* (`jumpy videos`). The manifest is `manifest.json` in the data
-set's folder; one without a kind is of a maze.
+There are three kinds, *maze* (`jumpy collect`), *video* (`jumpy videos`) and *recorded* (`jumpy import`). The manifest
+is `manifest.json` in the data set's folder; one without a kind is of a maze.
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ from agent.files import write_file
 from envs.dynamics import Dynamics
 from envs.jitter import Camera
 from envs.layout import Layout
+from envs.recorded import FIELDS, SPLITS, Split
 from envs.videos import DATASETS, Balls, Fields
 
 EPISODE_LENGTH = 100
 """frames of an episode in a maze"""
 EPISODES_PER_SHARD = 100
+TRAIN_SHARE = 0.8
+"""of the episodes, where a data set says nothing else: the first 80 % are for training, the rest for tests"""
 FORMAT = 1
 MANIFEST = "manifest.json"
 
@@ -48,6 +51,8 @@ class Manifest(ABC):
     versions: dict[str, str]
     checksums: tuple[str, ...]
     """SHA-256 of each complete shard: its files' bytes in the order of `fields`."""
+    has_boundaries: ClassVar[bool] = True
+    """Whether `subsequence_ends` knows where the true boundaries are."""
 
     @property
     @abstractmethod
@@ -89,6 +94,11 @@ class Manifest(ABC):
     @abstractmethod
     def _content(self) -> dict[str, Any]:
         """What the file holds beside the format."""
+
+    def split(self, name: Split) -> range:
+        """The written episodes of a split; validation has some only where the data set was published with it."""
+        boundary = int(TRAIN_SHARE * self.episodes_written)
+        return {"train": range(boundary), "test": range(boundary, self.episodes_written)}.get(name, range(0))
 
     @property
     def shards(self) -> int:
@@ -249,4 +259,73 @@ class VideoManifest(Manifest):
         return cls(video=video, **content)
 
 
-KINDS: dict[str, Any] = {kind.kind: kind for kind in (MazeManifest, VideoManifest)}
+@dataclass(frozen=True)
+class RecordedManifest(Manifest):
+    """Videos read from a user's files: frames and where they came from, without actions, goals or boundaries."""
+
+    kind: ClassVar[str] = "recorded"
+    has_boundaries: ClassVar[bool] = False
+
+    dataset: str
+    """a name of `envs.recorded.FIELDS`"""
+    options: dict[str, Any]
+    """what the user chose of it"""
+    length: int
+    clips: dict[Split, tuple[tuple[str, int], ...]]
+    """of each split, for each episode: the file, or the record in it, and the first frame, counted from 1"""
+    files: str
+    """SHA-256 over what was read of the files"""
+    skipped: tuple[str, ...]
+    """what could not be read, and why"""
+    versions: dict[str, str]
+    checksums: tuple[str, ...] = ()
+
+    @property
+    def episodes(self) -> int:  # type: ignore[override] # noqa: D102
+        return sum(len(clips) for clips in self.clips.values())
+
+    @property
+    def episode_length(self) -> int:  # noqa: D102
+        return self.length
+
+    @property
+    def frame_size(self) -> int:  # noqa: D102
+        return self.fields["observation"][1][0]
+
+    @property
+    def fields(self) -> Fields:  # noqa: D102
+        return FIELDS[self.dataset]
+
+    @property
+    def settings(self) -> dict[str, object]:  # noqa: D102
+        chosen = {f"--{name}": value for name, value in self.options.items()}
+        return {"--dataset": self.dataset, "--length": self.length, **chosen, "files of SHA-256": self.files}
+
+    @property
+    def origin(self) -> dict[str, Any]:  # noqa: D102
+        return {"dataset": self.dataset, "video": {**self.options, "files": self.files}}
+
+    @property
+    def actions(self) -> int:  # noqa: D102
+        return 0
+
+    def subsequence_ends(self, fields: dict[str, np.ndarray]) -> Bool[np.ndarray, "e t"]:
+        """Nobody knows them."""
+        raise ValueError(f"{self.dataset} was recorded, its true boundaries are not known: use data of 'jumpy videos'")
+
+    def split(self, name: Split) -> range:
+        """The written episodes of a split: those of training come first, then validation's, then the tests'."""
+        counts = [len(self.clips[each]) for each in SPLITS]
+        first = sum(counts[: SPLITS.index(name)])
+        return range(*(min(place, self.episodes_written) for place in (first, first + len(self.clips[name]))))
+
+    def _content(self) -> dict[str, Any]:
+        return {"kind": self.kind, **asdict(self)}
+
+    @classmethod
+    def _of(cls, content: dict[str, Any]) -> RecordedManifest:
+        clips = {split: tuple((source, first) for source, first in content["clips"][split]) for split in SPLITS}
+        return cls(**{**content, "clips": clips, "skipped": tuple(content["skipped"])})
+
+
+KINDS: dict[str, Any] = {kind.kind: kind for kind in (MazeManifest, VideoManifest, RecordedManifest)}

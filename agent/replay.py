@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from os import cpu_count
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Int64, Shaped
@@ -14,8 +13,7 @@ from jaxtyping import Int64, Shaped
 from agent.manifest import EPISODES_PER_SHARD, Manifest, MazeManifest
 from agent.shards import open_shard
 from envs.layout import Layout
-
-TRAIN_SHARE = 0.8
+from envs.recorded import Split
 
 
 class Replay:
@@ -78,10 +76,9 @@ class Replay:
         """Frames of an episode."""
         return self.manifest.episode_length
 
-    def split(self, name: Literal["train", "test"]) -> range:
-        """The episodes of a split: the first 80 % are for training, the last 20 % for tests."""
-        boundary = int(TRAIN_SHARE * self.episodes)
-        return {"train": range(boundary), "test": range(boundary, self.episodes)}[name]
+    def split(self, name: Split) -> range:
+        """The episodes of a split: the first 80 % are for training, the last 20 % for tests, or as published."""
+        return self.manifest.split(name)
 
     def slices(
         self, episode: Int64[np.ndarray, " b"], start: Int64[np.ndarray, " b"], length: int
@@ -115,7 +112,7 @@ class Replay:
         return batch
 
     def sample(
-        self, rng: np.random.Generator, batch_size: int, length: int, split: Literal["train", "test"] = "train"
+        self, rng: np.random.Generator, batch_size: int, length: int, split: Split = "train"
     ) -> dict[str, Shaped[np.ndarray, "b t ..."]]:
         """Random slices: each a uniform episode of the split and a uniform start in it.
 
