@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float64, Int8, Int16, Shaped
+from jaxtyping import Float64, Int16, Shaped
 
-from agent.manifest import EPISODE_LENGTH, EPISODES_PER_SHARD, MazeManifest, field_shapes
+from agent.manifest import EPISODE_LENGTH, EPISODES_PER_SHARD, MazeManifest
 from agent.replay import Replay
 from agent.shards import write_data
 from agent.versions import versions
@@ -86,7 +86,7 @@ def random_navigation(
     assert first % EPISODES_PER_SHARD == 0, first
     camera = camera or Camera()
     start, uniform = _draw(layout, seed, first, episodes)
-    pose, action, action_mask = _walk(Dynamics.of(layout), start, uniform)
+    pose, action, action_mask = Dynamics.of(layout).walk(start, uniform)
     frames = np.empty((episodes * EPISODE_LENGTH, camera.size, camera.size, 3), np.uint8)
     number = np.repeat(np.arange(first, first + episodes), EPISODE_LENGTH)
     t = np.tile(np.arange(EPISODE_LENGTH), episodes)
@@ -116,23 +116,3 @@ def _draw(
         starts += [dynamics.start(rng) for _ in range(EPISODES_PER_SHARD)]
         uniforms.append(rng.random((EPISODES_PER_SHARD, EPISODE_LENGTH)))
     return np.stack(starts)[:episodes], np.concatenate(uniforms)[:episodes]
-
-
-def _walk(
-    dynamics: Dynamics, start: Int16[np.ndarray, "e 4"], uniform: Float64[np.ndarray, "e t"]
-) -> tuple[Int16[np.ndarray, "e t 4"], Int8[np.ndarray, "e t"], Int8[np.ndarray, "e t 3"]]:
-    """Poses, actions and legal actions of episodes whose actions are uniform over the legal ones."""
-    shapes = field_shapes(frame_size=0)
-    pose, action, action_mask = (
-        np.empty((*uniform.shape, *shape), dtype)
-        for dtype, shape in (shapes["pose"], shapes["action"], shapes["action_mask"])
-    )
-    present = start
-    for t in range(uniform.shape[1]):
-        pose[:, t] = present
-        action_mask[:, t] = dynamics.action_mask(present)
-        legal = action_mask[:, t].cumsum(axis=1)  # (E, 3): how many actions up to this one are legal
-        drawn = (uniform[:, t] * legal[:, -1]).astype(np.int8)  # the number of the action among the legal ones
-        action[:, t] = (legal > drawn[:, None]).argmax(axis=1)
-        present, _ = dynamics.step(present, action[:, t])
-    return pose, action, action_mask

@@ -18,9 +18,10 @@ An illegal action leaves the pose as it is.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Int8, Int16, Int64, Integer
+from jaxtyping import Bool, Float64, Int8, Int16, Int64, Integer
 
 from envs.layout import HALLWAY, JUNCTION, Layout
 
@@ -29,6 +30,14 @@ EAST, SOUTH, WEST, NORTH = 0, 1, 2, 3
 ARRIVED, TURNED = 0, 1
 ACTIONS, HEADINGS, MODES = 3, 4, 2
 MOVES = ((1, 0), (0, 1), (-1, 0), (0, -1))  # (dx, dy) of one step east, south, west, north
+
+
+class Walk(NamedTuple):
+    """E walks of T steps; the action is taken in the pose of its step."""
+
+    pose: Int16[np.ndarray, "e t 4"]
+    action: Int8[np.ndarray, "e t"]
+    action_mask: Int8[np.ndarray, "e t 3"]
 
 
 class Dynamics:
@@ -71,6 +80,24 @@ class Dynamics:
         """The next poses, and which actions were illegal (they leave the pose as it is)."""
         state = self._state(pose)
         return self._poses.take(self._next[state, action], axis=0), self._mask[state, action] == 0
+
+    def walk(self, start: Int16[np.ndarray, "e 4"], uniform: Float64[np.ndarray, "e t"]) -> Walk:
+        """Random walks, uniform over the legal actions.
+
+        Args:
+            start: their first poses.
+            uniform: one number in [0, 1) for each step's action.
+        """
+        states = np.empty(uniform.shape, dtype=np.intp)
+        action = np.empty(uniform.shape, dtype=np.int8)
+        legal = self._mask.cumsum(axis=1)  # (S, 3): how many actions up to this one are legal
+        state = self._state(start)
+        for t in range(uniform.shape[1]):
+            states[:, t], sofar = state, legal[state]
+            drawn = (uniform[:, t] * sofar[:, -1]).astype(np.int8)  # the number of the action among the legal ones
+            action[:, t] = (sofar > drawn[:, None]).argmax(axis=1)
+            state = self._next[state, action[:, t]]
+        return Walk(self._poses[states], action, self._mask[states])
 
     def distance(self, pose: Int16[np.ndarray, "n 4"], goal: Int16[np.ndarray, "n 2"]) -> Int64[np.ndarray, " n"]:
         """The smallest number of actions that enters the goal cell (x, y); 0 where the pose is in it.
