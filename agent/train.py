@@ -25,7 +25,7 @@ from agent.evaluate import EvaluationConfig, evaluate, nonfinite, to_batch
 from agent.pictures import log_pictures
 from agent.replay import Replay
 from agent.runs import CHECKPOINT, load_run, save_run
-from world_models.build import build_model, variant_label
+from world_models.build import build_model, standard_variant, variant_label
 from world_models.interface import Losses
 from world_models.networks import set_precision
 
@@ -50,7 +50,10 @@ RECIPES = {
     ("paper", "ours"): Recipe(50_000, 64, 5e-4, 10.0, warmup=100, decay=0.5),
     ("quick", "vta"): Recipe(10_000, 32, 5e-4, 10.0),
     ("quick", "ours"): Recipe(1_600, 32, 2e-3, 100.0, warmup=100, decay=0.5),
+    ("cwvae", "paper"): Recipe(60_000, 100, 3e-4, 1e4),
+    ("cwvae", "quick"): Recipe(2_000, 32, 2e-3, 100.0, warmup=100, decay=0.5),
 }
+"""of a preset and variant, or of a model with recipes of its own and a preset"""
 
 
 @dataclass(frozen=True)
@@ -61,12 +64,13 @@ class TrainConfig:
     """folder that `jumpy collect` or `jumpy videos` wrote"""
     out: Path
     """run folder: checkpoint, TensorBoard files"""
-    model: Literal["hrssm", "rssm"] = "hrssm"
-    """which world model"""
+    model: Literal["hrssm", "rssm", "cwvae"] = "hrssm"
+    """which world model; cwvae is for videos"""
     preset: Literal["quick", "paper"] = "quick"
     """sizes"""
-    variant: Literal["vta", "ours"] = "ours"
-    """options: vta is faithful to the paper, ours adds what an ablation showed to help"""
+    variant: Literal["vta", "ours", "paper"] | None = None
+    """options: of hrssm and rssm, vta is faithful to the paper, ours adds what an ablation showed to help; the others
+    have paper alone; default: ours where there is one, else paper"""
     options: tuple[str, ...] = ()
     """changes of the variant's options, such as n_max=20 l_max=20; results name the variant with them"""
     steps: int | None = None
@@ -107,9 +111,14 @@ class TrainConfig:
             raise ValueError(f"--seed must be 0 or more, got {self.seed}")
 
     @property
+    def chosen_variant(self) -> str:
+        """The variant, or the model's standard one."""
+        return self.variant or standard_variant(self.model)
+
+    @property
     def recipe(self) -> Recipe:
         """The preset's recipe with the command line's choices."""
-        base = RECIPES[self.preset, self.variant]
+        base = RECIPES.get((self.model, self.preset)) or RECIPES[self.preset, self.chosen_variant]
         return Recipe(
             self.steps or base.steps,
             self.batch_size or base.batch_size,
@@ -168,7 +177,7 @@ class Trainer:
         torch.manual_seed(config.seed)
         c = config
         actions = replay.manifest.actions
-        model: Any = build_model(c.model, c.preset, c.variant, replay.frame_size, c.options, actions)
+        model: Any = build_model(c.model, c.preset, c.chosen_variant, replay.frame_size, c.options, actions)
         if model.window_length > replay.episode_length:
             raise ValueError(
                 f"{c.data} has episodes of {replay.episode_length} frames, a training window has "
@@ -186,7 +195,7 @@ class Trainer:
         return {
             "model": self.config.model,
             "preset": self.config.preset,
-            "variant": variant_label(self.config.model, self.config.variant, self.model.config.options),
+            "variant": variant_label(self.config.model, self.config.chosen_variant, self.model.config.options),
             "config": asdict(self.model.config),
             "recipe": asdict(self.recipe),
             "precision": self.precision,

@@ -45,9 +45,10 @@ def find_run(source: str, label: str = "") -> Run:
         path = Path(source)
         return Run(path, f"./{path}" if path.parts[:1] == (WORD,) else str(path))
     if not slash:
-        if label not in MODELS:
+        known = [model for model, (_, _, variants) in MODELS.items() if "ours" in variants]
+        if label not in known:
             raise ValueError(
-                f"{WORD!r} alone means the model that the agent is called by, {' or '.join(MODELS)}, got {label!r}: "
+                f"{WORD!r} alone means the model that the agent is called by, {' or '.join(known)}, got {label!r}: "
                 f"use {WORD}/MODEL-VARIANT, which may have any name"
             )
         name = f"{label}-ours"

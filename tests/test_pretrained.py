@@ -96,7 +96,7 @@ def test_default_command_is_one_that_the_parsers_take(shipped, monkeypatch, tmp_
     for command in read_manifest()["rssm-ours"]["command"].split(" && "):
         assert cli.main(command.split()[1:]) == 0
     assert taken["collect"] == CollectConfig(Path("DATA"), steps=1000, seed=3, layout="paper")
-    expected = TrainConfig(Path("DATA"), Path("RUN"), "rssm", seed=1, steps=2, batch_size=2)
+    expected = TrainConfig(Path("DATA"), Path("RUN"), "rssm", variant="ours", seed=1, steps=2, batch_size=2)
     assert taken["train"].recipe == expected.recipe
     assert (taken["train"].model, taken["train"].variant, taken["train"].seed) == ("rssm", "ours", 1)
 

@@ -204,7 +204,7 @@ def tiny(data: Path, out: Path, **changes: Any) -> TrainConfig:
 
 
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("kind", ["hrssm", "rssm"])
 def test_every_parameter_gets_a_gradient(data, kind, training):
     torch.manual_seed(0)
     replay = Replay.open(data)

@@ -6,15 +6,29 @@ from typing import Any
 
 from torch import nn
 
-from world_models import hrssm, hrssm_options, rssm
+from world_models import cwvae, hrssm, hrssm_options, rssm
 from world_models.interface import ACTIONS
-from world_models.networks import SIZES, Sizes
+from world_models.networks import SIZES
 from world_models.options import label, override
 
 MODELS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "rssm": (rssm.RSSM, rssm.RSSMConfig, rssm.VARIANTS),
     "hrssm": (hrssm.HRSSM, hrssm_options.HRSSMConfig, hrssm_options.VARIANTS),
+    "cwvae": (cwvae.CWVAE, cwvae.CWVAEConfig, cwvae.VARIANTS),
 }
+OWN_SIZES: dict[str, dict[str, Any]] = {"cwvae": cwvae.SIZES}
+"""presets of the models whose sizes are not `networks.Sizes`"""
+VIDEOS_ONLY = ("cwvae",)
+
+
+def standard_variant(model: str) -> str:
+    """The variant that is trained where none is named: the last one of a model, ours where there is one."""
+    return list(MODELS[model][2])[-1]
+
+
+def sizes_of(model: str) -> dict[str, Any]:
+    """A model's presets."""
+    return OWN_SIZES.get(model, SIZES)
 
 
 def build_model(
@@ -24,14 +38,14 @@ def build_model(
 
     Args:
         model: a name of `MODELS`.
-        preset: a name of `networks.SIZES`; sets sizes.
-        variant: "vta" (faithful) or "ours"; sets options.
+        preset: a name of `sizes_of(model)`; sets sizes.
+        variant: "vta" or "paper" (faithful) or "ours"; sets options.
         frame_size: height and width of the frames, in pixels.
         options: changes NAME=VALUE of the variant's options.
         actions: how many the data has; 0 for videos, which have no goals either.
 
     Raises:
-        ValueError: a name is unknown, or a change or the frame size does not suit.
+        ValueError: a name is unknown, or a change, the frame size or the actions do not suit.
     """
     for kind, name, known in (("model", model, MODELS), ("preset", preset, SIZES)):
         if name not in known:
@@ -43,13 +57,19 @@ def build_model(
         raise ValueError(
             f"frames of {frame_size} pixels cannot be encoded: collect with a size that is a multiple of 32"
         )
+    if actions and model in VIDEOS_ONLY:
+        raise ValueError(
+            f"{model} models videos, and this data has {actions} actions: train on a data set of 'jumpy videos', or "
+            "another --model"
+        )
     chosen = override(variants[variant], options)
-    if not actions and not chosen.imagination_weight is chosen.legal_weight is None:
+    goals = (getattr(chosen, name, None) for name in ("imagination_weight", "legal_weight"))
+    if not actions and any(weight is not None for weight in goals):
         raise ValueError(
             f"variant {variant!r} of {model} learns from goals and legal actions, videos have none: use --variant vta, "
             "or --options imagination_weight=none legal_weight=none"
         )
-    return network(config(SIZES[preset], chosen, frame_size, actions))
+    return network(config(sizes_of(model)[preset], chosen, frame_size, actions))
 
 
 def variant_label(model: str, variant: str, options: Any) -> str:
@@ -82,8 +102,8 @@ def _configuration(model: str, config: dict[str, Any]) -> Any:
         raise ValueError(f"unknown model {model!r}: choose one of {', '.join(MODELS)}")
     _, whole, variants = MODELS[model]
     try:
-        options = type(variants["vta"])(**config["options"])
+        options = type(variants[standard_variant(model)])(**config["options"])
         rest = {name: value for name, value in config.items() if name not in ("sizes", "options")}
-        return whole(Sizes(**config["sizes"]), options, **rest)
+        return whole(type(sizes_of(model)["quick"])(**config["sizes"]), options, **rest)
     except (KeyError, TypeError) as error:
         raise ValueError(f"this version knows no {model} of this configuration ({error})") from error

@@ -141,7 +141,7 @@ class _GRUScan(torch.autograd.Function):
         elif start is not None:
             by_n, by_g = by_n * (1 - start), by_g * (1 - start)
         by_gates = torch.empty_like(gates).unflatten(-1, (3, -1))  # of h_t: by the sums that the steps add to `gates`
-        by_x = _by_arguments(by_n, g, n, r, z, recurrent, by_gates.unbind(-2))
+        by_x = by_arguments(by_n, g, n, r, z, recurrent, by_gates.unbind(-2))
 
         grad_h = torch.zeros_like(h)
         grad_h[1:] = grad.transpose(0, 1)
@@ -226,7 +226,7 @@ class _Rollout(torch.autograd.Function):
         r, z, _, recurrent = gates.split(size, -1)
         by_gates = torch.empty_like(gates).unflatten(-1, (4, -1))  # of u_t
         by_r, by_z, by_x, by_recurrent = by_gates.unbind(-2)
-        by_x.copy_(_by_arguments(1 - z, y[:-1, :, split:], n, r, z, recurrent, (by_r, by_z, by_recurrent)))
+        by_x.copy_(by_arguments(1 - z, y[:-1, :, split:], n, r, z, recurrent, (by_r, by_z, by_recurrent)))
         by_d = torch.where(d > 0, 1, d + 1)  # of the hidden layer, by its argument
 
         grad_y = torch.zeros_like(y)
@@ -259,7 +259,7 @@ class _Rollout(torch.autograd.Function):
         return grad_projected, grad_y[0], grad_update, grad_weight[:g, :split], grad_w_h, grad_bias, *grad_1, *grad_2
 
 
-def _by_arguments(
+def by_arguments(
     by_n: Tensor, g: Tensor, n: Tensor, r: Tensor, z: Tensor, recurrent: Tensor, out: tuple[Tensor, ...]
 ) -> Tensor:
     """Differentiate a result by the arguments of a GRU's gates, given its derivative by the candidate n.
