@@ -19,8 +19,8 @@ from agent.files import write_file
 from envs.dynamics import Dynamics
 from envs.jitter import Camera
 from envs.layout import Layout
-from envs.recorded import FIELDS, SPLITS, Split
-from envs.videos import DATASETS, Balls, Fields
+from envs.recorded import FIELDS, SPLITS, Clip, Split
+from envs.videos import DATASETS, Fields, Video
 
 EPISODE_LENGTH = 100
 """frames of an episode in a maze"""
@@ -212,7 +212,7 @@ class VideoManifest(Manifest):
 
     dataset: str
     """a name of `envs.videos.DATASETS`"""
-    video: Balls
+    video: Video
     """how its videos are drawn"""
     length: int
     seed: int
@@ -250,6 +250,16 @@ class VideoManifest(Manifest):
         """The frame before each change point; whether the last one ends a subsequence is not known."""
         return fields["change"][:, 1:] > 0
 
+    @property
+    def train_episodes(self) -> int:
+        """Episodes for training, once all are written: those for tests may show other digits or mazes."""
+        return int(TRAIN_SHARE * self.episodes)
+
+    def split(self, name: Split) -> range:
+        """The written episodes of a split, which no episode leaves when more are written; there is no validation."""
+        boundary = min(self.train_episodes, self.episodes_written)
+        return {"train": range(boundary), "test": range(boundary, self.episodes_written)}.get(name, range(0))
+
     def _content(self) -> dict[str, Any]:
         return {"kind": self.kind, **asdict(self)}
 
@@ -271,8 +281,8 @@ class RecordedManifest(Manifest):
     options: dict[str, Any]
     """what the user chose of it"""
     length: int
-    clips: dict[Split, tuple[tuple[str, int], ...]]
-    """of each split, for each episode: the file, or the record in it, and the first frame, counted from 1"""
+    clips: dict[Split, tuple[Clip, ...]]
+    """of each split, one an episode"""
     files: str
     """SHA-256 over what was read of the files"""
     skipped: tuple[str, ...]
@@ -324,7 +334,7 @@ class RecordedManifest(Manifest):
 
     @classmethod
     def _of(cls, content: dict[str, Any]) -> RecordedManifest:
-        clips = {split: tuple((source, first) for source, first in content["clips"][split]) for split in SPLITS}
+        clips = {split: tuple(Clip(*clip) for clip in content["clips"][split]) for split in SPLITS}
         return cls(**{**content, "clips": clips, "skipped": tuple(content["skipped"])})
 
 

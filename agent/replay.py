@@ -91,7 +91,7 @@ class Replay:
             length: steps a slice.
 
         Returns:
-            Each field's array, (B, length, …).
+            Each field's array, (B, length, …); grey frames, which have one channel on the disk, get their three here.
 
         Raises:
             ValueError: if a slice would leave its episode, or an episode does not exist.
@@ -106,6 +106,7 @@ class Replay:
         places = list(zip(*np.divmod(episode, EPISODES_PER_SHARD), start, strict=True))
         batch = {}
         for name, (dtype, shape) in self.manifest.fields.items():
+            shape = (*shape[:2], 3) if name == "observation" else shape
             batch[name] = np.empty((len(places), length, *shape), dtype)
             for row, (shard, within, first) in enumerate(places):
                 batch[name][row] = self._shards[shard][name][within, first : first + length]

@@ -17,6 +17,11 @@
             bounce.npy          (100, T, balls) int8           1 if the ball was reflected there
             position.npy        (100, T, balls, 2) float32     centres; all but the frames only for evaluation
 
+    data/digits/shard-00000/    observation.npy (100, T, 64, 64, 1) uint8, grey; change, bounce, position as above;
+                                digit.npy (100, T, 2) int32, label.npy (100, T, 2) int8: which digits are shown
+    data/mazes/shard-00000/     observation.npy (100, T, 64, 64, 3) uint8, change.npy, where a passage was taken,
+                                pose.npy (100, T, 4) int16, maze.npy (100, T) int32, the number of the layout
+
 A shard is written under a temporary name, synced and renamed, and only then entered in the manifest, which is replaced
 in the same way. So a killed writer loses at most its open shard, and whatever the manifest names is whole.
 """

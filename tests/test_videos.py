@@ -20,20 +20,28 @@ from agent.replay import Replay
 from agent.runs import load_model
 from agent.train import TrainConfig, train
 from agent.videos import VideosConfig, make_videos
-from envs.videos import DATASETS, PALETTE, Balls
+from envs.videos import DATASETS, PALETTE, Balls, Video
 from experiments import cli
 from tests.tiny import PATCH, Oracle
 from world_models.build import MODELS, build_model
 
 CPU = torch.device("cpu")
-BOUNCING, MOVING = DATASETS["bouncing-balls"], DATASETS["moving-ball"]
+
+
+def balls(name: str) -> Balls:
+    video = DATASETS[name]
+    assert isinstance(video, Balls)
+    return video
+
+
+BOUNCING, MOVING = balls("bouncing-balls"), balls("moving-ball")
 
 
 def content(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def draw(video: Balls, sequences: int, length: int = 100, seed: int = 0) -> dict[str, np.ndarray]:
+def draw(video: Video, sequences: int, length: int = 100, seed: int = 0) -> dict[str, np.ndarray]:
     return video.generate(np.random.default_rng(seed), sequences, length)
 
 

@@ -1,30 +1,25 @@
-"""Videos of coloured balls in a box, with the true change points: frames without actions or goals.
-
-*Bouncing Balls* is the data set of Kim et al. 2019, section 5.1, *Moving Ball* that of Zakharov et al. 2022, sections
-4.3 and 4.4. Neither was published; what the papers leave open is chosen at `DATASETS`.
+"""Videos of coloured balls in a box: *Bouncing Balls* and *Moving Ball*.
 
 A ball moves by its velocity every frame, is reflected by the walls and then gets another colour of `PALETTE`, each of
 the other five equally likely, so that a change can always be seen. It does so by chance too, with probability
 `recolour` a frame. Velocity noise turns the ball and changes its speed, which stays within `slow` and `fast`. Balls
 pass through each other; a later one is drawn on top.
 
-**Change points.** Frame t is a change point (`change` = 1) if a ball's colour changed between frames t - 1 and t: frame
-t is the first that shows it, and starts a new subsequence. In VTA's words, a subsequence ends at t - 1: m_{t-1} = 1.
-A sequence's first frame is none.
+**Change points.** Frame t is a change point (`change` = 1) if a ball's colour changed between frames t - 1 and t.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64, Shaped, UInt8
+
+from envs.videos.video import Fields, Video
 
 PALETTE = np.array(
     [[255, 40, 40], [255, 220, 0], [40, 220, 40], [0, 220, 255], [60, 80, 255], [255, 60, 255]], np.float32
 )
 """red, yellow, green, cyan, blue, magenta; the box is black"""
-
-Fields = dict[str, tuple[np.dtype, tuple[int, ...]]]
 
 
 class Motion(NamedTuple):
@@ -39,8 +34,12 @@ class Motion(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Balls:
+class Balls(Video):
     """A data set of balls in a box; lengths in pixels, times in frames."""
+
+    options: ClassVar[tuple[str, ...]] = ("recolour", "size")
+    default_sequences: ClassVar[int] = 5000
+    default_length: ClassVar[int] = 100
 
     balls: int
     """how many"""
@@ -82,13 +81,10 @@ class Balls:
             "position": (np.dtype(np.float32), (self.balls, 2)),
         }
 
-    def generate(self, rng: np.random.Generator, sequences: int, length: int) -> dict[str, Shaped[np.ndarray, "n ..."]]:
-        """Draw sequences.
-
-        Args:
-            rng: decides them.
-            sequences: how many, N.
-            length: frames of each, T.
+    def generate(
+        self, rng: np.random.Generator, sequences: int, length: int, train: int | None = None
+    ) -> dict[str, Shaped[np.ndarray, "n ..."]]:
+        """Draw sequences, those for training and for tests alike; arguments as in `Video.generate`.
 
         Returns:
             ``observation`` (N, T, size, size, 3); and, for evaluation only, ``change`` (N, T), ``bounce`` (N, T, balls)
@@ -148,13 +144,3 @@ class Balls:
             colour = PALETTE[motion.colour[:, :, ball].reshape(-1)][:, None, None]
             flat[place] = np.rint(under + cover * (colour - under)).astype(np.uint8)
         return frames
-
-
-DATASETS = {
-    # Open in the paper: speed, radius, noise, colours. At this speed a ball is reflected in 8 % of the frames, so that
-    # 20 frames hold about 3 changes of either ball and fit the paper's N_max = 5 and l_max = 10.
-    "bouncing-balls": Balls(balls=2, slow=1.0, fast=2.0, noise=0.1),
-    # Open in the paper: speed, radius, size, colours, and that another colour is always drawn. Its Table 2 uses 1.22
-    # levels on average, so about 21 % of the frames are changes: 4 pixels a frame. Sequences have 100 frames.
-    "moving-ball": Balls(balls=1, slow=4.0, fast=4.0),
-}
