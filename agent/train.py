@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,6 +43,10 @@ class Recipe:
     """steps over which the learning rate rises from zero"""
     decay: float = 0.0
     """last share of the steps over which the learning rate falls to zero"""
+    epsilon: float = 1e-8
+    """of Adam"""
+    amsgrad: bool = True
+    """keep the largest second moment"""
 
 
 RECIPES = {
@@ -50,6 +54,8 @@ RECIPES = {
     ("paper", "ours"): Recipe(50_000, 64, 5e-4, 10.0, warmup=100, decay=0.5),
     ("quick", "vta"): Recipe(10_000, 32, 5e-4, 10.0),
     ("quick", "ours"): Recipe(1_600, 32, 2e-3, 100.0, warmup=100, decay=0.5),
+    ("dlh", "paper"): Recipe(200_000, 100, 5e-4, 1e4, epsilon=1e-4, amsgrad=False),
+    ("dlh", "quick"): Recipe(4_000, 32, 1e-3, 1e4, warmup=100, decay=0.5, epsilon=1e-4, amsgrad=False),
     ("cwvae", "paper"): Recipe(60_000, 100, 3e-4, 1e4),
     ("cwvae", "quick"): Recipe(2_000, 32, 2e-3, 100.0, warmup=100, decay=0.5),
 }
@@ -64,7 +70,7 @@ class TrainConfig:
     """folder that `jumpy collect` or `jumpy videos` wrote"""
     out: Path
     """run folder: checkpoint, TensorBoard files"""
-    model: Literal["hrssm", "rssm", "cwvae"] = "hrssm"
+    model: Literal["hrssm", "rssm", "dlh", "cwvae"] = "hrssm"
     """which world model; cwvae is for videos"""
     preset: Literal["quick", "paper"] = "quick"
     """sizes"""
@@ -80,7 +86,7 @@ class TrainConfig:
     batch_size: int | None = None
     """sequences a step; default: the preset's"""
     learning_rate: float | None = None
-    """peak learning rate of Adam (amsgrad); default: the preset's"""
+    """peak learning rate of Adam; default: the preset's"""
     seed: int = 0
     """of the weights and of everything drawn while training"""
     device: str = "auto"
@@ -119,13 +125,11 @@ class TrainConfig:
     def recipe(self) -> Recipe:
         """The preset's recipe with the command line's choices."""
         base = RECIPES.get((self.model, self.preset)) or RECIPES[self.preset, self.chosen_variant]
-        return Recipe(
-            self.steps or base.steps,
-            self.batch_size or base.batch_size,
-            self.learning_rate or base.learning_rate,
-            base.clip,
-            base.warmup,
-            base.decay,
+        return replace(
+            base,
+            steps=self.steps or base.steps,
+            batch_size=self.batch_size or base.batch_size,
+            learning_rate=self.learning_rate or base.learning_rate,
         )
 
     def run(self) -> None:
@@ -173,7 +177,7 @@ class Trainer:
 
     def __init__(self, config: TrainConfig, replay: Replay, device: torch.device) -> None:
         """Build the model with the seed's weights; refuse what cannot be trained."""
-        self.config, self.recipe, self.replay, self.device = config, config.recipe, replay, device
+        self.config, self.replay, self.device = config, replay, device
         torch.manual_seed(config.seed)
         c = config
         actions = replay.manifest.actions
@@ -184,9 +188,11 @@ class Trainer:
                 f"{model.window_length}: make longer ones, or shorten it with --options window=…"
             )
         self.model: Any = model.to(device)
+        self.recipe = config.recipe
         self.precision = choose_precision(config.precision, device)
         set_precision(self.model, self.precision)
-        self.optimiser = torch.optim.Adam(self.model.parameters(), self.recipe.learning_rate, amsgrad=True, fused=True)
+        rate, epsilon, amsgrad = self.recipe.learning_rate, self.recipe.epsilon, self.recipe.amsgrad
+        self.optimiser = torch.optim.Adam(self.model.parameters(), rate, eps=epsilon, amsgrad=amsgrad, fused=True)
         self.step = 0
 
     @property
