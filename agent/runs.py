@@ -49,7 +49,8 @@ def load_run(
         ValueError: the file is damaged, or it is of a run that is defined differently.
     """
     tensors, meta = _read(path, device)
-    found = {"precision": "fp32"} | meta["run"]  # older runs had no choice
+    found = {"precision": "fp32"} | meta["run"]  # older runs had no choice, of Adam's options either
+    found["recipe"] = {"epsilon": 1e-8, "amsgrad": True} | found.get("recipe", {})
     if found.get("model") == run["model"]:
         found |= {"config": complete(run["model"], found.get("config", {}))}
     if difference := _first_difference(found, run):

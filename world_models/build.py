@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from world_models import cwvae, hrssm, hrssm_options, rssm
+from world_models import cwvae, dlh, dlh_options, hrssm, hrssm_options, rssm
 from world_models.interface import ACTIONS
 from world_models.networks import SIZES
 from world_models.options import label, override
@@ -14,9 +14,10 @@ from world_models.options import label, override
 MODELS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "rssm": (rssm.RSSM, rssm.RSSMConfig, rssm.VARIANTS),
     "hrssm": (hrssm.HRSSM, hrssm_options.HRSSMConfig, hrssm_options.VARIANTS),
+    "dlh": (dlh.DLH, dlh_options.DLHConfig, dlh_options.VARIANTS),
     "cwvae": (cwvae.CWVAE, cwvae.CWVAEConfig, cwvae.VARIANTS),
 }
-OWN_SIZES: dict[str, dict[str, Any]] = {"cwvae": cwvae.SIZES}
+OWN_SIZES: dict[str, dict[str, Any]] = {"cwvae": cwvae.SIZES, "dlh": dlh_options.SIZES}
 """presets of the models whose sizes are not `networks.Sizes`"""
 VIDEOS_ONLY = ("cwvae",)
 

@@ -1,0 +1,135 @@
+"""One level of a Dynamic Latent Hierarchy: its networks (Eq. 10 to 15), and the frames at which it does anything."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from world_models.distributions import Gaussian, GaussianHead
+from world_models.dlh_options import DLHSizes
+from world_models.networks import GRU, mlp
+
+
+class Level(nn.Module):
+    """The networks of level n; symbols as in `dlh`.
+
+    Args:
+        sizes: of the networks (Table 4).
+        actions: width of an action's code; 0: the temporal path reads no actions.
+        bottom: its decoder is the frames' decoder, its change is certain: it has neither f_dec nor a prior factor here.
+        top: nothing is above it that its features could be encoded for.
+    """
+
+    def __init__(self, sizes: DLHSizes, actions: int, bottom: bool, top: bool) -> None:
+        super().__init__()
+        d, belief, state = sizes.embedding, sizes.belief, sizes.state
+        if not top:
+            self.encode = mlp(d, d, d)  # x^{n+1} = f_enc(x^n), Eq. 10
+        if not bottom:
+            self.decode_net = mlp(state + belief, belief, belief)  # Eq. 11
+            self.factor = GRU(belief, belief)  # Eq. 15
+            self.factor_logit = nn.Linear(belief, 1)
+        self.temporal = GRU(state + actions, belief)  # f_tem, Eq. 12
+        self.post = GaussianHead(d + belief, sizes.hidden, state, layers=3)
+        self.prior = GaussianHead(2 * belief, sizes.hidden, state, layers=3)
+
+    def decode(self, s: Float[Tensor, "*b s"], context: Float[Tensor, "*b c"]) -> Float[Tensor, "*b c"]:
+        """Return c^{n-1} = f_dec(s^n, c^n), Eq. 11."""
+        return self.decode_net(torch.cat([s, context], -1))
+
+    def posterior(self, x: Float[Tensor, "*b d"], context: Float[Tensor, "*b c"]) -> Gaussian:
+        """Return q(s^n | x^n, c^n), Eq. 13."""
+        return self.post(torch.cat([x, context], -1))
+
+    def change_prior(self, d: Float[Tensor, "*b d"], context: Float[Tensor, "*b c"]) -> Gaussian:
+        """Return p(s^n | d^n, c^n), Eq. 14: the mixture's component for a change."""
+        return self.prior(torch.cat([d, context], -1))
+
+    def advance(
+        self, s: Float[Tensor, "b s"], a: Float[Tensor, "b a"], d: Float[Tensor, "b d"]
+    ) -> Float[Tensor, "b d"]:
+        """Return f_tem(s^n_{t-1}, d^n_{t-1}), Eq. 12, given the code of a_{t-1}: d^n_t if the level changes at t."""
+        return self.temporal.step(self.temporal.project(torch.cat([s, a], -1)), d)
+
+    def tick(
+        self, ahead: Float[Tensor, "b d"], memory: Float[Tensor, "b d"]
+    ) -> tuple[Float[Tensor, "b d"], Float[Tensor, " b"]]:
+        """Advance the prior factor by one step; return its memory and the logit of p(e^n_t = 1 | d^n_t), Eq. 15."""
+        memory = self.factor.step(self.factor.project(ahead), memory)
+        return memory, self.factor_logit(memory).squeeze(-1)
+
+    # ---------------------------------------------------------------- over all frames
+
+    def temporal_path(
+        self,
+        s_before: Float[Tensor, "b t s"],
+        a: Float[Tensor, "b t a"],
+        change: Bool[Tensor, "b t"],
+        start: Bool[Tensor, "b t"],
+    ) -> tuple[Float[Tensor, "b t d"], Float[Tensor, "b t d"]]:
+        """Apply `advance` over time: f_tem ticks where the level changes, and only these frames are gone through.
+
+        Args:
+            s_before: s^n_{t-1}.
+            a: code of a_{t-1}.
+            change: e^n_t; true in the first frame and where `start` is.
+            start: where a sequence begins: d^n is 0 there.
+
+        Returns:
+            What d^n is if the level changes at t, and what it is.
+        """
+        inputs, begins = torch.cat([s_before, a], -1), start.to(s_before.dtype)
+        most = int(change.sum(1).max())
+        if most < change.shape[1]:
+            frame = change.byte().argsort(dim=1, descending=True, stable=True)[:, :most]  # changes first, then anything
+            d = self._scan(self.temporal, inputs.take_along_dim(frame[..., None], 1), begins.gather(1, frame))
+            d = d.take_along_dim(change.cumsum(1)[..., None] - 1, 1)
+        else:
+            d = self._scan(self.temporal, inputs, begins)
+            if bool(change.all()):
+                return d, d
+        d_before = F.pad(d[:, :-1], (0, 0, 1, 0))
+        projected = self.temporal.project(inputs)
+        ahead = self.temporal.step(projected.flatten(0, 1), d_before.flatten(0, 1)).view_as(d)
+        return torch.where(start[..., None], 0, ahead), d
+
+    def factor_path(
+        self, ahead: Float[Tensor, "b t d"], start: Bool[Tensor, "b t"]
+    ) -> tuple[Float[Tensor, "b t d"], Float[Tensor, "b t"]]:
+        """Apply `tick` over time, where a sequence begins from an empty memory."""
+        memory = self._scan(self.factor, ahead, start.to(ahead.dtype))
+        return memory, self.factor_logit(memory).squeeze(-1)
+
+    @staticmethod
+    def _scan(gru: GRU, inputs: Tensor, begins: Tensor) -> Tensor:
+        """Run over time; the state is 0 after a step at which a sequence begins."""
+        nothing = inputs.new_zeros(*begins.shape, gru.recur.in_features)
+        return gru.scan(inputs, init=(nothing, begins))
+
+
+class Rows(NamedTuple):
+    """The frames at which a level gets a posterior, as rows of (B, T) made flat: nothing else is computed.
+
+    The first frame of every sequence is one of them, so that the row before is the last posterior in time.
+    """
+
+    where: Int64[Tensor, " m"]
+    """their places"""
+    last: Int64[Tensor, "b t"]
+    """number of the last such row up to each frame"""
+
+    @classmethod
+    def of(cls, mask: Bool[Tensor, "b t"]) -> "Rows":
+        """The rows of a mask that is true in every first frame."""
+        flat = mask.flatten()
+        return cls(flat.nonzero().squeeze(1), (flat.cumsum(0) - 1).view_as(mask))
+
+    def pick(self, value: Tensor) -> Tensor:
+        """Take the rows, (M, ...), of (B, T, ...)."""
+        return value.flatten(0, 1).index_select(0, self.where)
+
+    def spread(self, value: Tensor) -> Tensor:
+        """Give every frame the value of the last row, (B, T, ...)."""
+        return value.index_select(0, self.last.flatten()).unflatten(0, self.last.shape)

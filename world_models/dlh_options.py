@@ -1,0 +1,74 @@
+"""What a DLH can be told: sizes (Table 4 and smaller ones) and options, with the paper's values as defaults."""
+
+from dataclasses import dataclass
+
+from world_models.interface import ACTIONS
+from world_models.networks import FrameSizes
+
+
+@dataclass(frozen=True)
+class DLHSizes(FrameSizes):
+    """Sizes of a DLH's networks: what `--preset` chooses. The embedding is |x|, of every level."""
+
+    belief: int
+    """|d| = |c|: temporal and top-down variables, units of the networks that make them"""
+    state: int
+    """|s|: a level's state"""
+    hidden: int
+    """units of the three layers of posterior and prior"""
+
+
+QUICK = DLHSizes(images="patch", channels=32, embedding=128, belief=128, state=12, hidden=40)
+# Table 4. The paper tells no channels: with 192 a three-level DLH for 64 x 64 frames has its 7 million parameters.
+PAPER = DLHSizes(images="convolution", channels=192, embedding=200, belief=200, state=20, hidden=40)
+SIZES = {"quick": QUICK, "paper": PAPER}
+
+
+@dataclass(frozen=True)
+class DLHOptions:
+    """What `--variant` chooses. The defaults are the paper's."""
+
+    levels: int = 3
+    """N: levels of the hierarchy, 2 or more; the paper has 2 for Moving Ball and 3 elsewhere"""
+    window: int = 100
+    """T: frames of the evidence lower bound"""
+    context: int = 30
+    """frames that are shown before an open-loop prediction, fewer than `window`; training does not look at it"""
+    sigma: float = 1.0
+    """deviation of the Gaussian likelihood in [-1, 1]; chosen for each data set, the paper tells none"""
+    kl_steps: int = 10_000
+    """steps over which the weight of both divergences rises to 1"""
+    vade: bool = False
+    """q(e) is Eq. 34 (VaDE), from which the change is drawn, instead of the likelier component (Eq. 4)"""
+    dequantise: bool = False
+    """add uniform noise within the 5-bit steps of the images while training"""
+    temporal_sees_actions: bool = True
+    """change priors and prior factors read the action before the frame; a video has none"""
+    jump_level: int = 2
+    """the level whose change is one imagined transition, counted from 1: what goals are compared with"""
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no hierarchy."""
+        if self.levels < 2:
+            raise ValueError(f"option levels must be 2 or more, got {self.levels}: one level is a rssm")
+        if self.jump_level > self.levels:
+            raise ValueError(f"option jump_level must be one of the {self.levels} levels, got {self.jump_level}")
+        if self.context >= self.window:
+            raise ValueError(
+                f"option context must be less than the window of {self.window} frames, got {self.context}: "
+                "shorten it or lengthen the window"
+            )
+
+
+VARIANTS = {"paper": DLHOptions()}
+
+
+@dataclass(frozen=True)
+class DLHConfig:
+    """Everything that defines a DLH."""
+
+    sizes: DLHSizes
+    options: DLHOptions
+    frame_size: int = 32
+    actions: int = ACTIONS
+    """0 for videos, which have neither actions nor goals"""
