@@ -1,5 +1,6 @@
 """Videos: what is drawn and true of it, the data set on disk, models without actions and goals, and what is refused."""
 
+import hashlib
 import json
 import os
 import signal
@@ -162,6 +163,23 @@ def test_data_set_on_disk(tmp_path):
     assert all((again[name] == whole[name]).all() for name in whole)  # a longer data set begins with the same sequences
 
 
+DRAW = """
+import hashlib, numpy as np
+from envs.videos import DATASETS
+for name, video in DATASETS.items():
+    arrays = video.generate(np.random.default_rng(3), 2, 20, 1)
+    print(name, hashlib.sha256(b"".join(array.tobytes() for array in arrays.values())).hexdigest())
+"""
+
+
+def test_another_process_draws_the_same():
+    told = subprocess.run([sys.executable, "-c", DRAW], capture_output=True, text=True, check=True).stdout.split()
+    for name, digest in zip(told[::2], told[1::2], strict=True):
+        arrays = DATASETS[name].generate(np.random.default_rng(3), 2, 20, 1)
+        assert hashlib.sha256(b"".join(array.tobytes() for array in arrays.values())).hexdigest() == digest, name
+    assert told[::2] == list(DATASETS)
+
+
 MAKE = """
 from pathlib import Path
 from agent.videos import VideosConfig, make_videos
@@ -192,6 +210,18 @@ def test_altered_shard_is_refused_by_name(tmp_path):
     path.write_bytes(path.read_bytes()[:-1] + b"\7")
     with pytest.raises(ValueError, match="shard-00000 is damaged"):
         Replay.open(tmp_path)
+
+
+def test_help_tells_the_data_sets_own_defaults(capsys):
+    assert cli.main(["videos", "--help"]) == 0
+    told = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    ball, digits, mazes = (DATASETS[name] for name in ("moving-ball", "moving-mnist", "mazes"))
+    assert digits.default_sequences == mazes.default_sequences
+    assert f"default: {ball.default_sequences} of balls, {digits.default_sequences} of digits and mazes" in told
+    lengths = [video.default_length for video in (ball, digits, mazes)]
+    assert "default: {} of balls, {} of digits, {} of mazes".format(*lengths) in told
+    assert f"default: {ball.size} of balls, {digits.size} of digits and mazes" in told
+    assert digits.size == mazes.size
 
 
 # ------------------------------------------------------------------------ models without actions and goals
@@ -244,6 +274,15 @@ def test_trains_evaluates_resumes_and_loads(data, tmp_path, model):
     assert loaded.imagine(loaded.observe(x, none[:, :4], length), none[:, 0])[0].shape == (2, 8)
 
 
+@pytest.mark.parametrize(("dataset", "model"), [("moving-mnist", "hrssm"), ("mazes", "rssm")])
+def test_trains_on_digits_and_mazes(tmp_path, dataset, model):
+    make_videos(VideosConfig(tmp_path / "data", dataset, sequences=10, length=32))
+    train(tiny(tmp_path / "data", tmp_path / "run", model=model, steps=2))
+    loaded, meta = load_model(tmp_path / "run")
+    assert (meta["step"], meta["run"]["dataset"], loaded.config.frame_size) == (2, dataset, 64)
+    assert meta["run"]["video"] == vars(DATASETS[dataset])
+
+
 def test_resuming_on_other_videos_is_refused(data, tmp_path):
     train(tiny(data, tmp_path / "run", pause_after=1))
     make_videos(VideosConfig(tmp_path / "lambda", sequences=40, length=40, recolour=0.1))
@@ -291,6 +330,25 @@ BAD_INPUT = [
     ("videos --out new --sequences 0", "--sequences must be 1 or more, got 0"),
     ("videos --out new --length 1", "--length must be 2 or more, got 1"),
     ("videos --out new --seed -1", "--seed must be 0 or more, got -1"),
+    (
+        "videos --out new --dataset mazes --recolour 0",
+        "--recolour 0.0 does not apply to mazes, only to bouncing-balls, ",
+    ),
+    (
+        "videos --out new --digits mnist",
+        "--digits mnist does not apply to bouncing-balls, only to moving-mnist: leave it",
+    ),
+    (
+        "videos --out new --dataset moving-mnist --jitter 1",
+        "does not apply to moving-mnist, only to mazes: leave it out",
+    ),
+    ("videos --out new --dataset mazes --jitter -1", "--jitter must be 0 (a steady camera) or more, got -1"),
+    ("videos --out new --dataset mazes --size 0", "--size must be 1 or more, got 0"),
+    (
+        "videos --out new --dataset moving-mnist --size 32",
+        "--size must leave a digit of 28 pixels and speed 4.2 room to bounce, at least 33 pixels, got 32",
+    ),
+    ("videos --out balls --dataset mazes", "was collected with --dataset bouncing-balls, asked for is mazes: choose"),
     (
         "videos --out new --size 8",
         "--size must leave a ball of radius 4 and speed 2 room to bounce, at least 10 pixels",
