@@ -6,7 +6,7 @@ they hold, so that damaged files are known before anything is written; `read` th
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float64, Shaped, UInt8
@@ -17,12 +17,12 @@ SIZE = 64
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
-FRAMES = (np.dtype(np.uint8), (SIZE, SIZE, 3))
+UINT8, FLOAT32 = np.dtype(np.uint8), np.dtype(np.float32)
 FIELDS: dict[str, dict[str, tuple[np.dtype, tuple[int, ...]]]] = {
-    "kth": {"observation": FRAMES},
-    "dml-mazes": {"observation": FRAMES, "camera": (np.dtype(np.float32), (5,))},
+    "kth": {"observation": (UINT8, (SIZE, SIZE, 1))},
+    "dml-mazes": {"observation": (UINT8, (SIZE, SIZE, 3)), "camera": (FLOAT32, (5,))},
 }
-"""Type and shape of one frame of each array that a data set's reader gives."""
+"""Type and shape of one frame of each array that a data set's reader gives; grey frames have one channel."""
 
 
 class Clip(NamedTuple):
@@ -46,6 +46,7 @@ class Scan(NamedTuple):
     """what of it cannot be read, and why: one line each"""
 
 
+@runtime_checkable
 class Reader(Protocol):
     """Gives the recorded videos of a folder."""
 

@@ -23,6 +23,8 @@ class Command(NamedTuple):
 COMMANDS = {
     "collect": Command("agent.collect", "CollectConfig", "collect", "random navigation into a data set"),
     "videos": Command("agent.videos", "VideosConfig", "make_videos", "videos with known change points"),
+    "import kth": Command("agent.import_videos", "KthConfig", "import_kth", "KTH Action, from its .avi files"),
+    "import dml-mazes": Command("agent.import_videos", "DmlMazesConfig", "import_dml_mazes", "from TFRecord files"),
     "train": Command("agent.train", "TrainConfig", "train", "a world model on a data set"),
     "benchmark": Command("experiments.benchmark", "BenchmarkConfig", "benchmark", "agents on navigation episodes"),
     "navigation": Command("experiments.navigation", "NavigationConfig", "navigation", "whether trained runs navigate"),
@@ -61,7 +63,7 @@ def _run(arguments: list[str]) -> None:
     if arguments[:1] in (["-h"], ["--help"]):
         return print(_help())
     name, rest = " ".join(arguments[:1]), arguments[1:]
-    if name == "speed" and rest and not rest[0].startswith("-"):
+    if name in ("speed", "import") and rest and not rest[0].startswith("-"):
         name, rest = " ".join(arguments[:2]), arguments[2:]
     if name not in COMMANDS:
         what = f"unknown command {name!r}" if name else "no command was given"
@@ -107,7 +109,7 @@ def _one_line(error: Exception) -> str:
 
 def _help() -> str:
     """The overview of subcommands."""
-    rows = [f"  jumpy {name:<12} {command.summary}" for name, command in COMMANDS.items()]
+    rows = [f"  jumpy {name:<16} {command.summary}" for name, command in COMMANDS.items()]
     return "\n".join(["World models that imagine in jumps. Each command explains itself with --help.", "", *rows])
 
 

@@ -94,9 +94,9 @@ def test_collects_and_refuses_to_replace(folder, capsys):
 
 
 BAD_INPUT = [
-    ("", "no command was given: use one of collect, videos, train,"),
-    ("fly", "unknown command 'fly': use one of collect, videos, train,"),
-    ("speed light", "unknown command 'speed light': use one of collect, videos, train,"),
+    ("", "no command was given: use one of collect, videos, import kth, import dml-mazes, train,"),
+    ("fly", "unknown command 'fly': use one of collect, videos, import kth, import dml-mazes, train,"),
+    ("speed light", "unknown command 'speed light': use one of collect, videos, import kth, import dml-mazes, train,"),
     ("collect", "Missing from jumpy collect: --out PATH"),
     ("collect --out new --steps many", "'many'"),
     ("collect --out new --steps 0", "--steps must be a positive multiple of 100 (whole episodes), got 0"),

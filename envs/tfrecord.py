@@ -1,0 +1,129 @@
+"""TFRecord files and the tf.train.Example messages in them, read without TensorFlow.
+
+A record is, in little-endian order: 8 bytes length, 4 bytes checksum of the length, the data, 4 bytes checksum of the
+data. Checksums are CRC-32C, rotated right by 15 bits, plus a constant. An Example is a map of names to lists of bytes,
+of floats or of integers, as protocol buffers write it.
+"""
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+MASK = 0xA282EAD8
+HEADER = struct.Struct("<QI")
+FOOTER = struct.Struct("<I")
+
+VARINT, EIGHT_BYTES, LENGTH, FOUR_BYTES = 0, 1, 2, 5
+"""wire types of protocol buffers"""
+
+
+class Record(NamedTuple):
+    """One record of a file."""
+
+    number: int
+    """from 1"""
+    data: bytes
+    """empty where something is wrong"""
+    wrong: str = ""
+    """what"""
+
+
+def masked_crc(data: bytes) -> int:
+    """The checksum of TFRecord files."""
+    try:
+        import google_crc32c
+    except ImportError:
+        raise ValueError("reading TFRecord files needs google-crc32c: pip install -e '.[import]'") from None
+    crc = google_crc32c.value(data)
+    return ((crc >> 15 | crc << 17) + MASK) & 0xFFFFFFFF
+
+
+def records(path: Path) -> Iterator[Record]:
+    """The records of a file, each compared with its checksums.
+
+    A record whose data is altered is told, and the next one follows; where a length is altered or the file is cut off,
+    nothing can follow.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        number = 0
+        while header := file.read(HEADER.size):
+            number += 1
+            if len(header) < HEADER.size:
+                yield Record(number, b"", "is cut off")
+                return
+            length, crc = HEADER.unpack(header)
+            if crc != masked_crc(header[:8]):
+                yield Record(number, b"", "has a length with a wrong checksum: nothing after it can be read")
+                return
+            if file.tell() + length + FOOTER.size > size:
+                yield Record(number, b"", "is cut off")
+                return
+            data = file.read(length)
+            if FOOTER.unpack(file.read(FOOTER.size))[0] != masked_crc(data):
+                yield Record(number, b"", "has data with a wrong checksum")
+            else:
+                yield Record(number, data)
+
+
+class Example(NamedTuple):
+    """The lists of an Example by their names; integers are passed over."""
+
+    bytes_lists: dict[str, list[bytes]]
+    float_lists: dict[str, np.ndarray]
+    """float32, one axis"""
+
+
+def parse_example(data: bytes) -> Example:
+    """Read an Example.
+
+    Raises:
+        ValueError: if the bytes are none.
+    """
+    example = Example({}, {})
+    for features in _values(memoryview(data), 1):
+        for entry in _values(features, 1):
+            name = b"".join(_values(entry, 1)).decode()
+            for feature in _values(entry, 2):
+                for strings in _values(feature, 1):
+                    example.bytes_lists[name] = [bytes(value) for value in _values(strings, 1)]
+                for floats in _values(feature, 2):
+                    example.float_lists[name] = np.frombuffer(b"".join(_values(floats, 1)), "<f4")
+    return example
+
+
+def _values(message: memoryview, wanted: int) -> Iterator[memoryview]:
+    """The contents of one field of a message; a repeated float's may be packed or not, its bytes are the same."""
+    place = 0
+    while place < len(message):
+        key, place = _varint(message, place)
+        kind = key & 7
+        if kind == VARINT:
+            end = _varint(message, place)[1]
+        elif kind == LENGTH:
+            length, place = _varint(message, place)
+            end = place + length
+        elif kind in (EIGHT_BYTES, FOUR_BYTES):
+            end = place + (8 if kind == EIGHT_BYTES else 4)
+        else:
+            raise ValueError(f"no message of protocol buffers: wire type {kind}")
+        if end > len(message):
+            raise ValueError("no message of protocol buffers: it ends within a field")
+        if key >> 3 == wanted:
+            yield message[place:end]
+        place = end
+
+
+def _varint(message: memoryview, place: int) -> tuple[int, int]:
+    """A number of seven bits a byte, and the place after it."""
+    value = shift = 0
+    while place < len(message) and shift < 64:
+        byte = message[place]
+        value |= (byte & 127) << shift
+        place, shift = place + 1, shift + 7
+        if byte < 128:
+            return value, place
+    raise ValueError("no message of protocol buffers: a number does not end")
