@@ -21,6 +21,8 @@
                                 digit.npy (100, T, 2) int32, label.npy (100, T, 2) int8: which digits are shown
     data/mazes/shard-00000/     observation.npy (100, T, 64, 64, 3) uint8, change.npy, where a passage was taken,
                                 pose.npy (100, T, 4) int16, maze.npy (100, T) int32, the number of the layout
+    data/kth/shard-00000/       recorded videos: observation.npy (100, T, 64, 64, 1) uint8, grey
+    data/dml/shard-00000/       observation.npy (100, T, 64, 64, 3) uint8, camera.npy (100, T, 5) float32
 
 A shard is written under a temporary name, synced and renamed, and only then entered in the manifest, which is replaced
 in the same way. So a killed writer loses at most its open shard, and whatever the manifest names is whole.

@@ -72,8 +72,10 @@ class Kth:
         """The .avi files of the chosen actions, by split, person, action and place.
 
         Raises:
-            ValueError: if 00sequences.txt or a file that it names is not there, or it cannot be understood.
+            ValueError: if 00sequences.txt or a file that it names is not there, or it cannot be understood, or PyAV is
+                not installed.
         """
+        _av()
         names = [name for name, runs in sorted(self.ranges.items()) if runs and name.split("_")[1] in self.actions]
         paths = {name: self.folder / name.split("_")[1] / (name + ENDING) for name in names}
         if absent := [path for path in paths.values() if not path.is_file()]:

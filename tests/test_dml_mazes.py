@@ -1,6 +1,7 @@
 """DML Mazes: records that independent writers make here as they were published, and records that are wrong."""
 
 import io
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -279,6 +280,11 @@ REFUSED: list[tuple[str, tuple[str, ...]]] = [
 @pytest.mark.parametrize(("options", "messages"), REFUSED)
 def test_bad_options_are_one_line_status_2_and_nothing_written(source, tmp_path, capsys, options, messages):
     assert refused(source, tmp_path / "data", capsys, options, messages)
+
+
+def test_without_checksums_the_extra_is_named_once(source, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "google_crc32c", None)
+    assert refused(source, tmp_path / "data", capsys, "", ("needs google-crc32c: pip install -e '.[import]'",))
 
 
 @pytest.mark.parametrize("split", ["train", "test"])

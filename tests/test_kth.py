@@ -1,6 +1,7 @@
 """KTH Action: frames, ranges and splits of files that are written here as they were published, and damaged ones."""
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from agent.manifest import RecordedManifest
 from agent.replay import Replay
 from agent.runs import load_model
 from agent.train import TrainConfig, train
-from envs.kth import PAGE, PERSONS, decoded, joined
+from envs.kth import PAGE, PERSONS, joined
 from envs.recorded import area_average
 from experiments import cli
 
@@ -134,18 +135,25 @@ def test_chosen_actions_alone_are_read_and_need_files(source, tmp_path):
     assert list(whole(replay, "train")) == ["person01_walking_d1 5", "person01_walking_d1 25"]
 
 
-def test_grey_is_the_luma_in_its_full_range(source):
-    """Y = 126 of 16..235 is (126 - 16) · 255 / 219 = 128."""
+def test_grey_is_the_luma_in_its_full_range_and_pictures_are_not_turned(source, tmp_path):
+    """Y = 126 of 16..235 is (126 - 16) · 255 / 219 = 128, Y = 60 is 51; 80 x 30 at the top left are dark."""
     planes = np.full((180, 160), 128, np.uint8)
     planes[:120] = 126
-    path = source / "grey.avi"
-    with av.open(path, "w") as container:
+    planes[:30, :80] = 60
+    with av.open(file(source, "person01_boxing_d1"), "w") as container:
         stream: Any = container.add_stream("mpeg4", rate=25, options={"qmin": "2", "qmax": "2"})
         stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
-        container.mux(stream.encode(av.VideoFrame.from_ndarray(planes, format="yuv420p")))
+        for _ in range(FRAMES):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(planes, format="yuv420p")))
         container.mux(stream.encode())
-    (frame,) = decoded(path.read_bytes())
-    assert abs(frame.astype(int) - 128).max() <= 1
+    replay = import_kth(KthConfig(source, tmp_path / "data", length=40))
+    frame = replay.slices(np.array([0]), np.array([39]), 1)["observation"][0, 0].astype(int)
+    dark = np.zeros((64, 64), bool)
+    dark[:16, :32] = True
+    blocks = np.zeros((64, 64), bool)  # where codec blocks of both shades meet
+    blocks[12:21, :42] = blocks[:21, 28:42] = True
+    assert abs(frame[~blocks & dark] - 51).max() <= 2
+    assert abs(frame[~blocks & ~dark] - 128).max() <= 2
 
 
 @pytest.mark.parametrize(("height", "width"), [(120, 160), (84, 84), (64, 64)])
@@ -284,6 +292,12 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], str, tuple[str, ...]]] = {
     "no action": (lambda source: None, "--actions juggling", ("invalid choice 'juggling'",)),
     "no split": (lambda source: None, "--persons 1-16", ("invalid choice '1-16'",)),
 }
+
+
+def test_without_pyav_the_extra_is_named_once(source, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    assert cli.main(["import", "kth", "--source", str(source), "--out", str(tmp_path / "data")]) == 2
+    assert capsys.readouterr().err == "jumpy: error: reading .avi files needs PyAV: pip install -e '.[import]'\n"
 
 
 @pytest.mark.parametrize(("spoil", "options", "messages"), REFUSED.values(), ids=REFUSED)
