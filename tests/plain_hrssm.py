@@ -67,7 +67,7 @@ def plain_loss(model: HRSSM, batch: Batch, step: int) -> dict[str, Tensor]:
     if o.rate_weight:
         terms["rate"] = kl_divergence(Bernoulli(q.mean()), Bernoulli(torch.tensor(o.boundary_rate)))
     if o.imagination_weight is not None:
-        return terms | plain_imagination(model, batch, drawn.e, drawn.m)
+        return terms | plain_imagination(model, batch, drawn)
     crops = to_float(batch.achieved_goal[:, o.context : o.context + o.window].flatten(0, 1))
     return terms | {"goal": cosine_loss(model.goals.feature(states).flatten(0, 1), model.goal_feature(crops))}
 
@@ -100,7 +100,8 @@ def plain_bound(model: HRSSM, batch: Batch, drawn: Draws) -> tuple[dict[str, Ten
         z = start * (q_z.mean + q_z.std * drawn.z[:, k]) + (1 - start) * z
         kl_z.append(start[:, 0] * plain_kl(q_z, model.prior_z(c)))
         # observation abstraction: INIT where m_{t-1} = 1, else UPDATE
-        h = start * model.s_init(z) + (1 - start) * rnn(model.s_rnn, [s, z], h)
+        known = torch.cat([z, c], -1) if o.init_sees_belief else z
+        h = start * model.s_init(known) + (1 - start) * rnn(model.s_rnn, [s, z], h)
         phi = rnn(model.phi_forward, [e[:, t]], (1 - start) * phi)
         q_s = model.post_s(torch.cat([phi, z], -1))
         s = q_s.mean + q_s.std * drawn.s[:, k]
@@ -138,9 +139,9 @@ def plain_boundary_prior(model: HRSSM, s: Tensor, n: Tensor, frames: Tensor) -> 
     return torch.where(n >= o.n_max, FORCED, p)
 
 
-def plain_imagination(model: HRSSM, batch: Batch, e: Tensor, m: Tensor) -> dict[str, Tensor]:
+def plain_imagination(model: HRSSM, batch: Batch, drawn: Draws) -> dict[str, Tensor]:
     """Imagine the jumps taken, from the first boundary on at which a context can end; that frame counts, too."""
-    o, sizes = model.config.options, model.config.sizes
+    o, sizes, e, m = model.config.options, model.config.sizes, drawn.e, drawn.m
     b, first = len(batch.action), o.context - 1
     rows = torch.arange(b)
     begin = torch.randint_like(m[:, 0], o.lookahead + 1).long()  # where there is none, anywhere
@@ -153,8 +154,12 @@ def plain_imagination(model: HRSSM, batch: Batch, e: Tensor, m: Tensor) -> dict[
     for t in range(-first, 1):  # the context ends at `begin`
         c = (t > -length)[:, None] * rnn(model.context_rnn, [e[rows, begin + t]], c)
     z = torch.zeros(b, sizes.abstraction)
+    jumps = m[rows[:, None], begin[:, None] + torch.arange(o.horizon)].detach() > 0.5
+    jumps[:, 0] = True  # where subsequences start
+    noise = torch.zeros(b, o.horizon, sizes.abstraction)
+    noise[jumps] = torch.randn(int(jumps.sum()), sizes.abstraction)
     since = torch.zeros(b, dtype=torch.int64)  # frames since the subsequence began
-    states, errors, ends, surprises = [torch.cat([z, c], -1)], [], [], []
+    states, errors, ends, surprises, frames = [torch.cat([z, c], -1)], [], [], [], []
     for t in range(1, o.horizon + 1):
         here = begin + t
         start = m[rows, here - 1, None] if t > 1 else torch.ones(b, 1)
@@ -166,6 +171,11 @@ def plain_imagination(model: HRSSM, batch: Batch, e: Tensor, m: Tensor) -> dict[
         known = torch.cat([states[-1], F.one_hot(since.clamp(max=o.l_max), o.l_max + 1)], -1)
         surprise = F.cross_entropy(model.foreseen_actions.net(known), batch.action[rows, here], reduction="none")
         surprises.append((1 - m[rows, here]) * surprise)
+        p_z, known = model.prior_z(c), c.detach()
+        z_drawn = (p_z.mean + p_z.std * noise[:, t - 1]).detach()
+        h = model.s_init(torch.cat([z_drawn, known], -1) if o.init_sees_belief else z_drawn)
+        frame = model.decoder(model.prior_s(h).mean[:, None])[:, 0]
+        frames.append(jumps[:, t - 1] * (drawn.x[rows, here] - frame).square().sum((1, 2, 3)) / (2 * o.sigma**2))
         mask, logit = batch.action_mask[rows, here].float(), model.goals.legal_logit(states[-1])
         ends.append(m[rows, here].detach())
         errors.append(ends[-1] * F.binary_cross_entropy_with_logits(logit, mask, reduction="none").sum(-1))
@@ -174,4 +184,5 @@ def plain_imagination(model: HRSSM, batch: Batch, e: Tensor, m: Tensor) -> dict[
     crop = batch.achieved_goal[rows[:, None], begin[:, None] + compared].flatten(0, 1)
     contrast = contrastive_loss(feature, model.goal_feature(to_float(crop)), crop_id(crop), o.contrast_temperature)
     legal = torch.stack(errors).sum() / torch.stack(ends).sum()
-    return {"contrast": contrast, "action": torch.stack(surprises).mean(), "legal": legal}
+    frame = torch.stack(frames).sum() / jumps.sum()
+    return {"contrast": contrast, "action": torch.stack(surprises).mean(), "frame": frame, "legal": legal}

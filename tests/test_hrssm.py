@@ -336,6 +336,15 @@ def test_imagine_by_the_papers_equation():
     torch.testing.assert_close(imagined.z, model.prior_z(expected).mean)
 
 
+@pytest.mark.parametrize("reads_belief", [False, True])
+def test_a_jumps_first_frame_shows_what_init_reads(reads_belief):
+    model = build(init_sees_belief=reads_belief)
+    z, c, other = torch.randn(1, 3), torch.randn(1, 12), torch.randn(1, 12)
+    frame = model.decode(HRSSMState(z, c))
+    assert not torch.equal(model.decode(HRSSMState(-z, c)), frame)
+    assert torch.equal(model.decode(HRSSMState(z, other)), frame) != reads_belief
+
+
 @pytest.mark.parametrize("sizes", [PATCH, CONVOLUTION], ids=["patch", "convolution"])
 @pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS)
 def test_rows_of_a_batch_do_not_touch_each_other(options, sizes):

@@ -84,7 +84,8 @@ class HRSSM(nn.Module):
         self.psi_forward, self.psi_backward, self.phi_forward = GRU(d, belief), GRU(d, belief), GRU(d, belief)
         self.z_rnn = GRU(sizes.abstraction + config.actions, belief)  # f_z-rnn, with the action
         self.s_rnn = GRU(sizes.state + sizes.abstraction, belief)  # f_s-rnn
-        self.s_init = nn.Sequential(mlp(sizes.abstraction, belief, belief), nn.Tanh())  # f_s-mlp
+        known = sizes.abstraction + belief * o.init_sees_belief
+        self.s_init = nn.Sequential(mlp(known, belief, belief), nn.Tanh())  # f_s-mlp
         self.prior_z = GaussianHead(belief, belief, sizes.abstraction)
         self.prior_s = GaussianHead(belief, belief, sizes.state)
         self.prior_m = nn.Linear(sizes.state, 1)
@@ -130,10 +131,14 @@ class HRSSM(nn.Module):
         """Return c_t = f_z-rnn(z_{t-1}, a_{t-1}, c_{t-1}), the UPDATE of the temporal abstraction (section 2.4)."""
         return self.z_rnn.step(self.z_rnn.project(torch.cat([z, one_hot_actions(a, self.config.actions)], -1)), c)
 
-    def step_s(self, s: Tensor, z: Tensor, h: Tensor, start: Tensor) -> Tensor:
-        """Return h_t: f_s-mlp(z_t) where a subsequence starts, else f_s-rnn(s_{t-1} || z_t, h_{t-1}) (section 2.4)."""
-        update = self.s_rnn.step(self.s_rnn.project(torch.cat([s, z], -1)), h)
-        return torch.lerp(update, self.s_init(z), start[:, None])
+    def init_s(self, z: Tensor, c: Tensor) -> Tensor:
+        """Return h_t = f_s-mlp(z_t), the INIT of the observation abstraction (section 2.4)."""
+        return self.s_init(torch.cat([z, c], -1) if self.config.options.init_sees_belief else z)
+
+    def step_s(self, s: Tensor, state: HRSSMState, h: Tensor, start: Tensor) -> Tensor:
+        """Return h_t: INIT where a subsequence starts, else f_s-rnn(s_{t-1} || z_t, h_{t-1}) (section 2.4)."""
+        update = self.s_rnn.step(self.s_rnn.project(torch.cat([s, state.z], -1)), h)
+        return torch.lerp(update, self.init_s(*state), start[:, None])
 
     # ---------------------------------------------------------------- inference
 
@@ -189,7 +194,7 @@ class HRSSM(nn.Module):
 
     def decode(self, state: HRSSMState) -> Float[Tensor, "b 3 h w"]:
         """First frame of the subsequence: s at its prior mean after INIT."""
-        s = self.prior_s(self.s_init(state.z)).mean
+        s = self.prior_s(self.init_s(*state)).mean
         return self.decoder(s[:, None])[:, 0]
 
     def generate(
@@ -222,7 +227,7 @@ class HRSSM(nn.Module):
         for _ in range(actions.shape[1] if jumpy else o.window):
             action = actions.gather(1, used.clamp(max=actions.shape[1] - 1)[:, None])[:, 0]
             state = self._move(state, action, start)
-            h = self.step_s(s, state.z, h, start)
+            h = self.step_s(s, state, h, start)
             s = self.prior_s(h).sample()
             frames.append(self.decoder(s[:, None])[:, 0])
             starts.append(start)
@@ -278,8 +283,9 @@ class HRSSM(nn.Module):
             terms["goal"] = cosine_loss(self.feature(HRSSMState(posterior.z, c)).flatten(0, 1), goal)
             weights["goal"] = 1.0
         else:
-            terms |= self._imagination(batch, e, m)
-            extra = {"contrast": o.imagination_weight, "action": o.action_weight, "legal": o.legal_weight}
+            terms |= self._imagination(batch, x, e, m)
+            extra = {"contrast": o.imagination_weight, "action": o.action_weight}
+            extra |= {"frame": o.frame_weight, "legal": o.legal_weight}
             weights |= {name: weight for name, weight in extra.items() if weight is not None}
         return Losses(terms, weights, metrics)
 
@@ -294,7 +300,7 @@ class HRSSM(nn.Module):
         post = self.infer(e, start, m, length)
         c_0 = self.context_belief(e[:, : o.context], length)
         c = self._scan_c(post.z, a[:, o.context - 1 : window.stop - 1], start, c_0)
-        p_s = self.prior_s(self._scan_h(post.s, post.z, start))
+        p_s = self.prior_s(self._scan_h(post.s, post.z, c, start))
         p_m = boundary_prior(torch.sigmoid(self.prior_m(post.s).squeeze(-1)), m.detach(), o.n_max, o.l_max)
         terms = {
             "image": image_nll(x, self.decoder.arranged(post.s), o.sigma),
@@ -309,12 +315,12 @@ class HRSSM(nn.Module):
         z_before = torch.cat([torch.zeros_like(z[:, :1]), z[:, :-1]], 1)
         return self.z_rnn.scan(torch.cat([z_before, one_hot_actions(a, self.config.actions)], -1), c, update=start)
 
-    def _scan_h(self, s: Tensor, z: Tensor, start: Tensor) -> Tensor:
+    def _scan_h(self, s: Tensor, z: Tensor, c: Tensor, start: Tensor) -> Tensor:
         """Return (B, T, Dh): `step_s` over a window."""
         s_before = torch.cat([torch.zeros_like(s[:, :1]), s[:, :-1]], 1)
-        return self.s_rnn.scan(torch.cat([s_before, z], -1), init=(self.s_init(z), start))
+        return self.s_rnn.scan(torch.cat([s_before, z], -1), init=(self.init_s(z, c), start))
 
-    def _imagination(self, batch: Batch, e: Tensor, m: Tensor) -> dict[str, Tensor]:
+    def _imagination(self, batch: Batch, x: Tensor, e: Tensor, m: Tensor) -> dict[str, Tensor]:
         """Train jumps the way planning uses them.
 
         Differs from the paper: from the belief after a context that ends at a boundary, the jumps really taken are
@@ -343,6 +349,16 @@ class HRSSM(nn.Module):
         m = m[rows, seen]
         if o.action_weight is not None:
             terms["action"] = self.foreseen_actions(imagined, start.detach(), m, batch.action[rows, seen])
+        if o.frame_weight is not None:
+            jumped = start > 0.5
+            terms["frame"] = self._first_frame_error(x[rows, seen][jumped], imagined[jumped][:, -c.shape[1] :])
         if o.legal_weight is not None:
             terms["legal"] = self.goals.legal_error(imagined, m.detach(), batch.action_mask[rows, seen])
         return terms
+
+    def _first_frame_error(self, x: Float[Tensor, "n *pixels"], c: Float[Tensor, "n c"]) -> Tensor:
+        """Negative log-likelihood of first frames, drawn from imagined beliefs, with no gradient into these."""
+        with torch.no_grad():
+            z = self.prior_z(c).sample()
+        drawn = self.decoder.arranged(self.prior_s(self.init_s(z, c.detach())).mean[None])
+        return image_nll(x[None], drawn, self.config.options.sigma)

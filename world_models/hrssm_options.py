@@ -46,6 +46,8 @@ class HRSSMOptions:
     """weight of the expected number of subsequences shorter than `l_min`, a frame"""
     imagination_weight: float | None = None
     """weight of the contrastive loss on imagined jumps; None: the paper's cosine loss on posterior states"""
+    init_sees_belief: bool = False
+    """INIT reads c_t beside z_t, so that a jump's first frame shows all that the jump knows"""
     contrast_temperature: float = 0.1
     """temperature of the contrastive loss"""
     contrast_frames: int = 12
@@ -53,6 +55,9 @@ class HRSSMOptions:
     action_weight: float | None = None
     """weight of the surprise of actions within imagined subsequences: boundaries go where actions cannot be foreseen;
     None: no such term"""
+    frame_weight: float | None = None
+    """weight of drawing the first frame of imagined subsequences, a readout without a gradient into what is imagined;
+    None: frames are learnt from posterior states alone"""
     legal_weight: float | None = None
     """weight of predicting the legal actions at a jump's end; None: not predicted, planners try all"""
 
@@ -68,7 +73,9 @@ OURS = HRSSMOptions(
     l_min=4,
     short_weight=60.0,
     imagination_weight=10.0,
+    init_sees_belief=True,
     action_weight=10.0,
+    frame_weight=0.2,
     legal_weight=10.0,
 )
 VARIANTS = {"vta": VTA, "ours": OURS}
