@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int64, Shaped, UInt8
+from jaxtyping import Bool, Float32, Shaped, UInt8
 
 from envs.videos.digits import DIGIT, PACKAGED, Digits
 from envs.videos.video import Fields, Video
@@ -113,7 +113,8 @@ class MovingMNIST(Video):
         velocity = speed[..., None] * np.stack([np.cos(angle), np.sin(angle)], -1)
         straight = start[:, None] + velocity[:, None] * np.arange(length)[:, None, None]  # (N, T, K, 2)
         copy = np.floor(straight / self.room)
-        corner = _mirrored(straight - copy * self.room, copy % 2 == 1, self.room)
+        corner = straight - copy * self.room
+        corner = np.where(copy % 2 == 1, self.room - corner, corner)
         bounce = np.zeros((shape[0], length, shape[1]), bool)
         bounce[:, 1:] = (copy[:, 1:] != copy[:, :-1]).any(-1)
         return (corner + DIGIT / 2).astype(np.float32), bounce
@@ -123,20 +124,11 @@ class MovingMNIST(Video):
     ) -> UInt8[np.ndarray, "n t s s 1"]:
         """Draw the frames, each digit at the pixels nearest to its place."""
         frames = np.zeros((*position.shape[:2], self.size, self.size), np.uint8)
-        corner: Int64[np.ndarray, "n t k 2"] = np.rint(position - DIGIT / 2).astype(np.int64)
+        corner = np.rint(position - DIGIT / 2).astype(np.int64)
         x, y = np.moveaxis(corner, -1, 0)[..., None] + np.arange(DIGIT)  # (N, T, K, 28) each
         sequence, t = np.ogrid[: frames.shape[0], : frames.shape[1]]
         for digit in range(self.moving):
-            place = (
-                sequence[..., None, None],
-                t[..., None, None],
-                y[:, :, digit, :, None],
-                x[:, :, digit, None, :],
-            )
+            row, column = y[:, :, digit, :, None], x[:, :, digit, None, :]
+            place = sequence[..., None, None], t[..., None, None], row, column
             frames[place] = np.maximum(frames[place], image[:, None, digit])
         return frames[..., None]
-
-
-def _mirrored(place: Float64[np.ndarray, "..."], odd: Bool[np.ndarray, "..."], room: int) -> Float64[np.ndarray, "..."]:
-    """Places in copies of the frame, of which every second one is a mirror image."""
-    return np.where(odd, room - place, place)
