@@ -78,12 +78,15 @@ class BoundaryNet(LargeNetwork):
         return self.apply_large(self._logits, x)
 
     def _logits(self, x: Tensor) -> Tensor:
-        for layer in self.layers:  # as products of three frames side by side: twice as fast as convolutions on a CPU
-            assert isinstance(layer, nn.Conv1d)
-            before, now, after = (F.pad(x, (0, 0, *self.padding)).narrow(1, k, x.shape[1]) for k in range(3))
-            weight = layer.weight.transpose(1, 2).flatten(1)
-            x = F.elu(F.linear(torch.cat([before, now, after], -1), weight, layer.bias))
-        return self.out(x).squeeze(-1)
+        rows, frames = x.shape[:2]
+        x = x.transpose(0, 1).flatten(0, 1)  # time-major: the frames before and after are slices of the same rows
+        for layer in self.layers:  # three products a layer: faster than convolutions on a CPU
+            assert isinstance(layer, nn.Conv1d) and layer.bias is not None
+            padded = F.pad(x, (0, 0, *(rows * side for side in self.padding)))
+            before, now, after = (padded[rows * k : rows * (k + frames)] for k in range(3))
+            w_before, w_now, w_after = layer.weight.permute(2, 1, 0)
+            x = F.elu(torch.addmm(torch.addmm(torch.addmm(layer.bias, before, w_before), now, w_now), after, w_after))
+        return self.out(x).view(frames, rows).t()
 
 
 class ForeseenActions(nn.Module):
