@@ -149,9 +149,9 @@ def idx(array: np.ndarray) -> bytes:
     return bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.tobytes()
 
 
-def write_mnist(folder: Path, seed: int = 0, packed: bool = False) -> dict[str, np.ndarray]:
+def write_mnist(folder: Path, packed: bool = False) -> dict[str, np.ndarray]:
     """The four files, with 7 digits of noise for training and 5 for tests."""
-    rng, arrays = np.random.default_rng(seed), {}
+    rng, arrays = np.random.default_rng(0), {}
     for side, number in (("train", 7), ("t10k", 5)):
         arrays[f"{side}-images-idx3-ubyte"] = rng.integers(256, size=(number, 28, 28), dtype=np.uint8)
         arrays[f"{side}-labels-idx1-ubyte"] = rng.integers(10, size=number, dtype=np.uint8)
@@ -177,10 +177,14 @@ def test_idx_files_are_read_packed_and_not(tmp_path, shape):
 def test_digits_of_the_users_files(tmp_path):
     arrays = write_mnist(tmp_path / "plain")
     write_mnist(tmp_path / "packed", packed=True)
-    write_mnist(tmp_path / "other", seed=1)
+    for folder, name in (("pixel", "train-images-idx3-ubyte"), ("label", "t10k-labels-idx1-ubyte")):
+        other = write_mnist(tmp_path / folder)[name]
+        other.flat[-1] = (int(other.flat[-1]) + 1) % 10
+        (tmp_path / folder / name).write_bytes(idx(other))
     (tmp_path / "plain" / "t10k-labels-idx1-ubyte").rename(tmp_path / "plain" / "t10k-labels.idx1-ubyte")
-    digits, packed, other = (Digits.read(tmp_path / name) for name in ("plain", "packed", "other"))
-    assert digits.name == packed.name != other.name  # the digits decide it, not their packing or place
+    digits, packed, pixel, label = (Digits.read(tmp_path / name) for name in ("plain", "packed", "pixel", "label"))
+    assert digits.name == packed.name  # the digits decide it, all of them, not their packing or place
+    assert len({digits.name, pixel.name, label.name}) == 3
     np.testing.assert_array_equal(digits.image[digits.train], arrays["train-images-idx3-ubyte"])
     np.testing.assert_array_equal(digits.image[digits.test], arrays["t10k-images-idx3-ubyte"])
     np.testing.assert_array_equal(digits.label[digits.train], arrays["train-labels-idx1-ubyte"])
