@@ -81,15 +81,13 @@ class Level(nn.Module):
             What d^n is if the level changes at t, and what it is.
         """
         inputs, begins = torch.cat([s_before, a], -1), start.to(s_before.dtype)
-        most = int(change.sum(1).max())
-        if most < change.shape[1]:
-            frame = change.byte().argsort(dim=1, descending=True, stable=True)[:, :most]  # changes first, then anything
-            d = self._scan(self.temporal, inputs.take_along_dim(frame[..., None], 1), begins.gather(1, frame))
-            d = d.take_along_dim(change.cumsum(1)[..., None] - 1, 1)
-        else:
+        if bool(change.all()):
             d = self._scan(self.temporal, inputs, begins)
-            if bool(change.all()):
-                return d, d
+            return d, d
+        most = int(change.sum(1).max())
+        frame = change.byte().argsort(dim=1, descending=True, stable=True)[:, :most]  # changes first, then anything
+        d = self._scan(self.temporal, inputs.take_along_dim(frame[..., None], 1), begins.gather(1, frame))
+        d = d.take_along_dim(change.cumsum(1)[..., None] - 1, 1)
         d_before = F.pad(d[:, :-1], (0, 0, 1, 0))
         projected = self.temporal.project(inputs)
         ahead = self.temporal.step(projected.flatten(0, 1), d_before.flatten(0, 1)).view_as(d)
