@@ -255,6 +255,18 @@ def test_generates_one_frame_an_action():
     assert torch.equal(frames[:, :4], generate(model, x, length, frames=4))  # the past is drawn before the future
 
 
+@pytest.mark.parametrize("certain", ["prior", "post"])
+def test_contexts_and_futures_are_both_sampled(certain):
+    """Where either the priors or the posteriors have no deviation left, the others still make futures differ."""
+    model = build()
+    with torch.no_grad():
+        for level in model.levels:
+            list(getattr(level, certain).parameters())[-1][4:] = -50  # the raw deviations' biases
+    x, _ = random_frames(4, 5)
+    one, other = (generate(model, x, torch.full((4,), 5), 2, seed) for seed in (0, 1))
+    assert (one - other).abs().max() > 1e-2
+
+
 def test_reconstructs_what_follows_the_context():
     model = build().eval()
     x, a = random_frames(2, WINDOW)
