@@ -213,7 +213,8 @@ class HRSSM(nn.Module):
             length: how many of its frames count.
             actions: passages to take, one a subsequence; after the last one its subsequence goes on.
             mode: "full" draws every frame, `window` of them, with subsequences that end by p(m_t | s_t), l_min and
-                l_max (N_max counts within training windows only); "jumpy" draws the first frame of K subsequences.
+                l_max (N_max counts within training windows only), K of a video; "jumpy" draws the first frame of K
+                subsequences.
 
         Returns:
             Frames, and 1 where a subsequence starts.
@@ -224,7 +225,7 @@ class HRSSM(nn.Module):
         h = torch.zeros_like(state.c)
         start, used, since = s.new_ones(len(x)), torch.zeros_like(length), torch.zeros_like(length)
         frames, starts = [], []
-        for _ in range(actions.shape[1] if jumpy else o.window):
+        for _ in range(actions.shape[1] if jumpy or not self.config.actions else o.window):
             action = actions.gather(1, used.clamp(max=actions.shape[1] - 1)[:, None])[:, 0]
             state = self._move(state, action, start)
             h = self.step_s(s, state, h, start)
