@@ -18,7 +18,8 @@ long, so that an episode's first decision has a belief.
 Differs from the paper, in the variant `ours` only (experiments/LOG.md says why): jumps are trained the way planning
 uses them (`_imagination`); boundaries go where actions cannot be foreseen (`ForeseenActions`); q(m_t) reads the frames
 up to t and the actions before t; the structure prior also knows an expected rate of boundaries and a shortest
-subsequence; the legal actions at a jump's end are predicted.
+subsequence; INIT reads c_t beside z_t, and the first frames of imagined subsequences are learnt, so that a jump can be
+drawn; the legal actions at a jump's end are predicted.
 """
 
 from typing import NamedTuple
