@@ -211,6 +211,18 @@ def test_two_measurements_of_one_agent_are_refused(tmp_path: Path) -> None:
         read_benchmarks([folder])
 
 
+def test_of_benchmarks_of_different_lengths_the_common_episodes_count(tmp_path: Path) -> None:
+    folder = benchmarks(tmp_path)
+    own = folder / "ours-quick" / "seed-1" / "rssm-tree@1,2"
+    for file in (own / "episodes").iterdir():
+        file.write_text("".join(file.read_text().splitlines(keepends=True)[:5]))
+    (own / "summary.json").write_text((own / "summary.json").read_text().replace('"episodes": 6', '"episodes": 4', 1))
+    found = read_benchmarks([folder])
+    assert found.facts["episodes"] == 4
+    for episodes in (found.floor, found.ceiling, *(entry.episodes for entry in found.entries)):
+        assert episodes["seed"].tolist() == [*SEEDS][:4]
+
+
 # ---------------------------------------------------------------- measured from runs
 
 

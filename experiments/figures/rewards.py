@@ -60,11 +60,14 @@ class Benchmarks:
 def read_benchmarks(folders: Iterable[Path]) -> Benchmarks:
     """All benchmarks below folders, as `jumpy navigation --out` lays them out: `…/seed-N/MODEL-PLANNER@DEPTHS`.
 
+    Where one has more episodes than another, those that all have count.
+
     Raises:
-        ValueError: if there is none, they are not on the same episodes, or two measured the same agent.
+        ValueError: if there is none, they do not begin with the same episode, or two measured the same agent.
     """
     paths = sorted({path for folder in folders for path in folder.rglob(SUMMARY)})
     facts: dict[str, Any] = {}
+    counts: set[int] = set()
     entries: dict[tuple, tuple[Path, Entry]] = {}
     for path in paths:
         number = re.fullmatch(r"seed-(\d+)", path.parent.parent.name)
@@ -78,7 +81,8 @@ def read_benchmarks(folders: Iterable[Path]) -> Benchmarks:
                     f"{entry.facts['depth']}: give --benchmarks only the folders of one measurement"
                 )
             entries[entry.key] = path.parent, entry
-            known = {name: summary[name] for name in ("episodes", "first_seed", "layout")}
+            counts.add(summary["episodes"])
+            known = {name: summary[name] for name in ("first_seed", "layout")}
             known |= {name: entry.facts[name] for name in ("variant", "preset")}
             if facts and facts != known:
                 raise ValueError(f"{path} is of {known}, the ones before it of {facts}: give --benchmarks of one kind")
@@ -88,8 +92,14 @@ def read_benchmarks(folders: Iterable[Path]) -> Benchmarks:
             f"no finished benchmark of a trained run lies in {', '.join(map(str, folders))}: "
             "make them with 'jumpy navigation --out'"
         )
+    fewest = min(counts)
     floor, ceiling = (read_episodes(paths[0].parent / EPISODES / f"{name}.csv") for name in (FLOOR, CEILING))
-    return Benchmarks(facts, [entry for _, (_, entry) in sorted(entries.items())], floor, ceiling)
+    common = [Entry(entry.facts, _first(fewest, entry.episodes)) for _, (_, entry) in sorted(entries.items())]
+    return Benchmarks({"episodes": fewest} | facts, common, _first(fewest, floor), _first(fewest, ceiling))
+
+
+def _first(number: int, episodes: Episodes) -> Episodes:
+    return {name: column[:number] for name, column in episodes.items()}
 
 
 def _entries(folder: Path, summary: dict[str, Any], training_seed: int) -> Iterable[Entry]:
