@@ -13,7 +13,14 @@ from world_models.build import complete, rebuild_model
 CHECKPOINT = "checkpoint.safetensors"
 
 
-def save_run(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, step: int, run: dict[str, Any]) -> None:
+def save_run(
+    path: Path,
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    step: int,
+    run: dict[str, Any],
+    trained_seconds: dict[str, float] | None = None,
+) -> None:
     """Write a checkpoint of a training run.
 
     Args:
@@ -22,11 +29,13 @@ def save_run(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, ste
         optimiser: the moments of its parameter number i are kept as `optimiser.i.NAME`.
         step: training steps taken.
         run: what defines the run (model, preset, variant, configuration, seed, layout).
+        trained_seconds: time that the steps took by the clock, by the name of what they ran on; None: not known.
     """
     tensors: dict[str, Tensor] = {f"model.{name}": value for name, value in model.state_dict().items()}
     for number, moments in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{number}.{name}": value for name, value in moments.items()}
-    write_checkpoint(path, tensors, {"step": step, "run": run, "versions": versions()})
+    meta = {"step": step, "trained_seconds": trained_seconds, "run": run, "versions": versions()}
+    write_checkpoint(path, tensors, meta)
 
 
 def save_weights(path: Path, model: nn.Module, meta: dict[str, Any]) -> None:
@@ -42,8 +51,8 @@ def save_weights(path: Path, model: nn.Module, meta: dict[str, Any]) -> None:
 
 def load_run(
     path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, run: dict[str, Any], device: torch.device
-) -> int:
-    """Take up a training run: fill model and optimiser, return the steps taken.
+) -> dict[str, Any]:
+    """Take up a training run: fill model and optimiser, return the meta data, among it the steps taken.
 
     Raises:
         ValueError: the file is damaged, or it is of a run that is defined differently.
@@ -63,7 +72,7 @@ def load_run(
         number, moment = name.split(".", 1)
         state["state"].setdefault(int(number), {})[moment] = value
     optimiser.load_state_dict(state)
-    return int(meta["step"])
+    return meta
 
 
 def load_model(path: Path, device: torch.device | str = "cpu") -> tuple[Any, dict[str, Any]]:
@@ -74,7 +83,8 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> tuple[Any, dic
         device: where to put it.
 
     Returns:
-        The model and the checkpoint's meta data: `step`, `run` (model, preset, variant, layout, seed, ...), `versions`.
+        The model and the checkpoint's meta data: `step`, `run` (model, preset, variant, layout, seed, ...), `versions`,
+        and `trained_seconds` (see `save_run`; older checkpoints have none).
 
     Raises:
         ValueError: there is no such run, its file is damaged, or it holds something else.

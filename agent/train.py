@@ -21,6 +21,7 @@ import torch
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from agent.device import device_name
 from agent.evaluate import EvaluationConfig, evaluate, nonfinite, to_batch
 from agent.pictures import log_pictures
 from agent.replay import Replay
@@ -194,6 +195,7 @@ class Trainer:
         rate, epsilon, amsgrad = self.recipe.learning_rate, self.recipe.epsilon, self.recipe.amsgrad
         self.optimiser = torch.optim.Adam(self.model.parameters(), rate, eps=epsilon, amsgrad=amsgrad, fused=True)
         self.step = 0
+        self.trained_seconds: dict[str, float] | None = {}
 
     @property
     def meta(self) -> dict[str, Any]:
@@ -213,7 +215,8 @@ class Trainer:
         """Begin a new run or take up the one in `out`, as the configuration asks."""
         path = self.config.out / CHECKPOINT
         if path.exists() and self.config.resume:
-            self.step = load_run(path, self.model, self.optimiser, self.meta, self.device)
+            found = load_run(path, self.model, self.optimiser, self.meta, self.device)
+            self.step, self.trained_seconds = found["step"], found.get("trained_seconds")
         elif path.exists() and not self.config.overwrite:
             raise ValueError(
                 f"{self.config.out} already holds a run: add --resume to go on or --overwrite to replace it"
@@ -223,7 +226,8 @@ class Trainer:
 
     def save(self) -> None:
         """Write the checkpoint in place of the last one."""
-        save_run(self.config.out / CHECKPOINT, self.model, self.optimiser, self.step, self.meta)
+        path = self.config.out / CHECKPOINT
+        save_run(path, self.model, self.optimiser, self.step, self.meta, self.trained_seconds)
 
     def fit(self, writer: SummaryWriter, stop: threading.Event) -> None:
         """Run to the last step, or until `stop` is set; always ends with a checkpoint."""
@@ -265,6 +269,7 @@ class Trainer:
 
     def update(self) -> tuple[Losses, torch.Tensor]:
         """Take one training step; raise before it changes a weight if a number is not finite."""
+        began = time.perf_counter()
         draw = np.random.default_rng([self.config.seed, self.step])
         torch.manual_seed(int(draw.integers(2**63)))
         fields = self.replay.sample(draw, self.recipe.batch_size, self.model.window_length)
@@ -281,7 +286,17 @@ class Trainer:
             group["lr"] = self.recipe.learning_rate * schedule(self.step, self.recipe)
         self.optimiser.step()
         self.step += 1
+        self._add_time(time.perf_counter() - began)
         return losses, norm
+
+    def _add_time(self, seconds: float) -> None:
+        """Lengthen the time of training; of a run whose beginning was not timed it stays unknown."""
+        if self.trained_seconds is not None:
+            name = device_name(self.device)
+            if self.device.type == "cpu":
+                threads = torch.get_num_threads()
+                name += f", {threads} thread{'s' * (threads > 1)}"
+            self.trained_seconds[name] = self.trained_seconds.get(name, 0.0) + seconds
 
 
 def schedule(step: int, recipe: Recipe) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import resource
 import time
 from collections.abc import Callable, Iterator
@@ -13,28 +12,19 @@ from typing import Any
 
 import torch
 
+from agent.device import device_name
 from agent.versions import commit, versions
 
 
 def about(device: torch.device) -> dict[str, Any]:
     """Machine, device, threads, versions and commit: what a measured time belongs to."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
     return {
-        "machine": f"{name}, {os.cpu_count()} cores",
+        "machine": f"{device_name(device)}, {os.cpu_count()} cores",
         "device": str(device),
         "threads": torch.get_num_threads(),
         "versions": versions(),
         "commit": commit(),
     }
-
-
-def _processor() -> str:
-    """The CPU's name, and whether it multiplies bfloat16 in tiles."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    amx = ", AMX" if torch.cpu.get_capabilities().get("amx_bf16") else ""
-    return (names[0] if names else platform.processor() or platform.machine()) + amx
 
 
 def wait(device: torch.device) -> None:

@@ -92,6 +92,10 @@ def test_twenty_steps_and_twenty_in_a_new_process_equal_forty(data, tmp_path):
     piece(pieces, "--resume")
     tensors, meta = read_checkpoint(pieces / CHECKPOINT)
     expected, expected_meta = read_checkpoint(whole / CHECKPOINT)
+    for each in (meta, expected_meta):
+        ((device, seconds),) = each.pop("trained_seconds").items()
+        assert device.endswith(", 1 thread")
+        assert seconds > 0
     assert meta == expected_meta
     assert meta["step"] == STEPS
     assert set(tensors) == set(expected)
