@@ -31,6 +31,8 @@ COMMANDS = {
     "unseen": Command("experiments.unseen", "UnseenConfig", "unseen", "layouts never used to develop, from nothing"),
     "plot": Command("experiments.plots", "PlotConfig", "plot", "the figures of a benchmark"),
     "figure": Command("experiments.figures.registry", "FigureConfig", "figure", "the results, from their numbers"),
+    "predict": Command("experiments.video.predict", "PredictConfig", "predict", "test videos, open loop, best of many"),
+    "table": Command("experiments.video.tables", "TableConfig", "table", "results beside those that were published"),
     "ship": Command("experiments.ship", "ShipConfig", "ship", "a finished run's weights with this package"),
     "speed env": Command("experiments.speed.env", "SpeedEnvConfig", "speed_env", "our view beside Miniworld"),
     "speed plan": Command("experiments.speed.plan", "SpeedPlanConfig", "speed_plan", "planning decisions"),

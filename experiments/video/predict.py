@@ -1,0 +1,258 @@
+"""`jumpy predict`: a trained run on the test videos of a data set, open loop, the best of several samples.
+
+A model sees the first frames of a video and draws the rest, several times. Every drawn frame is compared with the true
+one; each metric chooses the sample whose mean over the video is the best (Denton and Fergus 2018; Zakharov et al. 2022,
+section 4.1).
+
+| file | content |
+|---|---|
+| `config.json` | what decides the results |
+| `sequences/NUMBER.npz` | the chosen sample's values, frame by frame, of one test video |
+| `curves.csv` | their means over the videos, a row a predicted frame, with 95 % bootstrap intervals over videos |
+| `row.json` | the means over videos and frames, likewise: the rows of Table 1 |
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from tqdm import tqdm
+
+from agent.files import locked, write_file
+from agent.replay import Replay
+from agent.train import choose_device
+from agent.versions import commit, versions
+from experiments.lpips import ALEXNET_SHA256, LPIPS, load_lpips
+from experiments.video.runs import VideoRun
+from experiments.video.scores import (
+    CONFIG,
+    CURVES,
+    ROW,
+    SEQUENCES,
+    curves,
+    read_scores,
+    rows,
+    scores_file,
+    told,
+    write_json,
+    write_scores,
+)
+from experiments.video_metrics import best_of, frame_metrics
+from world_models.images import to_float, to_uint8
+
+CONTEXT = {"dlh": 30, "cwvae": 36, "rssm": 30, "hrssm": 30}
+"""frames that are shown: as many as in the paper"""
+LEARNED_CONTEXT = ("rssm", "hrssm")
+"""models that read contexts of at most `context` frames while they train, by a network of its own"""
+Metric = Literal["ssim", "psnr", "lpips"]
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """Predict test videos from their first frames, and tell how near the best of several samples is to the truth.
+
+    A call that was cut off goes on where it stopped, with the same results; so does one with more --sequences.
+    """
+
+    model: Literal["dlh", "cwvae", "rssm", "hrssm"]
+    """which model the run is of"""
+    run: Path
+    """run of 'jumpy train'"""
+    data: Path
+    """data set that it was trained on; its test split counts"""
+    out: Path
+    """folder of the results"""
+    context: int | None = None
+    """frames that are shown of each video; default: 36 for cwvae, 30 for the others"""
+    samples: int = 100
+    """how often each video is predicted; the best counts"""
+    sequences: int | None = None
+    """test videos, the first of them; default: all"""
+    batch: int = 25
+    """samples drawn side by side"""
+    alexnet: Path | None = None
+    """torchvision's alexnet-owt-7be5be79.pth, for LPIPS; without it LPIPS is n/a"""
+    alexnet_sha256: str = ALEXNET_SHA256
+    """what that file has to be"""
+    seed: int = 0
+    """of the samples"""
+    device: str = "auto"
+    """auto (CUDA where there is one), cpu or cuda"""
+    overwrite: bool = False
+    """replace results that are already there"""
+
+    def __post_init__(self) -> None:
+        """Refuse counts that are not positive."""
+        for name in ("context", "samples", "sequences", "batch"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise ValueError(f"--{name} must be at least 1, got {value}")
+        if self.seed < 0:
+            raise ValueError(f"--seed must be 0 or more, got {self.seed}")
+
+    @property
+    def shown(self) -> int:
+        """Frames of the context."""
+        return self.context or CONTEXT[self.model]
+
+
+def predict(config: PredictConfig) -> dict[str, Any]:
+    """Predict every video that is not finished yet, print the means and write the curves and the row.
+
+    Returns:
+        What `row.json` holds.
+
+    Raises:
+        ValueError: if run, data, context or weights do not suit, or the folder holds something else.
+        OSError: if the folder cannot be written.
+    """
+    device = choose_device(config.device)
+    run = VideoRun.load(config.run, config.model, device)
+    replay = Replay.open(config.data)
+    run.check(replay)
+    episodes = _episodes(config, replay)
+    _check_context(config, run, replay)
+    lpips = load_lpips(config.alexnet, config.alexnet_sha256, device=device)
+    _begin_or_resume(config, _identity(config, run, replay, device))
+    with locked(config.out, f"{config.out} is in use by another jumpy predict: wait for it, or choose another --out"):
+        for number in tqdm(episodes, desc=f"predict {config.model}", unit=" videos"):
+            path = scores_file(config.out, number)
+            if not path.exists():
+                write_scores(path, predict_video(config, run, replay, number, lpips))
+        best = [read_scores(scores_file(config.out, number)) for number in episodes]
+        write_file(config.out / CURVES, curves(best).encode())
+        result = _origin(config) | {"rows": rows(run, best), "sequences": len(episodes), "runs": [run.facts]}
+        write_json(config.out / ROW, result)
+    print(told(result))
+    return result
+
+
+@torch.no_grad()
+def predict_video(
+    config: PredictConfig, run: VideoRun, replay: Replay, episode: int, lpips: LPIPS | None = None
+) -> dict[str, Float[np.ndarray, " t"]]:
+    """Predict one video; its draws do not depend on the others.
+
+    Returns:
+        For each metric, the values of the sample that it chooses, one a predicted frame.
+    """
+    device = next(run.model.parameters()).device
+    fields = replay.slices(np.array([episode]), np.array([0]), replay.episode_length)
+    true = torch.from_numpy(fields["observation"]).to(device)
+    x, future = to_float(true[:, : config.shown]), true[:, config.shown :]
+    parts: dict[str, list[np.ndarray]] = {}
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        for first in range(0, config.samples, config.batch):
+            draw = np.random.default_rng([config.seed, episode, first])
+            torch.manual_seed(int(draw.integers(2**63)))
+            samples = min(config.batch, config.samples - first)
+            none = torch.zeros(samples, replay.episode_length, dtype=torch.long, device=device)
+            frames, _ = run.model.generate(
+                x.expand(samples, -1, -1, -1, -1),
+                none[:, : config.shown - 1],
+                none[:, 0] + config.shown,
+                none[:, config.shown :],
+                "full",
+            )
+            predicted = to_uint8(frames)
+            for name, values in frame_metrics(predicted, future.expand_as(predicted), lpips).items():
+                parts.setdefault(name, []).append(values)
+    return {name: best_of(np.concatenate(values)[:, None], cast(Metric, name))[0] for name, values in parts.items()}
+
+
+# ---------------------------------------------------------------- what suits
+
+
+def _episodes(config: PredictConfig, replay: Replay) -> range:
+    """The test videos that are asked for."""
+    test = replay.split("test")
+    if not test:
+        raise ValueError(f"{config.data} has no test video ({replay.episodes} in all): make more")
+    if config.sequences is not None and config.sequences > len(test):
+        raise ValueError(
+            f"--sequences must be at most the {len(test)} test videos of {config.data}, got {config.sequences}"
+        )
+    return test[: config.sequences]
+
+
+def _check_context(config: PredictConfig, run: VideoRun, replay: Replay) -> None:
+    """Refuse a context that leaves nothing to predict, or is longer than the run has learned to read."""
+    if config.shown >= replay.episode_length:
+        raise ValueError(
+            f"--context must be less than the {replay.episode_length} frames of the videos in {config.data}, "
+            f"got {config.shown}: shorten it, or make longer videos"
+        )
+    longest = run.model.config.options.context
+    if config.model in LEARNED_CONTEXT and config.shown > longest:
+        raise ValueError(
+            f"{config.run} has learned from contexts of at most {longest} frames, asked for is {config.shown}: give "
+            f"--context {longest}, or train it with --options context={config.shown} window=…"
+        )
+
+
+def _identity(config: PredictConfig, run: VideoRun, replay: Replay, device: torch.device) -> dict[str, Any]:
+    """What decides the results, by the names of the command line where there is one; as JSON gives it back."""
+    files = hashlib.sha256(" ".join(replay.manifest.checksums).encode()).hexdigest()
+    settings = {
+        "--model": config.model,
+        "--context": config.shown,
+        "--samples": config.samples,
+        "--batch": config.batch,
+        "--seed": config.seed,
+        "--device": str(device),
+        "--alexnet": None if config.alexnet is None else config.alexnet_sha256,
+        "--run of SHA-256": run.facts["checkpoint"],
+        "--data of SHA-256": files,
+    }
+    return json.loads(json.dumps(settings))
+
+
+def _begin_or_resume(config: PredictConfig, identity: dict[str, Any]) -> None:
+    """Make the folder ready for these very results, or refuse.
+
+    Raises:
+        ValueError: if the folder holds other results (and is not to be overwritten) or other files.
+    """
+    out, path = config.out, config.out / CONFIG
+    if path.exists() and not config.overwrite:
+        try:
+            found = json.loads(path.read_text())["settings"]
+        except (ValueError, KeyError, TypeError):
+            raise ValueError(f"{path} is not of a prediction: choose another --out, or --overwrite") from None
+        for name in identity:
+            if found.get(name) != identity[name]:
+                raise ValueError(
+                    f"{out} holds a prediction with {name} {found.get(name)}, asked for is {identity[name]}: "
+                    "choose another --out, or --overwrite"
+                )
+        return
+    if not path.exists() and out.is_dir() and any(not entry.name.startswith(".") for entry in out.iterdir()):
+        raise ValueError(f"{out} holds other files and no prediction: choose an empty folder for --out")
+    for name in (CURVES, ROW):
+        (out / name).unlink(missing_ok=True)
+    shutil.rmtree(out / SEQUENCES, ignore_errors=True)
+    (out / SEQUENCES).mkdir(parents=True)
+    write_json(path, {"settings": identity, "versions": versions()})
+
+
+def _origin(config: PredictConfig) -> dict[str, Any]:
+    """The command that makes the results, and by which code."""
+    words = ["jumpy", "predict", "--model", config.model, "--run", config.run, "--data", config.data]
+    words += ["--out", config.out, "--context", config.shown, "--samples", config.samples, "--batch", config.batch]
+    words += [] if config.sequences is None else ["--sequences", config.sequences]
+    words += [] if config.alexnet is None else ["--alexnet", config.alexnet]
+    return {
+        "command": shlex.join(map(str, [*words, "--seed", config.seed])),
+        "commit": commit(),
+        "versions": versions(),
+        "context": config.shown,
+        "samples": config.samples,
+    }
