@@ -38,6 +38,12 @@ class Sources:
     """HRSSM runs, one a training seed: run folders, or shipped weights as pretrained/MODEL-VARIANT."""
     rssm: tuple[str, ...] = ()
     """RSSM runs likewise."""
+    dlh: tuple[str, ...] = ()
+    """DLH runs on videos: their folders."""
+    cwvae: tuple[str, ...] = ()
+    """A CW-VAE run on the same videos."""
+    predictions: tuple[Path, ...] = ()
+    """Folders that 'jumpy predict' wrote (its --out)."""
     benchmarks: tuple[Path, ...] = ()
     """Folders with the benchmarks of 'jumpy navigation' (its --out), of one variant and preset."""
     data: tuple[Path, ...] = ()
@@ -138,7 +144,7 @@ def labelled(pairs: Sequence[str]) -> list[tuple[str, str]]:
 def _command(name: str, sources: Sources) -> str:
     """The command that makes the numbers."""
     words = ["jumpy", "figure", name, "--measure"]
-    for option in ("hrssm", "rssm", "benchmarks", "data", "compare"):
+    for option in ("hrssm", "rssm", "dlh", "cwvae", "predictions", "benchmarks", "data", "compare"):
         if given := getattr(sources, option):
             words += [f"--{option}", *map(str, given)]
     return shlex.join([*words, "--seed", str(sources.seed)])

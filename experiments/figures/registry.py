@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -34,6 +35,16 @@ from experiments.figures.numbers import Numbers, Sources, read, write
 from experiments.figures.rewards import draw_budget, draw_rewards, measure_budget, measure_rewards
 from experiments.figures.table import draw_options, measure_options
 from experiments.plots import STYLE, save_png
+from experiments.video.frame_metrics import draw_frame_metrics, measure_frame_metrics
+from experiments.video.rollouts import (
+    draw_levels,
+    draw_rollouts,
+    each_level,
+    levels_above_2,
+    levels_to_2,
+    measure_levels,
+    measure_rollouts,
+)
 
 ALL = "all"
 
@@ -63,6 +74,19 @@ class Drawing(NamedTuple):
 RUN, RUNS = {"hrssm": "RUN"}, {"hrssm": "RUN…", "rssm": "RUN…"}
 BENCHMARKS = {"benchmarks": "DIR…"}
 
+
+def _futures(kinds: tuple[str, ...], consecutive: bool) -> Drawing:
+    """Futures of videos by these models."""
+    measure = partial(measure_rollouts, kinds=kinds, consecutive=consecutive)
+    return Drawing(draw_rollouts, ("json", "npz"), measure, dict.fromkeys(kinds, "RUN") | {"data": "DIR"})
+
+
+def _levels(groups: Callable[[int], list[tuple[int, ...]]], runs: str) -> Drawing:
+    """Levels of DLH drawn anew."""
+    measure = partial(measure_levels, groups=groups)
+    return Drawing(draw_levels, ("json", "npz"), measure, {"dlh": runs, "data": "DIR"})
+
+
 FIGURES = {
     "vta-3": Drawing(draw_boundaries, ("json", "npz"), measure_boundaries, RUN | {"data": "DIR"}),
     "vta-4": Drawing(draw_learning_curves, ("json", "csv"), measure_learning_curves, RUNS),
@@ -70,6 +94,13 @@ FIGURES = {
     "vta-6": Drawing(draw_jumpy_generations, ("json", "npz"), measure_jumpy_generations, RUN),
     "vta-7": Drawing(draw_varied_lengths, ("json", "npz"), measure_varied_lengths, RUN),
     "vta-8": Drawing(draw_rewards, ("json", "csv"), measure_rewards, BENCHMARKS),
+    "dlh-4": _futures(("dlh",), consecutive=False),
+    "dlh-5": _levels(each_level, "RUN"),
+    "dlh-6": _futures(("dlh", "cwvae"), consecutive=True),
+    "dlh-7": _futures(("dlh", "cwvae", "hrssm"), consecutive=False),
+    "dlh-9": Drawing(draw_frame_metrics, ("json", "csv"), measure_frame_metrics, {"predictions": "DIR…"}),
+    "dlh-10": _levels(levels_above_2, "RUN…"),
+    "dlh-11": _levels(levels_to_2, "RUN…"),
     "budget": Drawing(draw_budget, ("json",), measure_budget, BENCHMARKS),
     "structure-prior": Drawing(
         draw_structure_prior, ("json", "csv"), measure_structure_prior, {"compare": "with=RUN without=RUN…"}
