@@ -104,6 +104,16 @@ def test_twenty_steps_and_twenty_in_a_new_process_equal_forty(data, tmp_path):
     assert different == []
 
 
+def test_training_time_stays_unknown_where_its_beginning_was_not_noted(data, tmp_path):
+    config = tiny(data, tmp_path, steps=3, pause_after=1)
+    train(config)
+    tensors, meta = read_checkpoint(tmp_path / CHECKPOINT)
+    assert len(meta.pop("trained_seconds")) == 1
+    write_checkpoint(tmp_path / CHECKPOINT, tensors, meta)  # as older versions wrote it
+    train(replace(config, resume=True))
+    assert read_checkpoint(tmp_path / CHECKPOINT)[1]["trained_seconds"] is None
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_saves_and_stops_and_the_run_goes_on(data, tmp_path, monkeypatch, capsys, number):
     update = Trainer.update
