@@ -100,7 +100,7 @@ def draw_rollouts(numbers: Numbers) -> Figure:
     shown = ", ".join(f"{name} after {context} frames" for name, context in facts["contexts"].items())
     steps = ", ".join(f"{run['model']}: {run['trained_steps']}" for run in facts["runs"])
     title = f"{facts['dataset']}: frames {facts['frames'][0]} to {facts['frames'][-1]}, open loop ({shown})"
-    return _page(f"{title}\ntraining steps of {steps}", strips)
+    return _page(f"{title}\nred: something begins (DLH: level 2 changes); training steps of {steps}", strips)
 
 
 # ---------------------------------------------------------------- levels
