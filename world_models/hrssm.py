@@ -286,8 +286,12 @@ class HRSSM(nn.Module):
             weights["goal"] = 1.0
         else:
             terms |= self._imagination(batch, x, e, m)
-            extra = {"contrast": o.imagination_weight, "action": o.action_weight}
-            extra |= {"frame": o.frame_weight, "legal": o.legal_weight}
+            extra = {
+                "contrast": o.imagination_weight,
+                "action": o.action_weight,
+                "frame": o.frame_weight,
+                "legal": o.legal_weight,
+            }
             weights |= {name: weight for name, weight in extra.items() if weight is not None}
         return Losses(terms, weights, metrics)
 
