@@ -42,6 +42,7 @@ from world_models.frames import frame_decoder, frame_encoder
 from world_models.images import scale
 from world_models.interface import Batch, Losses
 from world_models.networks import GRU, FrameSizes
+from world_models.options import check_context
 
 
 @dataclass(frozen=True)
@@ -77,11 +78,7 @@ class CWVAEOptions:
 
     def __post_init__(self) -> None:
         """Refuse a context that leaves nothing to predict."""
-        if self.context >= self.window:
-            raise ValueError(
-                f"option context must be less than the window of {self.window} frames, got {self.context}: "
-                "shorten it or lengthen the window"
-            )
+        check_context(self.context, self.window)
 
 
 VARIANTS = {"paper": CWVAEOptions()}

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from world_models.interface import ACTIONS
 from world_models.networks import FrameSizes
+from world_models.options import check_context
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,7 @@ class DLHOptions:
             raise ValueError(f"option levels must be 2 or more, got {self.levels}: one level is a rssm")
         if self.jump_level > self.levels:
             raise ValueError(f"option jump_level must be one of the {self.levels} levels, got {self.jump_level}")
-        if self.context >= self.window:
-            raise ValueError(
-                f"option context must be less than the window of {self.window} frames, got {self.context}: "
-                "shorten it or lengthen the window"
-            )
+        check_context(self.context, self.window)
 
 
 VARIANTS = {"paper": DLHOptions()}

@@ -75,3 +75,12 @@ def _read(name: str, kind: Any, text: str) -> Any:
 
 
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false"}
+
+
+def check_context(context: int, window: int) -> None:
+    """Refuse a context, counted among the window's frames, that leaves nothing to predict."""
+    if context >= window:
+        raise ValueError(
+            f"option context must be less than the window of {window} frames, got {context}: "
+            "shorten it or lengthen the window"
+        )
