@@ -1,10 +1,12 @@
 """Writes that a kill or a power cut cannot leave half done: temporary name, fsync, rename, fsync of the folder."""
 
 import fcntl
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 def write_file(path: Path, content: bytes | memoryview) -> None:
@@ -21,6 +23,11 @@ def write_file(path: Path, content: bytes | memoryview) -> None:
     write_and_sync(temporary, content)
     temporary.replace(path)
     sync_folder(path.parent)
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Replace a file by JSON for people to read, too; as `write_file`."""
+    write_file(path, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def write_and_sync(path: Path, content: bytes | memoryview) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from agent.files import write_file
+from agent.files import write_json
 from experiments.statistics import Estimate
 from experiments.summary import SOON
 
@@ -101,7 +101,7 @@ def merged(path: Path, measured: Measured, overwrite: bool) -> dict[str, Any]:
 def write(path: Path, content: dict[str, Any]) -> None:
     """Write the file; its folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_file(path, (json.dumps(content, indent=2) + "\n").encode())
+    write_json(path, content)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.files import write_file
+from agent.files import write_json
 from agent.runs import load_model
 from experiments.machine import own_seconds
 
@@ -55,7 +55,7 @@ class Stages:
         minutes["total"] = sum(minutes.get(stage, 0.0) for stage in self.names)
 
     def _write(self, report: dict[str, Any]) -> None:
-        write_file(self.path, (json.dumps(report, indent=2) + "\n").encode())
+        write_json(self.path, report)
 
 
 def check_reached(run: Path, step: int | None = None) -> None:

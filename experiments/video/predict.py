@@ -27,7 +27,7 @@ import torch
 from jaxtyping import Float
 from tqdm import tqdm
 
-from agent.files import locked, write_file
+from agent.files import locked, write_file, write_json
 from agent.replay import Replay
 from agent.train import choose_device
 from agent.versions import commit, versions
@@ -43,7 +43,6 @@ from experiments.video.scores import (
     rows,
     scores_file,
     told,
-    write_json,
     write_scores,
 )
 from experiments.video_metrics import best_of, frame_metrics

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +91,3 @@ def read_scores(path: Path) -> Scores:
             return dict(arrays)
     except Exception as error:  # zip and numpy have each their own errors
         raise ValueError(f"{path} is damaged ({type(error).__name__}): delete it and call the command again") from error
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a file of JSON for people to read, too."""
-    write_file(path, (json.dumps(content, indent=2) + "\n").encode())

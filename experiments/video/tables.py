@@ -20,7 +20,7 @@ from typing import Annotated, Any, NamedTuple
 
 import tyro
 
-from agent.files import write_file
+from agent.files import write_file, write_json
 from agent.replay import Replay
 from agent.train import choose_device
 from agent.versions import commit, versions
@@ -142,7 +142,7 @@ def _measure(config: TableConfig) -> None:
     result = chosen.measure(config)
     origin = {"table": config.name, "command": _command(config), "commit": commit(), "versions": versions()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_file(path, (json.dumps(origin | result._asdict(), indent=2) + "\n").encode())
+    write_json(path, origin | result._asdict())
 
 
 def _command(config: TableConfig) -> str:
