@@ -66,7 +66,7 @@ class Plan(NamedTuple):
 
 def take(state: State, rows: Tensor) -> State:
     """Rows of a belief."""
-    return type(state)(*(field[rows] for field in state))
+    return type(state)(*(field.index_select(0, rows) for field in state))
 
 
 def choose(best: Float[Tensor, "b depth a"], epsilon: float) -> tuple[Tensor, Tensor, Tensor]:

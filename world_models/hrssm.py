@@ -356,8 +356,8 @@ class HRSSM(nn.Module):
         if o.action_weight is not None:
             terms["action"] = self.foreseen_actions(imagined, start.detach(), m, batch.action[rows, seen])
         if o.frame_weight is not None:
-            jumped = start > 0.5
-            terms["frame"] = self._first_frame_error(x[rows, seen][jumped], imagined[jumped][:, -c.shape[1] :])
+            row, jumped = (start > 0.5).nonzero(as_tuple=True)
+            terms["frame"] = self._first_frame_error(x[row, seen[row, jumped]], imagined[row, jumped, -c.shape[1] :])
         if o.legal_weight is not None:
             terms["legal"] = self.goals.legal_error(imagined, m.detach(), batch.action_mask[rows, seen])
         return terms
