@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
@@ -27,6 +28,7 @@ from agent.pictures import log_pictures
 from agent.replay import Replay
 from agent.runs import CHECKPOINT, load_run, save_run
 from world_models.build import build_model, standard_variant, variant_label
+from world_models.images import scale
 from world_models.interface import Losses
 from world_models.networks import set_precision
 
@@ -173,6 +175,12 @@ def choose_precision(name: Literal["auto", "fp32", "bf16"], device: torch.device
     return "bf16" if device.type == "cpu" and torch.cpu.get_capabilities().get("amx_bf16") else "fp32"
 
 
+def _mean_colour(replay: Replay) -> Tensor:
+    """Mean (3,) of the first frames of some training sequences, of channels in [-1, 1]."""
+    some = np.array(replay.split("train")[:500])
+    return scale(torch.from_numpy(replay.slices(some, np.zeros_like(some), 1)["observation"])).mean((0, 1, 2, 3))
+
+
 class Trainer:
     """A model, its optimiser and the step they are at."""
 
@@ -188,6 +196,8 @@ class Trainer:
                 f"{c.data} has episodes of {replay.episode_length} frames, a training window has "
                 f"{model.window_length}: make longer ones, or shorten it with --options window=…"
             )
+        if not actions:  # of a video, whose background may be all one colour
+            model.decoder.start_at(_mean_colour(replay))
         self.model: Any = model.to(device)
         self.recipe = config.recipe
         self.precision = choose_precision(config.precision, device)

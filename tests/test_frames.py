@@ -1,8 +1,11 @@
-"""The layout of patches that merges rely on."""
+"""The layout of patches that merges rely on, and the colour that decoders start at."""
 
+import pytest
 import torch
 
-from world_models.frames import CutPatches, JoinPatches
+from tests.tiny import CONVOLUTION, PATCH
+from world_models.frames import CutPatches, JoinPatches, frame_decoder
+from world_models.networks import Sizes
 
 
 def test_joining_patches_undoes_cutting():
@@ -25,3 +28,13 @@ def test_stored_frames_are_cut_like_floats():
     image = torch.randint(256, (3, 64, 64, 3), dtype=torch.uint8)
     assert torch.equal(CutPatches().stored(image), CutPatches()(image.movedim(-1, -3)))
     assert torch.equal(CutPatches().stored(image[:, :32, :32]), CutPatches()(image[:, :32, :32].movedim(-1, -3)))
+
+
+@pytest.mark.parametrize("sizes", [PATCH, CONVOLUTION])
+def test_a_decoder_starts_at_a_colour(sizes: Sizes):
+    torch.manual_seed(0)
+    decoder = frame_decoder(sizes, 32, sizes.state)
+    colour = torch.tensor([-1.0, 0.2, 0.7])
+    decoder.start_at(colour)
+    drawn = decoder(torch.randn(4, 5, sizes.state)).detach()
+    torch.testing.assert_close(drawn.mean((0, 1, 3, 4)), colour, atol=0.1, rtol=0)

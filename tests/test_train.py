@@ -25,8 +25,10 @@ from agent.train import Recipe, TrainConfig, Trainer, choose_device, choose_prec
 from envs.dynamics import Dynamics
 from envs.jitter import Camera
 from tests.tiny import Oracle
+from tests.video_runs import videos
 from world_models.build import build_model
 from world_models.hrssm import HRSSM
+from world_models.images import to_float
 from world_models.interface import Losses
 
 CPU = torch.device("cpu")
@@ -456,3 +458,13 @@ def test_learning_rate_rises_stays_and_falls():
         assert schedule(step, recipe) == pytest.approx(share, abs=1e-6)
     constant = Recipe(steps=10, batch_size=1, learning_rate=1.0, clip=1.0)
     assert [schedule(step, constant) for step in range(10)] == [1.0] * 10
+
+
+def test_a_videos_first_step_draws_its_mean_colour_not_grey(tmp_path):
+    """Else the first steps drive a dark video's decoder to where its tanh has no gradient (experiments/LOG.md, 13)."""
+    folder = videos(tmp_path / "balls")
+    trainer = Trainer(tiny(folder, tmp_path / "run", variant="vta", options=("window=12",)), Replay.open(folder), CPU)
+    frames = Replay.open(folder).slices(np.arange(4), np.zeros(4, int), 10)["observation"]
+    x = to_float(torch.from_numpy(frames))
+    drawn = trainer.model.decoder(torch.zeros(1, 1, trainer.model.config.sizes.state))
+    assert (drawn - x).square().mean() < 0.5 * x.square().mean()

@@ -55,6 +55,17 @@ class FrameDecoder(LargeNetwork):
         """Return the frames."""
         return over_time(self.module, s)
 
+    @torch.no_grad()
+    def start_at(self, colour: Float[Tensor, "3"]) -> None:
+        """Let the untrained network draw about one colour, of channels in [-1, 1].
+
+        Where frames are nearly all background, the first steps would otherwise drive every output so far that its tanh
+        has no gradient left, and nothing but background is drawn for a thousand steps (experiments/LOG.md, 13).
+        """
+        *_, last = (layer for layer in self.module if isinstance(layer, (nn.Linear, nn.ConvTranspose2d)))
+        assert last.bias is not None
+        last.bias.copy_(torch.atanh(colour.clamp(-0.95, 0.95)).repeat(len(last.bias) // 3))  # channels go fastest
+
     def arranged(self, s: Float[Tensor, "b t inputs"]) -> Float[Tensor, "b t *pixels"]:
         """Return the frames with their pixels arranged as the encoder does it."""
         network = self.module[:-1] if isinstance(self.module[-1], JoinPatches) else self.module
