@@ -15,7 +15,7 @@ from experiments.speed import demo as speed_demo
 from experiments.speed import train as speed_train
 from experiments.speed.plan import SpeedPlanConfig, speed_plan
 from experiments.speed.table import SpeedConfig, speed
-from experiments.speed.train import SpeedTrainConfig, load_plain_loss
+from experiments.speed.train import Timed, SpeedTrainConfig, load_plain_loss
 
 KEYS = {"step_s", "plain_step_s", "ratio", "gradient_error", "peak_share", "peak_rss_gb"}
 
@@ -28,7 +28,7 @@ def read(path: Path) -> dict[str, Any]:
 def test_training_is_measured_beside_the_plain_loops(tmp_path, monkeypatch, precision):
     monkeypatch.setattr(speed_train, "GEMM", 64)
     path = tmp_path / "speed_train.json"
-    models = ("hrssm", "rssm") if precision == "fp32" else ("hrssm",)
+    models: tuple[Timed, ...] = ("hrssm", "rssm", "dlh") if precision == "fp32" else ("hrssm",)
     speed_train.speed_train(
         SpeedTrainConfig(models, rounds=1, batch_size=2, device="cpu", precision=precision, json=path)
     )
@@ -37,7 +37,7 @@ def test_training_is_measured_beside_the_plain_loops(tmp_path, monkeypatch, prec
         row = result[model]["quick"]
         assert row.keys() >= KEYS
         assert row["ratio"] == pytest.approx(row["plain_step_s"] / row["step_s"])
-        assert 0 < row["gradient_error"] <= (1e-5 if precision == "fp32" else 0.03)
+        assert 0 < row["gradient_error"] <= {"fp32": 1e-4 if model == "dlh" else 1e-5, "bf16": 0.03}[precision]
         assert row["loading_share"] > 0
     assert result["about"]["versions"]["torch"] == torch.__version__
 
