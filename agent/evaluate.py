@@ -65,21 +65,12 @@ def evaluate(model: Any, replay: Replay, step: int, device: torch.device, config
     return means | (boundary_scores(model, replay, device, config.episodes) if scored else {})
 
 
-@torch.no_grad()
 def boundary_scores(model: Any, replay: Replay, device: torch.device, episodes: int) -> dict[str, float]:
     """Boundaries q(m_t) > 0.5 of whole test episodes against the true ones: F1, precision, recall, share of frames.
 
     An episode's first frame is left out: nothing in it says whether a subsequence ends there.
     """
-    training = model.training
-    model.eval()
-    chosen = np.array(replay.split("test")[:episodes])
-    fields = replay.slices(chosen, np.zeros_like(chosen), replay.episode_length)
-    batch = to_batch(fields, device)
-    true = replay.manifest.subsequence_ends(fields)
-    predicted = (model.segment(to_float(batch.observation), batch.action) > 0.5).cpu().numpy()
-    model.train(training)
-    predicted, true = predicted[:, 1 : true.shape[1]], true[:, 1:]
+    predicted, true = _boundaries(model, replay, device, episodes)
     exact, near = match(predicted, true, 0), match(predicted, true, 1)
     return {
         "boundary_f1_exact": exact.f1,
@@ -88,6 +79,49 @@ def boundary_scores(model: Any, replay: Replay, device: torch.device, episodes: 
         "boundary_recall": exact.recall,
         "boundary_share": float(predicted.mean()),
     }
+
+
+def boundary_profile(
+    model: Any, replay: Replay, device: torch.device, episodes: int, reach: int
+) -> dict[int, float | None]:
+    """Where boundaries fall beside the true ones: of the latter, the share that has one k frames later.
+
+    A model that finds every subsequence, but two frames early, has 1 at k = -2; its F1 cannot tell it from a model that
+    finds none.
+
+    Args:
+        model: anything with `segment`.
+        replay: whose test split is looked at.
+        device: where the model is.
+        episodes: test episodes.
+        reach: the largest k.
+
+    Returns:
+        The share for each k from -reach to reach; None where no frame is that far from a true boundary.
+    """
+    predicted, true = _boundaries(model, replay, device, episodes)
+    shares: dict[int, float | None] = {}
+    for k in range(-reach, reach + 1):
+        early, late = max(0, -k), true.shape[1] - max(0, k)
+        found = predicted[:, early + k : late + k][true[:, early:late]]
+        shares[k] = float(found.mean()) if len(found) else None
+    return shares
+
+
+@torch.no_grad()
+def _boundaries(
+    model: Any, replay: Replay, device: torch.device, episodes: int
+) -> tuple[Bool[np.ndarray, "n t"], Bool[np.ndarray, "n t"]]:
+    """Predicted and true ends of subsequences in test episodes, without the first frame."""
+    training = model.training
+    model.eval()
+    chosen = np.array(replay.split("test")[:episodes])
+    fields = replay.slices(chosen, np.zeros_like(chosen), replay.episode_length)
+    batch = to_batch(fields, device)
+    true = replay.manifest.subsequence_ends(fields)
+    predicted = (model.segment(to_float(batch.observation), batch.action) > 0.5).cpu().numpy()
+    model.train(training)
+    return predicted[:, 1 : true.shape[1]], true[:, 1:]
 
 
 @dataclass(frozen=True)

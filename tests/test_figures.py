@@ -96,7 +96,8 @@ def numbers(tmp_path: Path) -> Path:
     learning = curves("negative_elbo", "kl", "reconstruction")
     write(folder, "vta-4", Numbers({}, learning), Sources())
     shares = curves("boundary_share", "boundary_f1", "boundary_f1_exact", "true_share")
-    write(folder, "structure-prior", Numbers({}, shares), Sources())
+    profiles = [{"label": label, "profile": {"-1": 0.2, "0": 0.8, "1": None}} for label in ("hrssm", "rssm")]
+    write(folder, "structure-prior", Numbers({"runs": profiles}, shares), Sources())
     found = Sources(benchmarks=(benchmarks(tmp_path / "navigation"),))
     files = [rows_of_navigation(tmp_path / f"{name}.json", value) for name, value in (("all", 0.9), ("less", 0.5))]
     compared = Sources(compare=(f"ours={files[0]}", f"without it={files[1]}"))
@@ -253,12 +254,15 @@ def test_curves_come_from_the_runs_own_evaluations(runs: Path, tmp_path: Path) -
     assert (tmp_path / "vta-4.png").exists()
 
 
-def test_boundaries_while_training(runs: Path, tmp_path: Path) -> None:
+def test_boundaries_while_training_and_where_they_fall(runs: Path, tmp_path: Path) -> None:
     config = FigureConfig("structure-prior", measure=True, numbers=tmp_path)
-    with pytest.raises(ValueError, match="rssm tells of no boundaries: give a run of hrssm"):
-        figure(replace(config, sources=Sources(compare=(f"with={runs / 'rssm'}",))))
-    figure(replace(config, sources=Sources(compare=(f"with={runs / 'hrssm'}",))))
-    assert len(read(tmp_path, "structure-prior", ("csv",), "").rows) == 2
+    data = (runs / "data",)
+    with pytest.raises(ValueError, match="rssm"):
+        figure(replace(config, sources=Sources(compare=(f"with={runs / 'rssm'}",), data=data)))
+    figure(replace(config, sources=Sources(compare=(f"with={runs / 'hrssm'}",), data=data)))
+    kept = read(tmp_path, "structure-prior", ("json", "csv"), "")
+    assert len(kept.rows) == 2
+    assert list(kept.facts["runs"][0]["profile"]) == [str(k) for k in range(-3, 4)]
 
 
 def test_two_generations(runs: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from experiments.speed import demo as speed_demo
 from experiments.speed import train as speed_train
 from experiments.speed.plan import SpeedPlanConfig, speed_plan
 from experiments.speed.table import SpeedConfig, speed
-from experiments.speed.train import Timed, SpeedTrainConfig, load_plain_loss
+from experiments.speed.train import SpeedTrainConfig, Timed, load_plain_loss
 
 KEYS = {"step_s", "plain_step_s", "ratio", "gradient_error", "peak_share", "peak_rss_gb"}
 

@@ -18,7 +18,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from agent.checkpoint import read_checkpoint, write_checkpoint
 from agent.collect import CollectConfig, collect
-from agent.evaluate import EvaluationConfig, boundary_scores, evaluate, match
+from agent.evaluate import EvaluationConfig, boundary_profile, boundary_scores, evaluate, match
 from agent.replay import Replay
 from agent.runs import CHECKPOINT, load_model
 from agent.train import Recipe, TrainConfig, Trainer, choose_device, choose_precision, schedule, train
@@ -405,6 +405,18 @@ def test_true_boundaries_score_one(data):
     shifted = boundary_scores(Oracle(late), replay, CPU, 100)
     assert shifted["boundary_f1_exact"] == 0
     assert shifted["boundary_f1"] > 0.95
+
+
+def test_a_boundary_one_frame_late_is_seen_as_that(data):
+    replay = Replay.open(data)
+    pose = replay.slices(np.array([8, 9]), np.zeros(2, dtype=np.int64), 100)["pose"]
+    true = Dynamics.of(replay.layout).passage(pose.reshape(-1, 4)).reshape(2, 100)
+    late = np.roll(true, 1, axis=1)
+    late[:, 0] = False
+    profile = boundary_profile(Oracle(late), replay, CPU, 100, 3)
+    assert list(profile) == [-3, -2, -1, 0, 1, 2, 3]
+    assert (profile[1], profile[0], profile[-1]) == (1, 0, 0)
+    assert boundary_profile(Oracle(true), replay, CPU, 100, 99)[-99] is None  # no episode is that long
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Figures whose horizontal axis is training: learning curves, the structure prior, unseen layouts."""
+"""Figures whose horizontal axis is training: learning curves and unseen layouts."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from agent.runs import load_model
-from experiments.figures.numbers import Numbers, Sources, about, labelled, load_trained
+from experiments.figures.numbers import Numbers, Sources, about, load_trained
 from experiments.plots import DOTS, GREY, TRAINED, WIDTH
 from experiments.seeds import Trained, check_agreement, check_bounds
 
@@ -87,8 +85,8 @@ def draw_learning_curves(numbers: Numbers) -> Figure:
     models = list(dict.fromkeys(row["model"] for row in numbers.rows))
     for axes, (key, title) in zip(panels, titles.items(), strict=True):
         for model in models:
-            curves = _curves([row for row in numbers.rows if row["model"] == model], key)
-            _draw_seeds(axes, curves, COLOURS.get(model, TRAINED[2]), model.upper())
+            curves = seed_curves([row for row in numbers.rows if row["model"] == model], key)
+            draw_seeds(axes, curves, COLOURS.get(model, TRAINED[2]), model.upper())
         axes.set(title=title, xlabel="training steps", xlim=(0, None))
         _cut_the_beginning(axes)
     panels[0].set_ylabel("nats a frame")
@@ -105,58 +103,6 @@ def _cut_the_beginning(axes: Axes) -> None:
     late = y[x >= 0.1 * x.max()]
     room = 0.08 * max(np.ptp(late), 1e-3 * abs(late.max()))
     axes.set_ylim(min(y.min(), late.min()) - room, late.max() + room)
-
-
-# ---------------------------------------------------------------- structure prior
-
-
-def measure_structure_prior(sources: Sources) -> Numbers:
-    """How often runs with and without the structure prior place boundaries while they are trained, and how well.
-
-    Returns:
-        A row a run and evaluation: ``label``, training ``seed``, ``step``, ``boundary_share`` (of all frames),
-        ``boundary_f1`` (within one frame), ``boundary_f1_exact`` and ``true_share``; the last is share · precision /
-        recall, empty where no boundary is right.
-
-    Raises:
-        ValueError: if a run is missing or has no boundaries in its TensorBoard files.
-    """
-    rows, facts = [], []
-    for label, path in labelled(sources.compare):
-        _, meta = load_model(Path(path))
-        scalars, seed = read_scalars(Path(path)), meta["run"]["seed"]
-        if "boundary_share" not in scalars:
-            raise ValueError(f"{path} tells of no boundaries: give a run of hrssm")
-        known = {name: meta["run"][name] for name in ("model", "preset", "variant", "seed", "layout", "config")}
-        facts.append({"label": label, "run": path, "trained_steps": meta["step"]} | known)
-        for step, share in scalars["boundary_share"].items():
-            at = {name: values[step] for name, values in scalars.items() if name.startswith("boundary_")}
-            recall = at["boundary_recall"]
-            true = share * at["boundary_precision"] / recall if recall else ""
-            row = {"label": label, "seed": seed, "step": step, "boundary_share": share, "true_share": true}
-            rows.append(row | {name: at[name] for name in ("boundary_f1", "boundary_f1_exact")})
-    return Numbers({"runs": facts}, rows)
-
-
-def draw_structure_prior(numbers: Numbers) -> Figure:
-    """Share of boundaries and their F1 against training steps, a colour a label."""
-    figure = Figure(figsize=(WIDTH, 3.4), dpi=DOTS, layout="constrained")
-    left, right = figure.subplots(1, 2)
-    for label, colour in zip(dict.fromkeys(row["label"] for row in numbers.rows), TRAINED, strict=False):
-        rows = [row for row in numbers.rows if row["label"] == label]
-        _draw_seeds(left, _curves(rows, "boundary_share"), colour, label)
-        _draw_seeds(right, _curves(rows, "boundary_f1_exact"), colour, label)
-        _draw_seeds(right, _curves(rows, "boundary_f1"), colour, None, "--")
-    true = [float(row["true_share"]) for row in numbers.rows if row["true_share"]]
-    if true:
-        left.axhline(float(np.median(true)), color=GREY, linestyle=":", label="true boundaries")
-    left.set(title="frames with a boundary", ylim=(0, 1.05 * left.get_ylim()[1]))
-    left.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    right.set(title="F1 of boundaries (dashed: within one frame)", ylim=(0, 1.02))
-    for axes in (left, right):
-        axes.set(xlabel="training steps", xlim=(0, None))
-    figure.legend(handles=left.get_legend_handles_labels()[0], loc="outside lower center", ncols=4, frameon=False)
-    return figure
 
 
 # ---------------------------------------------------------------- unseen layouts
@@ -200,7 +146,7 @@ def median(curves: Iterable[Curve]) -> Curve:
 # ---------------------------------------------------------------- common
 
 
-def _curves(rows: Rows, key: str) -> dict[str, Curve]:
+def seed_curves(rows: Rows, key: str) -> dict[str, Curve]:
     """A curve a training seed."""
     curves = {}
     for seed in dict.fromkeys(row["seed"] for row in rows):
@@ -210,7 +156,7 @@ def _curves(rows: Rows, key: str) -> dict[str, Curve]:
     return curves
 
 
-def _draw_seeds(axes: Axes, curves: dict[str, Curve], colour: str, label: str | None, style: str = "-") -> None:
+def draw_seeds(axes: Axes, curves: dict[str, Curve], colour: str, label: str | None, style: str = "-") -> None:
     """Seeds thin, and their mean at the steps that all of them have."""
     steps = sorted(set.intersection(*(set(x) for x, _ in curves.values())))
     mean = np.mean([[dict(zip(x, y, strict=True))[step] for step in steps] for x, y in curves.values()], axis=0)

@@ -20,10 +20,8 @@ from agent.files import write_file
 from experiments.figures.boundaries import draw_boundaries, measure_boundaries
 from experiments.figures.curves import (
     draw_learning_curves,
-    draw_structure_prior,
     draw_unseen,
     measure_learning_curves,
-    measure_structure_prior,
 )
 from experiments.figures.frames import draw_jumpy_generations, draw_two_generations, draw_varied_lengths
 from experiments.figures.generation import (
@@ -33,6 +31,7 @@ from experiments.figures.generation import (
 )
 from experiments.figures.numbers import Numbers, Sources, read, write
 from experiments.figures.rewards import draw_budget, draw_rewards, measure_budget, measure_rewards
+from experiments.figures.structure_prior import draw_structure_prior, measure_structure_prior
 from experiments.figures.table import draw_options, measure_options
 from experiments.plots import STYLE, save_png
 from experiments.video.frame_metrics import draw_frame_metrics, measure_frame_metrics
@@ -103,7 +102,10 @@ FIGURES = {
     "dlh-11": _levels(levels_to_2, "RUN…"),
     "budget": Drawing(draw_budget, ("json",), measure_budget, BENCHMARKS),
     "structure-prior": Drawing(
-        draw_structure_prior, ("json", "csv"), measure_structure_prior, {"compare": "with=RUN without=RUN…"}
+        draw_structure_prior,
+        ("json", "csv"),
+        measure_structure_prior,
+        {"compare": "with=RUN without=RUN…", "data": "DIR"},
     ),
     "options": Drawing(draw_options, ("json",), measure_options, {"compare": "ours=FILE 'without X'=FILE…"}),
     "unseen": Drawing(
