@@ -78,8 +78,8 @@ class TrainConfig:
     preset: Literal["quick", "paper"] = "quick"
     """sizes"""
     variant: Literal["vta", "ours", "paper"] | None = None
-    """options: of hrssm and rssm, vta is faithful to the paper, ours adds what an ablation showed to help; the others
-    have paper alone; default: ours where there is one, else paper"""
+    """options: vta (hrssm, rssm) or paper (dlh, cwvae) is faithful, ours (not of cwvae) adds what an ablation showed to
+    help; default: ours where there is one, else paper"""
     options: tuple[str, ...] = ()
     """changes of the variant's options, such as n_max=20 l_max=20; results name the variant with them"""
     steps: int | None = None

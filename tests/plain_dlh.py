@@ -108,6 +108,8 @@ def plain(model: DLH, batch: Batch) -> Plain:
     error = (x - model.decoder(torch.stack(found.pop("code"), 1))).square().sum((2, 3, 4))
     terms = {"image": (error / (2 * o.sigma**2)).mean()}
     terms |= {"kl_s": torch.stack(kl_s).sum() / (rows * frames), "kl_e": torch.stack(kl_e).sum() / (rows * frames)}
+    if o.upper_kl is not None:
+        terms["kl_s_upper"] = torch.stack(kl_s[1:]).sum() / (rows * frames)
     stacked = {name: torch.stack(values, 1) for name, values in found.items()}
     if model.config.actions:
         n = o.jump_level - 1

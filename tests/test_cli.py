@@ -134,7 +134,10 @@ BAD_INPUT = [
     ("benchmark --out new --agents h=half", "checkpoint half/checkpoint.safetensors is damaged"),
     ("benchmark --out new --agents h=file", "checkpoint file is damaged or no safetensors file"),
     ("benchmark --out new --agents h=data", "there is no checkpoint data/checkpoint.safetensors"),
-    ("benchmark --out new --agents h=pretrained", "the agent is called by, rssm or hrssm, got 'h': use pretrained/"),
+    (
+        "benchmark --out new --agents h=pretrained",
+        "the agent is called by, rssm or hrssm or dlh, got 'h': use pretrained/",
+    ),
     ("benchmark --out new --agents h=pretrained/me", "no weights pretrained/me are shipped, only: "),
     ("benchmark --out others", "others holds other files"),
     ("benchmark --out file/bench", "Not a directory"),

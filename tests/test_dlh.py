@@ -175,13 +175,15 @@ def test_algorithm_1_worked_by_hand():
 
 
 @pytest.mark.parametrize(
-    ("levels", "vade", "actions"), [(2, False, 0), (3, False, 3), (4, False, 0), (3, True, 0), (2, True, 3)]
+    ("levels", "vade", "actions", "step"),
+    [(2, False, 0, 10**6), (3, False, 3, 10**6), (4, False, 0, 5), (3, True, 0, 10**6), (2, True, 3, 5)],
 )
-def test_loss_and_gradients_equal_the_plain_loops(levels, vade, actions):
-    model = build(levels=levels, vade=vade, actions=actions, dequantise=levels == 2)
+def test_loss_and_gradients_equal_the_plain_loops(levels, vade, actions, step):
+    upper = None if step > 5 else 3.0  # the variant ours
+    model = build(levels=levels, vade=vade, actions=actions, dequantise=levels == 2, upper_kl=upper)
     batch = colours(4, WINDOW)
     torch.manual_seed(1)
-    losses = model.loss(batch, 10**6)
+    losses = model.loss(batch, step)
     torch.manual_seed(1)
     found = plain(model, batch)
     share = found.change[:, 1:].float().mean((0, 1))
@@ -267,6 +269,19 @@ def test_weights_of_the_divergences_rise_over_ten_thousand_steps():
         assert losses.weights == pytest.approx({"image": 1, "kl_s": weight, "kl_e": weight, "goal": 1})
     bound = sum(losses.terms[name].item() for name in ("image", "kl_s", "kl_e"))
     assert losses.metrics["nelbo"].item() == pytest.approx(bound)
+
+
+def test_upper_levels_pay_ten_times_at_first_and_in_the_end_as_all():
+    model = build(levels=3, upper_kl=10.0, upper_kl_steps=100, kl_steps=50)
+    batch = colours(2, WINDOW)
+    for step, lowest, upper in ((0, 0.02, 10.0), (49, 1.0, 5.59), (100, 1.0, 1.0), (1000, 1.0, 1.0)):
+        torch.manual_seed(0)
+        losses = model.loss(batch, step)
+        kl = [losses.metrics[f"kl_s_{n}"].item() for n in (1, 2, 3)]
+        paid = sum(losses.weights[name] * losses.terms[name].item() for name in ("kl_s", "kl_s_upper"))
+        assert paid == pytest.approx(lowest * kl[0] + upper * (kl[1] + kl[2]), rel=1e-4)
+        bound = sum(losses.terms[name].item() for name in ("image", "kl_s", "kl_e"))
+        assert losses.metrics["nelbo"].item() == pytest.approx(bound)  # the bound itself knows no weights
 
 
 def test_image_term_is_in_nats_of_a_normal_with_the_options_deviation():
@@ -498,7 +513,7 @@ def test_built_by_its_name():
     assert model.config == DLHConfig(PAPER, DLHOptions(), 64, 0)
     assert not hasattr(model, "goals")
     assert sum(value.numel() for value in model.parameters()) == pytest.approx(7e6, rel=0.05)  # as the paper says
-    with pytest.raises(ValueError, match="unknown variant 'vta' of dlh: choose one of paper"):
+    with pytest.raises(ValueError, match="unknown variant 'vta' of dlh: choose one of paper, ours"):
         build_model("dlh", "quick", "vta", 32)
     recipe = RECIPES["dlh", "paper"]
     assert (recipe.batch_size, recipe.learning_rate, recipe.epsilon, recipe.amsgrad) == (100, 5e-4, 1e-4, False)
@@ -520,7 +535,7 @@ def test_trains_on_moving_ball_evaluates_resumes_and_loads(tmp_path):
     train(replace(config, pause_after=1))
     train(replace(config, resume=True))
     model, meta = load_model(config.out)
-    assert (meta["step"], meta["run"]["variant"]) == (2, "paper+levels=2+window=10+context=4")
+    assert (meta["step"], meta["run"]["variant"]) == (2, "ours+levels=2+window=10+context=4")
     assert meta["run"]["recipe"]["epsilon"] == 1e-4
     replay = Replay.open(config.data)
     scores = evaluate(model, replay, 2, CPU, evaluation)

@@ -155,7 +155,7 @@ def test_a_path_is_a_path():
 
 def test_alone_it_is_the_model_that_the_agent_is_called_by(shipped):
     assert find_run("pretrained", "rssm") == (shipped, "pretrained/rssm-ours")
-    with pytest.raises(ValueError, match="called by, rssm or hrssm, got 'mine': use pretrained/MODEL-VARIANT"):
+    with pytest.raises(ValueError, match="called by, rssm or hrssm or dlh, got 'mine': use pretrained/MODEL-VARIANT"):
         find_run("pretrained", "mine")
     with pytest.raises(ValueError, match="no weights pretrained/hrssm-ours are shipped, only: pretrained/rssm-ours;"):
         find_run("pretrained", "hrssm")

@@ -22,6 +22,9 @@ changes (level 1: always; Eq. 5); elsewhere it copies its last one, at no cost. 
 What the paper leaves open: d^n is 0 in the first frame, where every level changes and no e costs anything; f_tem ticks
 where its level changes; the prior factor reads `ahead`; c^N is learned; a rollout keeps the sample of a static level.
 With actions (option) f_tem reads a_{t-1} beside s^n_{t-1}, so that a change is chosen by one action, as in HRSSM.
+
+Differs from the paper, in the variant `ours` only (see experiments/LOG.md): the states above level 1 pay a multiple
+of their divergence at first, so that they begin static and take over what persists (`upper_kl`).
 """
 
 from typing import NamedTuple
@@ -73,6 +76,12 @@ class DLH(nn.Module):
     def kl_weight(self, step: int) -> float:
         """Weight of both divergences: rises linearly to 1 (appendix A.1)."""
         return min(1.0, (step + 1) / self.config.options.kl_steps)
+
+    def upper_kl_weight(self, step: int) -> float:
+        """Weight of the states' divergence above level 1 with the option `upper_kl`: falls linearly to 1."""
+        o = self.config.options
+        assert o.upper_kl is not None
+        return 1 + (o.upper_kl - 1) * max(0.0, 1 - step / o.upper_kl_steps)
 
     # ---------------------------------------------------------------- inference
 
@@ -211,6 +220,9 @@ class DLH(nn.Module):
         metrics["levels"] = change[:, 1:].float().sum(-1).mean()  # that change, as in Table 2
         metrics["nelbo"] = torch.stack(list(terms.values())).sum().detach()
         weights = {"image": 1.0, "kl_s": self.kl_weight(step), "kl_e": self.kl_weight(step)}
+        if o.upper_kl is not None:  # beside what "kl_s" counts already
+            terms["kl_s_upper"] = torch.stack(kl_s[1:]).sum()
+            weights["kl_s_upper"] = self.upper_kl_weight(step) - weights["kl_s"]
         if self.config.actions:  # a video has no goals
             path = paths[o.jump_level - 1]
             state = torch.cat([path.rows.spread(path.s), path.d], -1).flatten(0, 1)

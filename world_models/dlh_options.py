@@ -1,4 +1,4 @@
-"""What a DLH can be told: sizes (Table 4 and smaller ones) and options, with the paper's values as defaults."""
+"""What a DLH can be told: sizes (Table 4 and smaller ones), options with the paper's values, and ours (LOG, 15)."""
 
 from dataclasses import dataclass
 
@@ -39,6 +39,11 @@ class DLHOptions:
     """deviation of the Gaussian likelihood in [-1, 1]; chosen for each data set, the paper tells none"""
     kl_steps: int = 10_000
     """steps over which the weight of both divergences rises to 1"""
+    upper_kl: float | None = None
+    """weight of the divergence of all states above level 1 in the first step; falls linearly to 1, so that these levels
+    begin static and take over what persists. None: the paper, one rising weight for all"""
+    upper_kl_steps: int = 2000
+    """steps over which it falls (with `upper_kl`)"""
     vade: bool = False
     """q(e) is Eq. 34 (VaDE), from which the change is drawn, instead of the likelier component (Eq. 4)"""
     dequantise: bool = False
@@ -54,10 +59,13 @@ class DLHOptions:
             raise ValueError(f"option levels must be 2 or more, got {self.levels}: one level is a rssm")
         if self.jump_level > self.levels:
             raise ValueError(f"option jump_level must be one of the {self.levels} levels, got {self.jump_level}")
+        if self.upper_kl is not None and self.upper_kl < 1:
+            raise ValueError(f"option upper_kl must be none or at least 1, got {self.upper_kl}")
         check_context(self.context, self.window)
 
 
-VARIANTS = {"paper": DLHOptions()}
+OURS = DLHOptions(kl_steps=500, upper_kl=10.0)
+VARIANTS = {"paper": DLHOptions(), "ours": OURS}
 
 
 @dataclass(frozen=True)
