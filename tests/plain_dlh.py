@@ -67,7 +67,8 @@ def plain(model: DLH, batch: Batch) -> Plain:
             for n in range(levels):
                 ahead[n] = rnn(hierarchy.level(n).temporal, [s[n], a[:, t - 1]], d[n])
                 if n:
-                    memory[n] = rnn(hierarchy.level(n).factor, [ahead[n]], memory[n])
+                    read = [ahead[n - 1], ahead[n]] if o.factor_sees_below else [ahead[n]]
+                    memory[n] = rnn(hierarchy.level(n).factor, read, memory[n])
                     logit[n] = hierarchy.level(n).factor_logit(memory[n])[:, 0]
         # Bottom-up: is the level below static, so is this one (Eq. 5); else the likelier component (Eq. 4 or 34)
         change, q_e = [torch.ones(rows, dtype=torch.bool)], [torch.ones(rows)]

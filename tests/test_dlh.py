@@ -179,8 +179,8 @@ def test_algorithm_1_worked_by_hand():
     [(2, False, 0, 10**6), (3, False, 3, 10**6), (4, False, 0, 5), (3, True, 0, 10**6), (2, True, 3, 5)],
 )
 def test_loss_and_gradients_equal_the_plain_loops(levels, vade, actions, step):
-    upper = None if step > 5 else 3.0  # the variant ours
-    model = build(levels=levels, vade=vade, actions=actions, dequantise=levels == 2, upper_kl=upper)
+    ours: dict[str, Any] = {} if step > 5 else {"upper_kl": 3.0, "factor_sees_below": not vade}
+    model = build(levels=levels, vade=vade, actions=actions, dequantise=levels == 2, **ours)
     batch = colours(4, WINDOW)
     torch.manual_seed(1)
     losses = model.loss(batch, step)
@@ -304,8 +304,9 @@ def last_state(paths: list[LevelPath], t: int) -> DLHState:
     return DLHState(s, d, context, torch.stack([path.memory[:, t] for path in paths[1:]], 1))
 
 
-def test_steps_equal_the_sequence():
-    model, batch = build(), colours(3, WINDOW)
+@pytest.mark.parametrize("sees_below", [False, True])
+def test_steps_equal_the_sequence(sees_below):
+    model, batch = build(factor_sees_below=sees_below), colours(3, WINDOW)
     hierarchy, noise = model.hierarchy, torch.randn(3, WINDOW, 3, PATCH.state)
     x = hierarchy.bottom_up(model.encoder(plain_floats(batch)))
     codes, start = hierarchy.codes(batch.action[:, :-1]), (torch.arange(WINDOW) == 0).expand(3, -1)
@@ -499,13 +500,15 @@ def test_levels_are_drawn_anew_one_by_one():
     ("change", "message"),
     [
         ("levels=1", "option levels must be 2 or more, got 1: one level is a rssm"),
+        ("upper_kl=0.5", "option upper_kl must be none or at least 1, got 0.5"),
+        ("vade=true factor_sees_below=true", "options vade and factor_sees_below exclude each other"),
         ("jump_level=4", "option jump_level must be one of the 3 levels, got 4"),
         ("window=20", "option context must be less than the window of 20 frames, got 30: shorten it or lengthen"),
     ],
 )
 def test_wrong_options_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
-        override(DLHOptions(), [change])
+        override(DLHOptions(), change.split())
 
 
 def test_built_by_its_name():

@@ -24,7 +24,8 @@ where its level changes; the prior factor reads `ahead`; c^N is learned; a rollo
 With actions (option) f_tem reads a_{t-1} beside s^n_{t-1}, so that a change is chosen by one action, as in HRSSM.
 
 Differs from the paper, in the variant `ours` only (see experiments/LOG.md): the states above level 1 pay a multiple
-of their divergence at first, so that they begin static and take over what persists (`upper_kl`).
+of their divergence at first, so that they begin static and take over what persists (`upper_kl`), and the prior factor
+of a level reads the temporal variable of the level below, too (`factor_sees_below`).
 """
 
 from typing import NamedTuple

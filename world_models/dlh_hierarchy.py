@@ -52,7 +52,8 @@ class Hierarchy(nn.Module):
         self.sizes, self.options, self.actions = sizes, options, actions
         n = options.levels
         self.top_context = nn.Parameter(0.1 * torch.randn(sizes.belief))  # c^N
-        self.levels = nn.ModuleList(Level(sizes, actions, bottom=k == 0, top=k == n - 1) for k in range(n))
+        reads = sizes.belief * (1 + options.factor_sees_below)
+        self.levels = nn.ModuleList(Level(sizes, actions, k == 0, k == n - 1, reads) for k in range(n))
 
     def level(self, n: int) -> Level:
         """The networks of a level, counted from 0."""
@@ -135,7 +136,7 @@ class Hierarchy(nn.Module):
     def _factors(self, now: DLHState, a: Tensor, first: Tensor) -> Tensor:
         """Advance the prior factors of all levels in place; return the logits (B, N - 1)."""
         logits = []
-        for n in range(1, self.options.levels):
+        for n in range(1, self.options.levels):  # each reads its own level alone, or this is not called
             ahead = self.level(n).advance(now.s[:, n], a, now.d[:, n])
             memory, logit = self.level(n).tick(ahead, now.memory[:, n - 1])
             now.memory[:, n - 1] = memory * ~first[:, None]
@@ -165,7 +166,7 @@ class Hierarchy(nn.Module):
             change: e, true at `start` and in the first frame.
             noise: standard normals of the states.
         """
-        paths: list[LevelPath] = []
+        levels: list[tuple[Rows, Gaussian, Tensor, Tensor, Tensor, Tensor]] = []
         below = self.top_context.expand(*start.shape, -1)
         for n in reversed(range(self.options.levels)):
             level = self.level(n)
@@ -175,12 +176,19 @@ class Hierarchy(nn.Module):
             s = torch.addcmul(q.mean, q.std, rows.pick(noise[:, :, n]))
             s_before = F.pad(rows.spread(s)[:, :-1], (0, 0, 1, 0))
             ahead, d = level.temporal_path(s_before, a, change[..., n], start)
-            memory, logit = d[..., :0], torch.full_like(d[..., 0], torch.inf)
+            levels.insert(0, (rows, q, s, context, ahead, d))
             if n:
-                memory, logit = level.factor_path(ahead, start)
                 below = rows.spread(level.decode(s, context))
-            paths.insert(0, LevelPath(rows, q, s, context, ahead, d, memory, logit))
-        return paths
+        ahead = torch.stack([level[4] for level in levels], 2)
+        certain = ahead[:, :, 0, :0], torch.full_like(ahead[:, :, 0, 0], torch.inf)
+        read = [self._read_by_factor(ahead, n) for n in range(1, len(levels))]
+        factors = [certain, *(self.level(n).factor_path(values, start) for n, values in enumerate(read, 1))]
+        return [LevelPath(*level, *factor) for level, factor in zip(levels, factors, strict=True)]
+
+    def _read_by_factor(self, ahead: Float[Tensor, "*b n d"], n: int) -> Float[Tensor, "*b r"]:
+        """What the prior factor of level n (counted from 0) reads: `ahead` of its level, perhaps of the one below, too."""
+        seen = ahead[..., n - 1 : n + 1, :] if self.options.factor_sees_below else ahead[..., n : n + 1, :]
+        return seen.flatten(-2)
 
     def divergences(
         self, paths: list[LevelPath], q_e: Tensor, change: Tensor, start: Tensor
@@ -215,7 +223,8 @@ class Hierarchy(nn.Module):
     def tick(self, state: DLHState, ahead: Float[Tensor, "b n d"]) -> tuple[DLHState, Float[Tensor, "b n_1"]]:
         """Advance the prior factors by one step (Eq. 15); return the logits of p(e^n = 1) for levels 2 to N."""
         levels = range(1, self.options.levels)
-        memory, logit = zip(*(self.level(n).tick(ahead[:, n], state.memory[:, n - 1]) for n in levels), strict=True)
+        read = {n: self._read_by_factor(ahead, n) for n in levels}
+        memory, logit = zip(*(self.level(n).tick(read[n], state.memory[:, n - 1]) for n in levels), strict=True)
         return state._replace(memory=torch.stack(memory, 1)), torch.stack(logit, 1)
 
     def change(

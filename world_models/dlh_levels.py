@@ -20,16 +20,17 @@ class Level(nn.Module):
         actions: width of an action's code; 0: the temporal path reads no actions.
         bottom: its decoder is the frames' decoder, its change is certain: it has neither f_dec nor a prior factor here.
         top: nothing is above it that its features could be encoded for.
+        factor_reads: width of what its prior factor reads.
     """
 
-    def __init__(self, sizes: DLHSizes, actions: int, bottom: bool, top: bool) -> None:
+    def __init__(self, sizes: DLHSizes, actions: int, bottom: bool, top: bool, factor_reads: int) -> None:
         super().__init__()
         d, belief, state = sizes.embedding, sizes.belief, sizes.state
         if not top:
             self.encode = mlp(d, d, d)  # x^{n+1} = f_enc(x^n), Eq. 10
         if not bottom:
             self.decode_net = mlp(state + belief, belief, belief)  # Eq. 11
-            self.factor = GRU(belief, belief)  # Eq. 15
+            self.factor = GRU(factor_reads, belief)  # Eq. 15
             self.factor_logit = nn.Linear(belief, 1)
         self.temporal = GRU(state + actions, belief)  # f_tem, Eq. 12
         self.post = GaussianHead(d + belief, sizes.hidden, state, layers=3)
@@ -54,10 +55,10 @@ class Level(nn.Module):
         return self.temporal.step(self.temporal.project(torch.cat([s, a], -1)), d)
 
     def tick(
-        self, ahead: Float[Tensor, "b d"], memory: Float[Tensor, "b d"]
+        self, read: Float[Tensor, "b r"], memory: Float[Tensor, "b d"]
     ) -> tuple[Float[Tensor, "b d"], Float[Tensor, " b"]]:
         """Advance the prior factor by one step; return its memory and the logit of p(e^n_t = 1 | d^n_t), Eq. 15."""
-        memory = self.factor.step(self.factor.project(ahead), memory)
+        memory = self.factor.step(self.factor.project(read), memory)
         return memory, self.factor_logit(memory).squeeze(-1)
 
     # ---------------------------------------------------------------- over all frames
@@ -94,10 +95,10 @@ class Level(nn.Module):
         return torch.where(start[..., None], 0, ahead), d
 
     def factor_path(
-        self, ahead: Float[Tensor, "b t d"], start: Bool[Tensor, "b t"]
+        self, read: Float[Tensor, "b t r"], start: Bool[Tensor, "b t"]
     ) -> tuple[Float[Tensor, "b t d"], Float[Tensor, "b t"]]:
         """Apply `tick` over time, where a sequence begins from an empty memory."""
-        memory = self._scan(self.factor, ahead, start.to(ahead.dtype))
+        memory = self._scan(self.factor, read, start.to(read.dtype))
         return memory, self.factor_logit(memory).squeeze(-1)
 
     @staticmethod

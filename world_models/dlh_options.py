@@ -44,6 +44,8 @@ class DLHOptions:
     begin static and take over what persists. None: the paper, one rising weight for all"""
     upper_kl_steps: int = 2000
     """steps over which it falls (with `upper_kl`)"""
+    factor_sees_below: bool = False
+    """the prior factor of e^n also reads d^{n-1}, which knows where things are; the paper: d^n alone"""
     vade: bool = False
     """q(e) is Eq. 34 (VaDE), from which the change is drawn, instead of the likelier component (Eq. 4)"""
     dequantise: bool = False
@@ -61,10 +63,14 @@ class DLHOptions:
             raise ValueError(f"option jump_level must be one of the {self.levels} levels, got {self.jump_level}")
         if self.upper_kl is not None and self.upper_kl < 1:
             raise ValueError(f"option upper_kl must be none or at least 1, got {self.upper_kl}")
+        if self.vade and self.factor_sees_below:
+            raise ValueError(
+                "options vade and factor_sees_below exclude each other: levels are chosen before level 1 is known"
+            )
         check_context(self.context, self.window)
 
 
-OURS = DLHOptions(kl_steps=500, upper_kl=10.0)
+OURS = DLHOptions(kl_steps=500, upper_kl=10.0, factor_sees_below=True)
 VARIANTS = {"paper": DLHOptions(), "ours": OURS}
 
 
