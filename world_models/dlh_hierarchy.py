@@ -186,7 +186,7 @@ class Hierarchy(nn.Module):
         return [LevelPath(*level, *factor) for level, factor in zip(levels, factors, strict=True)]
 
     def _read_by_factor(self, ahead: Float[Tensor, "*b n d"], n: int) -> Float[Tensor, "*b r"]:
-        """What the prior factor of level n (counted from 0) reads: `ahead` of its level, perhaps of the one below, too."""
+        """What the prior factor of level n, counted from 0, reads: its `ahead`, and perhaps that of the level below."""
         seen = ahead[..., n - 1 : n + 1, :] if self.options.factor_sees_below else ahead[..., n : n + 1, :]
         return seen.flatten(-2)
 
