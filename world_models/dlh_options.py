@@ -70,7 +70,7 @@ class DLHOptions:
         check_context(self.context, self.window)
 
 
-OURS = DLHOptions(kl_steps=500, upper_kl=10.0, factor_sees_below=True)
+OURS = DLHOptions(kl_steps=500, upper_kl=7.0, factor_sees_below=True)
 VARIANTS = {"paper": DLHOptions(), "ours": OURS}
 
 
