@@ -55,7 +55,7 @@ class Recipe:
 RECIPES = {
     ("paper", "vta"): Recipe(500_000, 64, 5e-4, 10.0),
     ("paper", "ours"): Recipe(50_000, 64, 5e-4, 10.0, warmup=100, decay=0.5),
-    ("quick", "vta"): Recipe(10_000, 32, 5e-4, 10.0),
+    ("quick", "vta"): Recipe(3_000, 32, 5e-4, 10.0),
     ("quick", "ours"): Recipe(1_600, 32, 2e-3, 100.0, warmup=100, decay=0.5),
     ("dlh", "paper"): Recipe(200_000, 100, 5e-4, 1e4, epsilon=1e-4, amsgrad=False),
     ("dlh", "quick"): Recipe(4_000, 32, 1e-3, 1e4, warmup=100, decay=0.5, epsilon=1e-4, amsgrad=False),
