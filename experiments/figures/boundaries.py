@@ -86,11 +86,11 @@ def draw_boundaries(numbers: Numbers) -> Figure:
     )
     grid.update(hspace=0.1)
     figure.suptitle(
-        f"HRSSM {run['variant']}, {run['preset']}, {run['trained_steps']} steps: F1 {scores['boundary_f1_exact']:.2f} "
-        f"exact, {scores['boundary_f1']:.2f} within one frame\n"
-        f"(precision {scores['boundary_precision']:.2f}, recall {scores['boundary_recall']:.2f}, "
-        f"by chance {scores['chance_f1_exact']:.2f}; {facts['sequences']} test sequences)",
-        fontsize=10,
+        f"HRSSM {run['variant']}, {run['preset']}, {run['trained_steps']} steps\n"
+        f"F1 {scores['boundary_f1_exact']:.2f} exact, {scores['boundary_f1']:.2f} within one frame (precision "
+        f"{scores['boundary_precision']:.2f}, recall {scores['boundary_recall']:.2f}, by chance "
+        f"{scores['chance_f1_exact']:.2f}; {facts['sequences']} test sequences)",
+        fontsize=9.5,
         y=1 - 0.06 / high,
     )
     for row in range(rows):
