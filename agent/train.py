@@ -176,9 +176,9 @@ def choose_precision(name: Literal["auto", "fp32", "bf16"], device: torch.device
 
 
 def _mean_colour(replay: Replay) -> Tensor:
-    """Mean (3,) of the first frames of some training sequences, of channels in [-1, 1]."""
-    some = np.array(replay.split("train")[:500])
-    return scale(torch.from_numpy(replay.slices(some, np.zeros_like(some), 1)["observation"])).mean((0, 1, 2, 3))
+    """Mean (3,) of some training frames, of channels in [-1, 1]."""
+    frames = replay.sample(np.random.default_rng(0), batch_size=500, length=1)["observation"]
+    return scale(torch.from_numpy(frames)).mean((0, 1, 2, 3))
 
 
 class Trainer:
