@@ -389,11 +389,16 @@ def test_evaluation_leaves_mode_and_random_state_as_they_were(data):
     assert "boundary_f1" not in evaluate(build_model("rssm", "quick", "vta", 32), replay, 5, CPU, config)
 
 
+def passages(replay: Replay) -> np.ndarray:
+    """Where passages are followed in the two test episodes, by the maze's own rules."""
+    pose = replay.slices(np.array([8, 9]), np.zeros(2, dtype=np.int64), 100)["pose"]
+    return Dynamics.of(replay.layout).passage(pose.reshape(-1, 4)).reshape(2, 100)
+
+
 def test_true_boundaries_score_one(data):
     replay = Replay.open(data)
     assert list(replay.split("test")) == [8, 9]
-    pose = replay.slices(np.array([8, 9]), np.zeros(2, dtype=np.int64), 100)["pose"]
-    true = Dynamics.of(replay.layout).passage(pose.reshape(-1, 4)).reshape(2, 100)
+    true = passages(replay)
     exact = boundary_scores(Oracle(true), replay, CPU, 100)
     assert exact["boundary_f1_exact"] == exact["boundary_f1"] == exact["boundary_recall"] == 1
     assert exact["boundary_share"] == pytest.approx(true[:, 1:].mean())
@@ -409,8 +414,7 @@ def test_true_boundaries_score_one(data):
 
 def test_a_boundary_one_frame_late_is_seen_as_that(data):
     replay = Replay.open(data)
-    pose = replay.slices(np.array([8, 9]), np.zeros(2, dtype=np.int64), 100)["pose"]
-    true = Dynamics.of(replay.layout).passage(pose.reshape(-1, 4)).reshape(2, 100)
+    true = passages(replay)
     late = np.roll(true, 1, axis=1)
     late[:, 0] = False
     profile = boundary_profile(Oracle(late), replay, CPU, 100, 3)

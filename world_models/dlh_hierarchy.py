@@ -5,6 +5,7 @@ to N only: level 1 always changes, and what it does tells the others nothing. Gi
 `paths` makes each level's for all its frames at once, from the top down, and only f_tem and the prior factors recur.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -179,16 +180,15 @@ class Hierarchy(nn.Module):
             levels.insert(0, (rows, q, s, context, ahead, d))
             if n:
                 below = rows.spread(level.decode(s, context))
-        ahead = torch.stack([level[4] for level in levels], 2)
-        certain = ahead[:, :, 0, :0], torch.full_like(ahead[:, :, 0, 0], torch.inf)
-        read = [self._read_by_factor(ahead, n) for n in range(1, len(levels))]
+        aheads = [ahead for *_, ahead, _ in levels]
+        certain = aheads[0][..., :0], torch.full_like(aheads[0][..., 0], torch.inf)
+        read = [self._read_by_factor(aheads, n) for n in range(1, len(levels))]
         factors = [certain, *(self.level(n).factor_path(values, start) for n, values in enumerate(read, 1))]
         return [LevelPath(*level, *factor) for level, factor in zip(levels, factors, strict=True)]
 
-    def _read_by_factor(self, ahead: Float[Tensor, "*b n d"], n: int) -> Float[Tensor, "*b r"]:
+    def _read_by_factor(self, ahead: Sequence[Tensor], n: int) -> Tensor:
         """What the prior factor of level n, counted from 0, reads: its `ahead`, and perhaps that of the level below."""
-        seen = ahead[..., n - 1 : n + 1, :] if self.options.factor_sees_below else ahead[..., n : n + 1, :]
-        return seen.flatten(-2)
+        return torch.cat([ahead[n - 1], ahead[n]], -1) if self.options.factor_sees_below else ahead[n]
 
     def divergences(
         self, paths: list[LevelPath], q_e: Tensor, change: Tensor, start: Tensor
@@ -223,7 +223,7 @@ class Hierarchy(nn.Module):
     def tick(self, state: DLHState, ahead: Float[Tensor, "b n d"]) -> tuple[DLHState, Float[Tensor, "b n_1"]]:
         """Advance the prior factors by one step (Eq. 15); return the logits of p(e^n = 1) for levels 2 to N."""
         levels = range(1, self.options.levels)
-        read = {n: self._read_by_factor(ahead, n) for n in levels}
+        read = {n: self._read_by_factor(ahead.unbind(1), n) for n in levels}
         memory, logit = zip(*(self.level(n).tick(read[n], state.memory[:, n - 1]) for n in levels), strict=True)
         return state._replace(memory=torch.stack(memory, 1)), torch.stack(logit, 1)
 

@@ -69,11 +69,10 @@ def _table(found: dict[str, dict[str, Any]]) -> list[str]:
         ("exhaustive tree, depth 5, one episode", _number(plan.get("tree_depth5_ms"), "{:.1f} ms"), "5 ms"),
         ("the same, 64 episodes", _number(plan.get("tree_depth5_batch64_ms"), "{:.0f} ms"), "40 ms"),
     ]
-    places = (("quick", "train", "3"), ("paper", "train", "1.7"), ("paper", "train_cuda", "10"))
-    for model, preset, where, reach in [(m, *place) for m in ("hrssm", "rssm") for place in places] + [
-        ("dlh", "quick", "train", "3")
-    ]:
-        rows += _training(model, preset, where, reach, found[where])
+    for model in ("hrssm", "rssm"):
+        for preset, where, reach in (("quick", "train", "3"), ("paper", "train", "1.7"), ("paper", "train_cuda", "10")):
+            rows += _training(model, preset, where, reach, found[where])
+    rows += _training("dlh", "quick", "train", "3", found["train"])
     rows += [
         ("environment with frames", _number(env.get("raycast_steps_per_s"), "{:,.0f} steps/s"), ""),
         ("  over Miniworld", _number(env.get("ratio"), "{:.0f} ×"), ""),
