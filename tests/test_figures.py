@@ -15,7 +15,6 @@ from agent.evaluate import EvaluationConfig
 from agent.train import TrainConfig, train
 from envs.dynamics import Dynamics
 from envs.layout import Layout
-from experiments.figures import registry as module
 from experiments.figures.curves import median
 from experiments.figures.generation import PASSAGES, follow, futures
 from experiments.figures.numbers import Numbers, Sources, read, write
@@ -106,14 +105,6 @@ def numbers(tmp_path: Path) -> Path:
     lines = [f"{layout},{minute},{0.1 * minute},0,1" for layout in ("random-1", "random-2") for minute in (1, 2, 9)]
     (folder / "unseen.csv").write_text("\n".join(["layout,minutes,reward_over_ceiling,low,high", *lines]) + "\n")
     return folder
-
-
-@pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
-    """The figures by their files' names, caught where they are saved."""
-    caught: dict[str, Figure] = {}
-    monkeypatch.setattr(module, "save_png", lambda figure, path: caught.setdefault(path.stem, figure))
-    return caught
 
 
 def test_all_draws_what_has_numbers_and_names_what_has_not(numbers: Path, tmp_path: Path) -> None:

@@ -5,10 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 
 from agent.replay import Replay
-from experiments.figures import registry as module
 from experiments.figures.numbers import Sources, read
 from experiments.figures.registry import FIGURES, FigureConfig, figure
 from experiments.video.predict import PredictConfig, predict
@@ -26,14 +24,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run_of("dlh", folder / "data", folder / "three", levels=3)
     run_of("dlh", folder / "data", folder / "long", window=40, context=FRAMES)
     return folder
-
-
-@pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
-    """The figures by their files' names, caught where they are saved."""
-    caught: dict[str, Figure] = {}
-    monkeypatch.setattr(module, "save_png", lambda picture, path: caught.setdefault(path.stem, picture))
-    return caught
 
 
 def given(world: Path, *kinds: str) -> Sources:
