@@ -135,14 +135,14 @@ class FigureConfig:
 
 
 def figure(config: FigureConfig) -> list[Path]:
-    """Draw one figure, or all.
+    """Draw one figure, or all that have numbers.
 
     Returns:
         The files drawn.
 
     Raises:
-        ValueError: for an unknown name, missing numbers (all others are drawn first), or sources that a figure
-            cannot be measured from.
+        ValueError: for an unknown name, missing or damaged numbers (all others are drawn first), or sources that a
+            figure cannot be measured from.
         OSError: if a file cannot be written.
     """
     if config.name not in (*FIGURES, ALL):
@@ -151,8 +151,11 @@ def figure(config: FigureConfig) -> list[Path]:
         _measure(config)
     elif config.sources != Sources():
         raise ValueError(f"{_given(config.sources)[0]} is what numbers are measured from: add --measure")
+    names = [name for name in FIGURES if _begun(config.numbers, name)] if config.name == ALL else [config.name]
+    if not names:
+        raise ValueError(f"{config.numbers} holds no numbers of any figure: give another --numbers, or measure them")
     drawn, missing = [], []
-    for name in FIGURES if config.name == ALL else [config.name]:
+    for name in names:
         try:
             numbers = read(config.numbers, name, FIGURES[name].files, FIGURES[name].remedy(name))
         except ValueError as error:
@@ -161,9 +164,16 @@ def figure(config: FigureConfig) -> list[Path]:
         drawn += _draw(name, numbers, config.out or config.numbers)
     for path in drawn:
         print(path)
+    if config.name == ALL and (without := [name for name in FIGURES if name not in names]):
+        print(f"not measured: {', '.join(without)}; 'jumpy figure NAME' tells how")
     if missing:
         raise ValueError("; ".join(missing))
     return drawn
+
+
+def _begun(folder: Path, name: str) -> bool:
+    """Whether any of a figure's files is there."""
+    return any((folder / f"{name}.{suffix}").exists() for suffix in FIGURES[name].files)
 
 
 def _draw(name: str, numbers: Numbers, out: Path) -> list[Path]:
