@@ -49,14 +49,6 @@ def test_segment_gives_probabilities(options):
     assert probability.std() > 0
 
 
-def test_boundary_logits_are_bounded_where_the_option_says_so():
-    x, a = random_frames(2, 6)
-    for bound, largest in ((None, 60.0), (5.0, 5.0)):
-        model = build(boundary_logit_bound=bound)
-        set_boundaries(model, 60.0)
-        assert model.boundary_logit(model.encoder(x), a).unique().tolist() == pytest.approx([largest])
-
-
 def test_causal_boundaries_read_no_later_frame_and_action():
     x, a = random_frames(2, 20)
     later_x, later_a = x.clone(), a.clone()

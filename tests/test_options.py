@@ -21,7 +21,7 @@ def test_values_are_read_as_their_fields_types():
         "n_max=20",
         "sigma=0.5",
         "dequantise=False",
-        "boundary_logit_bound=None",
+        "action_weight=None",
         "legal_weight=2",
         "lookahead=0",
     ]
@@ -30,7 +30,7 @@ def test_values_are_read_as_their_fields_types():
         "n_max": 20,
         "sigma": 0.5,
         "dequantise": False,
-        "boundary_logit_bound": None,
+        "action_weight": None,
         "legal_weight": 2.0,
         "lookahead": 0,
     }

@@ -113,9 +113,7 @@ class HRSSM(nn.Module):
         if o.boundary_sees_actions:
             before = F.pad(one_hot_actions(a[:, :-1], self.config.actions), (0, 0, 1, 0))  # a_{t-1} at t
             e = torch.cat([e, before], -1)
-        logit = self.boundary_net(e)
-        bound = o.boundary_logit_bound
-        return logit if bound is None else bound * torch.tanh(logit / bound)
+        return self.boundary_net(e)
 
     def segment(self, x: Float[Tensor, "b t 3 h w"], a: Int64[Tensor, "b t"]) -> Float[Tensor, "b t"]:
         """Probability q(m_t = 1) that a subsequence ends at each frame."""

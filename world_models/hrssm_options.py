@@ -36,8 +36,6 @@ class HRSSMOptions:
     """q(m_t) reads the actions before t beside the frames; never a_t, so that a boundary cannot tell what follows it"""
     boundary_causal: bool = False
     """q(m_t) reads frames and actions up to t only, so that a boundary's place cannot tell what comes after it"""
-    boundary_logit_bound: float | None = None
-    """q(m)'s logits are kept within plus and minus this"""
     boundary_rate: float = 1 / 6
     """share of frames that end a subsequence, expected on average over a batch (with `rate_weight`)"""
     rate_weight: float = 0.0
@@ -68,7 +66,6 @@ OURS = HRSSMOptions(
     dequantise=False,
     boundary_sees_actions=True,
     boundary_causal=True,
-    boundary_logit_bound=5.0,
     rate_weight=100.0,
     l_min=4,
     short_weight=60.0,
