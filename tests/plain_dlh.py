@@ -38,17 +38,19 @@ class Plain(NamedTuple):
 
 
 def plain_loss(model: DLH, batch: Batch, step: int) -> dict[str, Tensor]:
-    """Unweighted terms; draws the same noise as `DLH.loss` in the same order. The step weights them only."""
-    return plain(model, batch).terms
+    """Unweighted terms; draws the same noise as `DLH.loss` in the same order."""
+    return plain(model, batch, step).terms
 
 
-def plain(model: DLH, batch: Batch) -> Plain:
-    """Everything that the loss is made of."""
+def plain(model: DLH, batch: Batch, step: int) -> Plain:
+    """Everything that the loss is made of. The step tells how often levels are held."""
     o, sizes, hierarchy = model.config.options, model.config.sizes, model.hierarchy
     (rows, frames), levels = batch.action.shape, o.levels
     x = plain_frames(model, batch)
     noise = torch.randn(rows, frames, levels, sizes.state)
     uniform = torch.rand(rows, frames, levels) if o.vade else None
+    hold = o.hold * max(0.0, 1 - step / o.hold_steps)
+    held = torch.rand(rows, frames, levels) < hold if hold else torch.zeros(rows, frames, levels, dtype=torch.bool)
     features = [model.encoder(x)]
     for n in range(levels - 1):
         features.append(hierarchy.level(n).encode(features[-1]))
@@ -85,6 +87,7 @@ def plain(model: DLH, batch: Batch) -> Plain:
             else:
                 q = torch.sigmoid(odds + logit[n]).detach()
                 moves = uniform[:, t, n] < q
+            q, moves = torch.where(held[:, t, n], 0.0, q), moves & ~held[:, t, n]
             q_e.append(torch.where(change[n - 1], q, 0.0))
             change.append(change[n - 1] & moves)
         # Top-down: posteriors up to the first static level, whose samples are the context below
@@ -109,8 +112,6 @@ def plain(model: DLH, batch: Batch) -> Plain:
     error = (x - model.decoder(torch.stack(found.pop("code"), 1))).square().sum((2, 3, 4))
     terms = {"image": (error / (2 * o.sigma**2)).mean()}
     terms |= {"kl_s": torch.stack(kl_s).sum() / (rows * frames), "kl_e": torch.stack(kl_e).sum() / (rows * frames)}
-    if o.upper_kl is not None:
-        terms["kl_s_upper"] = torch.stack(kl_s[1:]).sum() / (rows * frames)
     stacked = {name: torch.stack(values, 1) for name, values in found.items()}
     if model.config.actions:
         n = o.jump_level - 1

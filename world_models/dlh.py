@@ -23,9 +23,9 @@ What the paper leaves open: d^n is 0 in the first frame, where every level chang
 where its level changes; the prior factor reads `ahead`; c^N is learned; a rollout keeps the sample of a static level.
 With actions (option) f_tem reads a_{t-1} beside s^n_{t-1}, so that a change is chosen by one action, as in HRSSM.
 
-Differs from the paper, in the variant `ours` only (see experiments/LOG.md): the states above level 1 pay a multiple
-of their divergence at first, so that they begin static and take over what persists (`upper_kl`), and the prior factor
-of a level reads the temporal variable of the level below, too (`factor_sees_below`).
+Differs from the paper, in the variant `ours` only (see experiments/LOG.md): at first the levels above 1 are held in
+random frames, where e = 0 whatever Eq. 4 says, so that they learn what persists (`hold`); and the prior factor of a
+level reads the temporal variable of the level below, too (`factor_sees_below`).
 """
 
 from typing import NamedTuple
@@ -78,11 +78,10 @@ class DLH(nn.Module):
         """Weight of both divergences: rises linearly to 1 (appendix A.1)."""
         return min(1.0, (step + 1) / self.config.options.kl_steps)
 
-    def upper_kl_weight(self, step: int) -> float:
-        """Weight of the states' divergence above level 1 with the option `upper_kl`: falls linearly to 1."""
+    def held_share(self, step: int) -> float:
+        """Share of the frames in which a level above 1 is held while training: falls linearly from `hold` to 0."""
         o = self.config.options
-        assert o.upper_kl is not None
-        return 1 + (o.upper_kl - 1) * max(0.0, 1 - step / o.upper_kl_steps)
+        return o.hold * max(0.0, 1 - step / o.hold_steps)
 
     # ---------------------------------------------------------------- inference
 
@@ -212,7 +211,9 @@ class DLH(nn.Module):
         noise = torch.randn(*shape, o.levels, self.config.sizes.state, device=frames.device)
         uniform = torch.rand(*shape, o.levels, device=frames.device) if o.vade else None
         start = _begins(torch.full_like(batch.action[:, 0], shape[1]), shape[1])
-        q_e, change = hierarchy.select(x, a, start, noise, uniform)
+        share = self.held_share(step) if self.training else 0.0
+        held = torch.rand(*shape, o.levels, device=frames.device) < share if share else None
+        q_e, change = hierarchy.select(x, a, start, noise, uniform, held)
         paths = hierarchy.paths(x, a, start, change, noise)
         kl_s, kl_e = hierarchy.divergences(paths, q_e, change, start)
         image = image_nll(frames, self.decoder.arranged(_frame_code(paths[0], shape)), o.sigma)  # Eq. 8a
@@ -221,9 +222,6 @@ class DLH(nn.Module):
         metrics["levels"] = change[:, 1:].float().sum(-1).mean()  # that change, as in Table 2
         metrics["nelbo"] = torch.stack(list(terms.values())).sum().detach()
         weights = {"image": 1.0, "kl_s": self.kl_weight(step), "kl_e": self.kl_weight(step)}
-        if o.upper_kl is not None:  # beside what "kl_s" counts already
-            terms["kl_s_upper"] = torch.stack(kl_s[1:]).sum()
-            weights["kl_s_upper"] = self.upper_kl_weight(step) - weights["kl_s"]
         if self.config.actions:  # a video has no goals
             path = paths[o.jump_level - 1]
             state = torch.cat([path.rows.spread(path.s), path.d], -1).flatten(0, 1)

@@ -83,6 +83,7 @@ class Hierarchy(nn.Module):
         start: Bool[Tensor, "b t"],
         noise: Float[Tensor, "b t n s"],
         uniform: Float[Tensor, "b t n"] | None = None,
+        held: Bool[Tensor, "b t n"] | None = None,
     ) -> tuple[Float[Tensor, "b t n"], Bool[Tensor, "b t n"]]:
         """Infer when levels change (Algorithm 1): bottom-up to the first level that stays static, then top-down.
 
@@ -95,6 +96,7 @@ class Hierarchy(nn.Module):
             start: where a sequence begins; all levels change there, and what was before does not count.
             noise: standard normals of the states.
             uniform: draws of e with the option `vade`.
+            held: where a level may not change (`hold`): q(e^n_t = 1) is 0 there, which leaves the bound a bound.
 
         Returns:
             q(e^n_t = 1), and e^n_t: drawn from it with `vade`, else the same.
@@ -114,12 +116,13 @@ class Hierarchy(nn.Module):
                 ahead = level.advance(now.s[rows, n], a[rows, i], now.d[rows, n])
                 static = gaussian_kl(q, Gaussian(mean[rows, n], std[rows, n]))
                 odds = static - gaussian_kl(q, level.change_prior(ahead, context))
-                if prior_logit is None or uniform is None:
+                if prior_logit is None:
                     q_1 = (odds > 0).to(odds.dtype)  # Eq. 4
-                    e = begins | (odds > 0)
                 else:
                     q_1 = torch.sigmoid(odds + prior_logit[rows, n - 1])  # Eq. 34
-                    e = begins | (uniform[rows, i, n] < q_1)
+                if held is not None:
+                    q_1 = q_1 * ~held[rows, i, n]
+                e = begins | (q_1 > (0.5 if uniform is None else uniform[rows, i, n]))
                 q_e[rows, i, n], change[rows, i, n] = torch.where(begins, 1, q_1), e
                 now.d[rows, n] = torch.where((e & ~begins)[:, None], ahead, now.d[rows, n] * ~begins[:, None])
                 reached.append((n, rows))

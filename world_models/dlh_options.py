@@ -39,11 +39,12 @@ class DLHOptions:
     """deviation of the Gaussian likelihood in [-1, 1]; chosen for each data set, the paper tells none"""
     kl_steps: int = 10_000
     """steps over which the weight of both divergences rises to 1"""
-    upper_kl: float | None = None
-    """weight of the divergence of all states above level 1 in the first step; falls linearly to 1, so that these levels
-    begin static and take over what persists. None: the paper, one rising weight for all"""
-    upper_kl_steps: int = 2000
-    """steps over which it falls (with `upper_kl`)"""
+    hold: float = 0.0
+    """share of the frames, drawn anew in every step, in which a level above 1 may not change at first; falls linearly
+    to 0. A level that follows what moves pays for it where it is held, one that says what persists does not. The paper
+    knows no such thing"""
+    hold_steps: int = 2000
+    """training steps over which it falls"""
     factor_sees_below: bool = False
     """the prior factor of e^n also reads d^{n-1}, which knows where things are; the paper: d^n alone"""
     vade: bool = False
@@ -61,8 +62,8 @@ class DLHOptions:
             raise ValueError(f"option levels must be 2 or more, got {self.levels}: one level is a rssm")
         if self.jump_level > self.levels:
             raise ValueError(f"option jump_level must be one of the {self.levels} levels, got {self.jump_level}")
-        if self.upper_kl is not None and self.upper_kl < 1:
-            raise ValueError(f"option upper_kl must be none or at least 1, got {self.upper_kl}")
+        if not 0 <= self.hold <= 1:
+            raise ValueError(f"option hold must be from 0 to 1, got {self.hold:g}")
         if self.vade and self.factor_sees_below:
             raise ValueError(
                 "options vade and factor_sees_below exclude each other: levels are chosen before level 1 is known"
@@ -70,7 +71,7 @@ class DLHOptions:
         check_context(self.context, self.window)
 
 
-OURS = DLHOptions(kl_steps=500, upper_kl=7.0, factor_sees_below=True)
+OURS = DLHOptions(kl_steps=500, hold=0.6, factor_sees_below=True)
 VARIANTS = {"paper": DLHOptions(), "ours": OURS}
 
 
