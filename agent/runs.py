@@ -11,6 +11,7 @@ from agent.versions import versions
 from world_models.build import complete, rebuild_model
 
 CHECKPOINT = "checkpoint.safetensors"
+TENSORBOARD = "tensorboard"
 
 
 def save_run(

@@ -7,6 +7,7 @@ moments and the step decide the rest of the run.
 from __future__ import annotations
 
 import math
+import shutil
 import signal
 import threading
 import time
@@ -26,7 +27,7 @@ from agent.device import device_name
 from agent.evaluate import EvaluationConfig, evaluate, nonfinite, to_batch
 from agent.pictures import log_pictures
 from agent.replay import Replay
-from agent.runs import CHECKPOINT, load_run, save_run
+from agent.runs import CHECKPOINT, TENSORBOARD, load_run, save_run
 from world_models.build import build_model, standard_variant, variant_label
 from world_models.images import scale
 from world_models.interface import Losses
@@ -151,7 +152,7 @@ def train(config: TrainConfig) -> None:
     replay = Replay.open(config.data)
     trainer = Trainer(config, replay, device)
     trainer.restore()
-    with stop_on_signal() as stop, SummaryWriter(config.out / "tensorboard", purge_step=trainer.step) as writer:
+    with stop_on_signal() as stop, SummaryWriter(config.out / TENSORBOARD, purge_step=trainer.step) as writer:
         trainer.fit(writer, stop)
 
 
@@ -232,6 +233,7 @@ class Trainer:
                 f"{self.config.out} already holds a run: add --resume to go on or --overwrite to replace it"
             )
         else:
+            shutil.rmtree(self.config.out / TENSORBOARD, ignore_errors=True)  # curves of the run that this one replaces
             self.config.out.mkdir(parents=True, exist_ok=True)
 
     def save(self) -> None:

@@ -354,6 +354,13 @@ def test_files_of_other_models_are_refused(copy):
         load_model(copy)
 
 
+def test_a_run_that_replaces_another_shows_no_curves_of_it(data, copy):
+    train(tiny(data, copy, steps=3, log_every=1, overwrite=True))
+    events = EventAccumulator(str(copy / "tensorboard"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("train/total")] == [1, 2, 3]
+
+
 def test_tensorboard_shows_terms_speed_boundaries_and_pictures(whole):
     events = EventAccumulator(str(whole / "tensorboard"))
     events.Reload()

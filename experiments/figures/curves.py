@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from agent.runs import TENSORBOARD
 from experiments.figures.numbers import Numbers, Sources, about, load_trained
 from experiments.plots import DOTS, GREY, TRAINED, WIDTH
 from experiments.seeds import Trained, check_agreement, check_bounds
@@ -28,9 +29,9 @@ def read_scalars(run: Path, group: str = GROUP) -> dict[str, dict[int, float]]:
     Raises:
         ValueError: if the run has none.
     """
-    events = EventAccumulator(str(run / "tensorboard"), size_guidance={"scalars": 0, "images": 1})
+    events = EventAccumulator(str(run / TENSORBOARD), size_guidance={"scalars": 0, "images": 1})
     found = {}
-    if (run / "tensorboard").is_dir():
+    if (run / TENSORBOARD).is_dir():
         events.Reload()
         for tag in events.Tags()["scalars"]:
             if tag.startswith(group):
