@@ -100,7 +100,7 @@ def plain(model: DLH, batch: Batch, step: int) -> Plain:
             kl_s[n] = kl_s[n] + torch.where(open_, kl, 0.0).sum()
             if n and t:
                 kl = kl_divergence(Bernoulli(q_e[n]), Bernoulli(logits=logit[n]))
-                kl_e[n] = kl_e[n] + torch.where(open_, kl, 0.0).sum()
+                kl_e[n] = kl_e[n] + torch.where(open_ & ~held[:, t, n], kl, 0.0).sum()
             s[n] = torch.where(open_[:, None], q_s.mean + q_s.std * noise[:, t, n], s[n])
             last[n] = Gaussian(*(torch.where(open_[:, None], *pair) for pair in zip(q_s, last[n], strict=True)))
             d[n] = torch.where(change[n][:, None], ahead[n], d[n])

@@ -111,7 +111,7 @@ def follow(
     a, noise = torch.zeros(1, t, 0), torch.zeros(1, t, n, 1)
     q_e, change = hierarchy.select(x, a, start, noise, draws)
     paths = hierarchy.paths(x, a, start, change, noise)
-    return q_e, change, paths, hierarchy.divergences(paths, q_e, change, start)
+    return q_e, change, paths, hierarchy.divergences(paths, q_e, start)
 
 
 def sequence(*values: float) -> Tensor:

@@ -215,7 +215,7 @@ class DLH(nn.Module):
         held = torch.rand(*shape, o.levels, device=frames.device) < share if share else None
         q_e, change = hierarchy.select(x, a, start, noise, uniform, held)
         paths = hierarchy.paths(x, a, start, change, noise)
-        kl_s, kl_e = hierarchy.divergences(paths, q_e, change, start)
+        kl_s, kl_e = hierarchy.divergences(paths, q_e, start, held)
         image = image_nll(frames, self.decoder.arranged(_frame_code(paths[0], shape)), o.sigma)  # Eq. 8a
         terms = {"image": image, "kl_s": torch.stack(kl_s).sum(), "kl_e": torch.stack(kl_e).sum()}
         metrics = {f"kl_s_{n}": kl.detach() for n, kl in enumerate(kl_s, 1)}

@@ -96,7 +96,7 @@ class Hierarchy(nn.Module):
             start: where a sequence begins; all levels change there, and what was before does not count.
             noise: standard normals of the states.
             uniform: draws of e with the option `vade`.
-            held: where a level may not change (`hold`): q(e^n_t = 1) is 0 there, which leaves the bound a bound.
+            held: where a level may not change (`hold`).
 
         Returns:
             q(e^n_t = 1), and e^n_t: drawn from it with `vade`, else the same.
@@ -194,12 +194,14 @@ class Hierarchy(nn.Module):
         return torch.cat([ahead[n - 1], ahead[n]], -1) if self.options.factor_sees_below else ahead[n]
 
     def divergences(
-        self, paths: list[LevelPath], q_e: Tensor, change: Tensor, start: Tensor
+        self, paths: list[LevelPath], q_e: Tensor, start: Tensor, held: Tensor | None = None
     ) -> tuple[list[Tensor], list[Tensor]]:
         """Terms 8b and 8c of each level, per frame.
 
-        A level without a posterior of its own has no terms. Where a sequence starts, e is given and has none.
+        A level without a posterior of its own has no terms. Where a sequence starts or a level is held, e is given and
+        has none.
         """
+        given = start[..., None].expand_as(q_e) if held is None else start[..., None] | held
         kl_s, kl_e = [], []
         for n, (path, q_1) in enumerate(zip(paths, q_e.unbind(-1), strict=True)):
             rows, weight = path.rows, path.rows.pick(q_1)
@@ -209,7 +211,7 @@ class Hierarchy(nn.Module):
             static = (1 - weight[stays]) * gaussian_kl(_take(path.q, stays), _take(path.q, stays - 1))
             kl_s.append((moving.sum() + static.sum()) / start.numel())  # Eq. 9
             if n:
-                q, logit = (value.flatten()[rows.where[~start.flatten()[rows.where]]] for value in (q_1, path.logit))
+                q, logit = (value.flatten()[rows.where[~rows.pick(given[..., n])]] for value in (q_1, path.logit))
                 entropy = -(torch.xlogy(q, q) + torch.xlogy(1 - q, 1 - q)).sum()
                 surprise = F.binary_cross_entropy_with_logits(logit, q, reduction="sum")
                 kl_e.append((surprise - entropy) / start.numel())

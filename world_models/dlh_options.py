@@ -40,9 +40,9 @@ class DLHOptions:
     kl_steps: int = 10_000
     """steps over which the weight of both divergences rises to 1"""
     hold: float = 0.0
-    """share of the frames, drawn anew in every step, in which a level above 1 may not change at first; falls linearly
-    to 0. A level that follows what moves pays for it where it is held, one that says what persists does not. The paper
-    knows no such thing"""
+    """share of the frames, drawn anew in every step, in which a level above 1 is held at first: e = 0 is given there;
+    falls linearly to 0. A level that follows what moves pays for it where it is held, one that says what persists does
+    not. The paper holds none"""
     hold_steps: int = 2000
     """training steps over which it falls"""
     factor_sees_below: bool = False
