@@ -59,7 +59,7 @@ RECIPES = {
     ("quick", "vta"): Recipe(3_000, 32, 5e-4, 10.0),
     ("quick", "ours"): Recipe(1_600, 32, 2e-3, 100.0, warmup=100, decay=0.5),
     ("dlh", "paper"): Recipe(200_000, 100, 5e-4, 1e4, epsilon=1e-4, amsgrad=False),
-    ("dlh", "quick"): Recipe(4_000, 32, 1e-3, 1e4, warmup=100, decay=0.5, epsilon=1e-4, amsgrad=False),
+    ("dlh", "quick"): Recipe(4_000, 16, 1e-3, 1e4, warmup=100, decay=0.5, epsilon=1e-4, amsgrad=False),
     ("cwvae", "paper"): Recipe(60_000, 100, 3e-4, 1e4, epsilon=1e-4, amsgrad=False),
     ("cwvae", "quick"): Recipe(2_000, 32, 1e-3, 1e4, warmup=100, decay=0.5, epsilon=1e-4, amsgrad=False),
 }
