@@ -82,9 +82,9 @@ def _busy_seconds() -> float | None:
 
 def about_line(measured: dict[str, Any]) -> str:
     """Machine, versions, commit and foreign load of a file of numbers, for people."""
-    where = measured.get("about", {"versions": measured.get("versions", {})})
-    parts = [where.get("machine", "machine not recorded"), f"{where.get('threads', measured.get('threads'))} threads"]
-    parts += [f"commit {where['commit']}"] if where.get("commit") else []
+    where = measured["about"]
+    parts = [where["machine"], f"{where['threads']} threads"]
+    parts += [f"commit {where['commit']}"] if where["commit"] else []
     parts += [f"{name} {number}" for name, number in where["versions"].items() if name in ("python", "torch", "numba")]
     if (load := measured.get("foreign_load")) is not None:
         parts.append(f"foreign load {load:.2f} cores")

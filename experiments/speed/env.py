@@ -16,16 +16,17 @@ from typing import Any
 
 import numba
 import numpy as np
+import torch
 
 from agent.collect import random_navigation
 from agent.files import write_file
 from agent.manifest import EPISODE_LENGTH
-from agent.versions import versions
 from envs.dynamics import ACTIONS, Dynamics
 from envs.layout import Layout
 from envs.miniworld_view import MissingGL, make_env
 from envs.parity import measure_parity
 from envs.vector import HallwayMazeVector
+from experiments.machine import about
 
 FIRST_FRAMES = """
 import time
@@ -89,10 +90,11 @@ def speed_env(config: SpeedEnvConfig) -> None:
     finally:
         numba.set_num_threads(most)
     result["compile_s"] = _compile_seconds()
-    result |= {"environments": config.environments, "threads": threads, "layout": layout.name, "versions": versions()}
+    result |= {"environments": config.environments, "threads": threads, "layout": layout.name}
     print(_table(result))
     if config.json is not None:
-        write_file(config.json, json.dumps(result, indent=2).encode())
+        origin = about(torch.device("cpu")) | {"threads": threads}
+        write_file(config.json, json.dumps(result | {"about": origin}, indent=2).encode())
 
 
 def _rates(config: SpeedEnvConfig, layout: Layout, threads: int) -> dict[str, Any]:
