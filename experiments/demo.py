@@ -35,8 +35,8 @@ class DemoConfig:
     """Folder of the data set, the runs and the benchmark."""
     frames: int = 200_000
     """Frames to collect."""
-    hrssm_steps: int | None = None
-    """Training steps of HRSSM; default: the quick preset's."""
+    hrssm_steps: int = 1000
+    """Training steps of HRSSM; fewer than the quick preset's, in about the time that RSSM takes."""
     rssm_steps: int | None = None
     """Training steps of RSSM; default: the quick preset's."""
     episodes: int = 500
