@@ -152,7 +152,8 @@ def train(config: TrainConfig) -> None:
     replay = Replay.open(config.data)
     trainer = Trainer(config, replay, device)
     trainer.restore()
-    with stop_on_signal() as stop, SummaryWriter(config.out / TENSORBOARD, purge_step=trainer.step) as writer:
+    after = trainer.step + 1  # curves of steps that a killed run took after its last checkpoint do not count
+    with stop_on_signal() as stop, SummaryWriter(config.out / TENSORBOARD, purge_step=after) as writer:
         trainer.fit(writer, stop)
 
 

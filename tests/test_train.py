@@ -361,6 +361,14 @@ def test_a_run_that_replaces_another_shows_no_curves_of_it(data, copy):
     assert [event.step for event in events.Scalars("train/total")] == [1, 2, 3]
 
 
+def test_a_run_that_goes_on_keeps_the_curves_up_to_the_step_it_stopped_at(data, copy):
+    train(tiny(data, copy, evaluate_every=15, resume=True))
+    events = EventAccumulator(str(copy / "tensorboard"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("train/total")] == [10, 20, 30, 40]
+    assert [event.step for event in events.Scalars("test/image")] == [15, 30, 40]
+
+
 def test_tensorboard_shows_terms_speed_boundaries_and_pictures(whole):
     events = EventAccumulator(str(whole / "tensorboard"))
     events.Reload()
