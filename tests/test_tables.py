@@ -54,11 +54,19 @@ def test_changes_by_hand():
         "true": 3,
         "paired": 2,
         "paired_exact": 1,
+        "paired_other": 2,  # there is no other
     }
     found = structure.change_numbers(columns)
     assert found["f1"].value == pytest.approx(2 * 2 / (2 + 3))
     assert found["f1_exact"].value == pytest.approx(2 * 1 / (2 + 3))
     assert (found["precision"].value, found["recall"].value) == (pytest.approx(1 / 2), pytest.approx(1 / 3))
+
+
+def test_by_chance_is_what_another_videos_changes_would_give():
+    true = np.array([[0, 1, 0, 0, 1, 0, 0, 1], [0, 0, 1, 0, 0, 0, 0, 0]], bool)
+    columns = structure.changing(np.stack([true, true], -1), true)
+    found = structure.change_numbers(columns)
+    assert (found["f1"].value, found["f1_chance"].value) == (1.0, pytest.approx((1 + 1) / (3 + 1)))
 
 
 def test_chances_leave_out_what_cannot_be_foreseen():
@@ -111,7 +119,9 @@ def test_a_perfect_hierarchy_has_the_generators_numbers(world):
     run = VideoRun(Path("run"), Seer(fields), {"video": {"recolour": 0.0}}, 0, None)
     columns = structure.measure(run, replay)
     assert {len(values) for values in columns.values()} == {TESTED}
-    assert {each.value for each in structure.change_numbers(columns).values()} == {1.0}
+    changes = structure.change_numbers(columns)
+    assert {each.value for name, each in changes.items() if name != "f1_chance"} == {1.0}
+    assert 0 < changes["f1_chance"].value < 1
     levels, chances = structure.level_numbers(columns), structure.chance_numbers(columns)
     assert levels["levels_used"].value == pytest.approx(levels["one_plus_change"].value)
     assert levels["levels_used"].value == pytest.approx(1 + fields["change"][:, 1:].mean())

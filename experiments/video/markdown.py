@@ -30,6 +30,7 @@ COLUMNS = {
     **{f"kl_{level}": Column(f"KL (L{level})", ".2f") for level in range(1, 10)},
     "kl_share_above_2": Column("share of levels above 2", ".2%"),
     "f1": Column("F1 within a frame", ".3f"),
+    "f1_chance": Column("by chance", ".3f"),
     "f1_exact": Column("F1 exact", ".3f"),
     "precision": Column("precision", ".3f"),
     "recall": Column("recall", ".3f"),

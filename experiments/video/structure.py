@@ -9,6 +9,7 @@ ball's velocity.
 | `levels_used` | levels that change, a frame (Table 2) |
 | `change` | share of frames whose colour really changed |
 | `found`, `true`, `paired`, `paired_exact` | frames with e^2 = 1, true changes, pairs within a frame and exact |
+| `paired_other` | pairs within a frame of e^2 and another video's changes: what comes about by chance |
 | `p_change`, `n_change`, `p_static`, `n_static` | sums of p(e^2 = 1) where e^2 is 1 and 0, and how often (Table 3) |
 | `g_change`, `m_change`, `g_static`, `m_static` | the same of the generator, where the colour changed or not |
 | `kl_1` … `kl_N`, `kl_e` | divergences of the levels' states (8b), and of e (8c), nats a frame (Tables 2 and 5) |
@@ -69,6 +70,7 @@ def changing(inferred: Bool[np.ndarray, "b t n"], true: Bool[np.ndarray, "b t"])
         "true": true.sum(1),
         "paired": _pairs(found, true, 1),
         "paired_exact": _pairs(found, true, 0),
+        "paired_other": _pairs(found, np.roll(true, 1, axis=0), 1),
     }
 
 
@@ -129,10 +131,11 @@ def _divergences(
 
 
 def change_numbers(columns: Columns) -> dict[str, Estimate]:
-    """How well e^2 finds true changes: F1 within a frame and exact; precision and recall on the exact frame."""
+    """How well e^2 finds true changes: F1 within a frame, by chance, exact; precision and recall on the exact frame."""
     bootstrap = PairedBootstrap(columns)
     return {
         "f1": bootstrap.estimate(lambda mean: 2 * mean["paired"] / (mean["found"] + mean["true"])),
+        "f1_chance": bootstrap.estimate(lambda mean: 2 * mean["paired_other"] / (mean["found"] + mean["true"])),
         "f1_exact": bootstrap.estimate(lambda mean: 2 * mean["paired_exact"] / (mean["found"] + mean["true"])),
         "precision": bootstrap.ratio("paired_exact", "found"),
         "recall": bootstrap.ratio("paired_exact", "true"),

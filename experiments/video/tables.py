@@ -287,14 +287,15 @@ TABLES = {
         RUNS,
         "Levels used: those that change, a frame, without the first frame; to be near 1 + the share of frames whose "
         "colour changes. KL: divergences of all levels' states, nats a frame (the paper's Table 5 sums up to it); KL "
-        "of e is beside it. F1: e² against true colour changes.",
+        "of e is beside it. F1: e² against true colour changes; by chance: against those of another video.",
     ),
     "dlh-3": Table(
         "Chance of a change at level 2, p(e² = 1) (Table 3 of Zakharov et al. 2022)",
         measure_chances,
         RUNS,
         "Means where the posterior says change and static, from the third frame on; to be near the generator's own: a "
-        "bounce always brings another colour, any other frame with probability λ. F1: e² against true colour changes.",
+        "bounce always brings another colour, any other frame with probability λ. F1: e² against true colour changes; "
+        "by chance: against those of another video.",
     ),
     "dlh-5": Table(
         "Divergence of each level on Moving Ball (Table 5 of Zakharov et al. 2022)",
