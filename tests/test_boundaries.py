@@ -5,7 +5,14 @@ import math
 import pytest
 import torch
 
-from world_models.boundaries import FORCED, ForeseenActions, boundary_prior, copy_or_update, too_short
+from world_models.boundaries import (
+    FORCED,
+    ForeseenActions,
+    boundary_prior,
+    copy_or_update,
+    random_boundaries,
+    too_short,
+)
 
 
 def test_boundary_prior_by_the_papers_rule():
@@ -55,6 +62,17 @@ def test_short_subsequences_are_counted_by_hand():
     q = torch.tensor([[1.0, 0.0, 1.0, 1.0, 0.0]])
     assert [too_short(q, l_min).item() for l_min in (1, 2, 3, 4)] == pytest.approx([0, 1 / 5, 2 / 5, 3 / 5])
     assert too_short(0.5 * q, 3).item() == pytest.approx(0.25 * 2 / 5)
+
+
+def test_random_subsequences_have_the_lengths_asked_for():
+    torch.manual_seed(0)
+    m = random_boundaries(torch.zeros(500, 60), rate=1 / 6, l_min=3)
+    assert set(m.unique().tolist()) == {0.0, 1.0}
+    assert m.mean().item() == pytest.approx(1 / 6, rel=0.02)
+    assert m.mean(0).std() < 0.03  # no frame is special, the first neither
+    lengths = {gap for row in m for gap in row.nonzero().flatten().diff().tolist()}
+    assert lengths == set(range(3, 10))
+    assert random_boundaries(torch.zeros(2, 6), rate=1 / 3, l_min=3).sum(1).tolist() == [2, 2]  # one length only
 
 
 def test_surprise_counts_where_no_subsequence_ends_and_draws_boundaries_there():

@@ -193,6 +193,41 @@ def test_weights_are_applied_once():
     assert losses.metrics["nelbo"].item() == pytest.approx(bound)
 
 
+def test_a_training_explores_boundaries_at_first_and_never_when_it_is_measured():
+    model = build(explore_steps=10, boundary_rate=1 / 3, l_min=2)
+    set_boundaries(model, -60.0)  # q(m) wants none
+    batch = random_batch(200, model.window_length)
+
+    def boundaries(step: int) -> float:
+        torch.manual_seed(2)
+        return model.loss(batch, step).metrics["boundaries"].item() / WINDOW
+
+    assert boundaries(0) == pytest.approx(1 / 3, abs=0.03)
+    assert boundaries(5) == pytest.approx(1 / 6, abs=0.04)
+    assert boundaries(10) == 0
+    model.eval()
+    assert boundaries(0) == 0
+
+
+def test_explored_boundaries_give_no_gradient_to_q_of_m():
+    model = build(explore_steps=10)
+    terms = model.loss(random_batch(3, model.window_length), 0).terms
+    by_image = torch.autograd.grad(terms["image"], list(model.boundary_net.parameters()), allow_unused=True)
+    assert not any(gradient is not None and gradient.any() for gradient in by_image)
+
+
+def test_random_subsequences_must_be_long_enough():
+    with pytest.raises(ValueError, match=r"option boundary_rate must be at most 1 / l_min = 0\.1 with explore_steps"):
+        HRSSMOptions(explore_steps=10, l_min=10)
+
+
+def test_the_price_of_s_weights_its_divergence_alone():
+    losses = build(state_weight=4.0).loss(random_batch(2, build().window_length), 0)
+    assert {name: weight for name, weight in losses.weights.items() if weight != 1} == {"kl_s": 4.0}
+    bound = sum(losses.terms[name].item() for name in ("image", "kl_s", "kl_z", "kl_m"))
+    assert losses.metrics["nelbo"].item() == pytest.approx(bound)  # stays the paper's
+
+
 # ------------------------------------------------------------------------ what reads what
 
 

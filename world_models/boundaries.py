@@ -41,6 +41,24 @@ def too_short(q: Float[Tensor, "b t"], l_min: int) -> Float[Tensor, ""]:
     return pairs / q.numel()
 
 
+def random_boundaries(like: Float[Tensor, "b t"], rate: float, l_min: int) -> Float[Tensor, "b t"]:
+    """Draw boundaries of subsequences whose lengths are uniform, at least l_min and 1 / rate on average.
+
+    Differs from the paper, which never draws m but from q(m).
+
+    Args:
+        like: of the shape, type and device wanted.
+        rate: share of frames that end a subsequence, at most 1 / l_min.
+        l_min: shortest subsequence, in frames; the first one began before the window and may show less.
+    """
+    b, t = like.shape
+    longest = max(l_min, round(2 / rate) - l_min)
+    lengths = torch.randint(l_min, longest + 1, (b, t), device=like.device)
+    ends = lengths.cumsum(1) - torch.randint(1, longest + 1, (b, 1), device=like.device)
+    outside = (ends < 0) | (ends >= t)
+    return like.new_zeros(b, t + 1).scatter_(1, ends.masked_fill(outside, t), 1.0)[:, :t]
+
+
 def frames_since(start: Float[Tensor, "b t"]) -> Int64[Tensor, "b t"]:
     """Count the frames since the present subsequence started, 0 where it does."""
     t = torch.arange(start.shape[1], device=start.device).expand_as(start)

@@ -19,7 +19,8 @@ Differs from the paper, in the variant `ours` only (experiments/LOG.md says why)
 uses them (`_imagination`); boundaries go where actions cannot be foreseen (`ForeseenActions`); q(m_t) reads the frames
 up to t and the actions before t; the structure prior also knows an expected rate of boundaries and a shortest
 subsequence; INIT reads c_t beside z_t, and the first frames of imagined subsequences are learnt, so that a jump can be
-drawn; the legal actions at a jump's end are predicted.
+drawn; the legal actions at a jump's end are predicted. For videos, which have no actions to tell boundaries by, options
+let a training begin with random boundaries (`explore_steps`) and put a price on s (`state_weight`).
 """
 
 from typing import NamedTuple
@@ -29,7 +30,14 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from world_models.boundaries import BoundaryNet, ForeseenActions, boundary_prior, copy_or_update, too_short
+from world_models.boundaries import (
+    BoundaryNet,
+    ForeseenActions,
+    boundary_prior,
+    copy_or_update,
+    random_boundaries,
+    too_short,
+)
 from world_models.distributions import (
     Gaussian,
     GaussianHead,
@@ -263,10 +271,10 @@ class HRSSM(nn.Module):
         x = scale(self.encoder.arrange(batch.observation), dequantise=self.training and o.dequantise)
         e = self.encoder.embed(x)
         logit = self.boundary_logit(e, batch.action)
-        m = straight_through_bernoulli(logit, self.temperature(step))
+        m = self._explore(straight_through_bernoulli(logit, self.temperature(step)), step)
         window = slice(o.context, o.context + o.window)
         terms, posterior, c = self._bound(x[:, window], e[:, : window.stop], batch.action, m, logit, length)
-        weights = dict.fromkeys(terms, 1.0)
+        weights = dict.fromkeys(terms, 1.0) | {"kl_s": o.state_weight}
         metrics = {"boundaries": m[:, window].sum(1).mean(), "temperature": torch.tensor(self.temperature(step))}
         metrics["nelbo"] = torch.stack(list(terms.values())).sum().detach()
         if o.short_weight:
@@ -292,6 +300,14 @@ class HRSSM(nn.Module):
             }
             weights |= {name: weight for name, weight in extra.items() if weight is not None}
         return Losses(terms, weights, metrics)
+
+    def _explore(self, m: Tensor, step: int) -> Tensor:
+        """While training begins, put random boundaries in the place of some rows' sampled ones (`explore_steps`)."""
+        o = self.config.options
+        if not self.training or step >= o.explore_steps:
+            return m
+        explored = torch.rand_like(m[:, :1]) >= step / o.explore_steps
+        return torch.where(explored, random_boundaries(m, o.boundary_rate, o.l_min), m)
 
     def _bound(
         self, x: Tensor, e: Tensor, a: Tensor, m: Tensor, logit: Tensor, length: Tensor

@@ -37,11 +37,17 @@ class HRSSMOptions:
     boundary_causal: bool = False
     """q(m_t) reads frames and actions up to t only, so that a boundary's place cannot tell what comes after it"""
     boundary_rate: float = 1 / 6
-    """share of frames that end a subsequence, expected on average over a batch (with `rate_weight`)"""
+    """share of frames that end a subsequence: on average over a batch (with `rate_weight`), and where boundaries are
+    drawn at random (with `explore_steps`)"""
     rate_weight: float = 0.0
     """weight of the KL between the batch's mean boundary probability and `boundary_rate`"""
     short_weight: float = 0.0
     """weight of the expected number of subsequences shorter than `l_min`, a frame"""
+    explore_steps: int = 0
+    """steps after which every window has boundaries of q(m); before, some have random ones: all at first, then fewer,
+    so that z learns to carry on from one subsequence to the next before q(m) is judged by it; 0 is the paper"""
+    state_weight: float = 1.0
+    """weight of s's divergence; above 1, what nobody can foresee costs less where a subsequence starts, in z"""
     imagination_weight: float | None = None
     """weight of the contrastive loss on imagined jumps; None: the paper's cosine loss on posterior states"""
     init_sees_belief: bool = False
@@ -58,6 +64,14 @@ class HRSSMOptions:
     None: frames are learnt from posterior states alone"""
     legal_weight: float | None = None
     """weight of predicting the legal actions at a jump's end; None: not predicted, planners try all"""
+
+    def __post_init__(self) -> None:
+        """Refuse random subsequences that cannot be long enough."""
+        if self.explore_steps and self.boundary_rate * self.l_min > 1:
+            raise ValueError(
+                f"option boundary_rate must be at most 1 / l_min = {1 / self.l_min:g} with explore_steps, got "
+                f"{self.boundary_rate:g}"
+            )
 
 
 VTA = HRSSMOptions()
