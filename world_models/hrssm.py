@@ -19,8 +19,8 @@ Differs from the paper, in the variant `ours` only (experiments/LOG.md says why)
 uses them (`_imagination`); boundaries go where actions cannot be foreseen (`ForeseenActions`); q(m_t) reads the frames
 up to t and the actions before t; the structure prior also knows an expected rate of boundaries and a shortest
 subsequence; INIT reads c_t beside z_t, and the first frames of imagined subsequences are learnt, so that a jump can be
-drawn; the legal actions at a jump's end are predicted. For videos, which have no actions to tell boundaries by, options
-let a training begin with random boundaries (`explore_steps`) and put a price on s (`state_weight`).
+drawn; the legal actions at a jump's end are predicted. For videos, which have no actions to tell boundaries by, an
+option lets a training begin with random boundaries (`explore_steps`).
 """
 
 from typing import NamedTuple
@@ -274,7 +274,7 @@ class HRSSM(nn.Module):
         m = self._explore(straight_through_bernoulli(logit, self.temperature(step)), step)
         window = slice(o.context, o.context + o.window)
         terms, posterior, c = self._bound(x[:, window], e[:, : window.stop], batch.action, m, logit, length)
-        weights = dict.fromkeys(terms, 1.0) | {"kl_s": o.state_weight}
+        weights = dict.fromkeys(terms, 1.0)
         metrics = {"boundaries": m[:, window].sum(1).mean(), "temperature": torch.tensor(self.temperature(step))}
         metrics["nelbo"] = torch.stack(list(terms.values())).sum().detach()
         if o.short_weight:

@@ -46,8 +46,6 @@ class HRSSMOptions:
     explore_steps: int = 0
     """steps after which every window has boundaries of q(m); before, some have random ones: all at first, then fewer,
     so that z learns to carry on from one subsequence to the next before q(m) is judged by it; 0 is the paper"""
-    state_weight: float = 1.0
-    """weight of s's divergence; above 1, what nobody can foresee costs less where a subsequence starts, in z"""
     imagination_weight: float | None = None
     """weight of the contrastive loss on imagined jumps; None: the paper's cosine loss on posterior states"""
     init_sees_belief: bool = False
