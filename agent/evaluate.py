@@ -68,13 +68,15 @@ def evaluate(model: Any, replay: Replay, step: int, device: torch.device, config
 def boundary_scores(model: Any, replay: Replay, device: torch.device, episodes: int) -> dict[str, float]:
     """Boundaries q(m_t) > 0.5 of whole test episodes against the true ones: F1, precision, recall, share of frames.
 
-    An episode's first frame is left out: nothing in it says whether a subsequence ends there.
+    Beside the F1 within a frame stands what it would be by chance: against another episode's true boundaries. An
+    episode's first frame is left out: nothing in it says whether a subsequence ends there.
     """
     predicted, true = _boundaries(model, replay, device, episodes)
     exact, near = match(predicted, true, 0), match(predicted, true, 1)
     return {
         "boundary_f1_exact": exact.f1,
         "boundary_f1": near.f1,
+        "boundary_f1_chance": match(predicted, np.roll(true, 1, axis=0), 1).f1,
         "boundary_precision": exact.precision,
         "boundary_recall": exact.recall,
         "boundary_share": float(predicted.mean()),

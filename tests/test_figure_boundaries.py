@@ -56,8 +56,7 @@ def test_bars_and_changes_are_at_the_same_frame(world, monkeypatch):
     assert numbers.arrays["change"][:, 1:].any()
     assert len(numbers.arrays["frames"]) == ROWS
     assert numbers.facts["scores"]["boundary_f1_exact"] == 1
-    share = change[:, 2:].mean()
-    assert numbers.facts["scores"]["chance_f1_exact"] == pytest.approx(share)  # as many, anywhere
+    assert 0 < numbers.facts["scores"]["boundary_f1_chance"] < 1  # beside another sequence's changes
 
 
 @pytest.mark.parametrize(
