@@ -72,8 +72,9 @@ def draw_boundaries(numbers: Numbers) -> Figure:
         2 * rows, 1, height_ratios=sizes, left=0.055, right=0.99, top=1 - 0.58 / high, bottom=0.02
     )
     grid.update(hspace=0.1)
+    variant, _, options = run["variant"].partition("+")  # the JSON names these
     figure.suptitle(
-        f"HRSSM {run['variant']}, {run['preset']}, {run['trained_steps']} steps\n"
+        f"HRSSM {variant}{' with other options' if options else ''}, {run['preset']}, {run['trained_steps']} steps\n"
         f"F1 {scores['boundary_f1']:.2f} within one frame (by chance {scores['boundary_f1_chance']:.2f}), "
         f"{scores['boundary_f1_exact']:.2f} exact (precision {scores['boundary_precision']:.2f}, recall "
         f"{scores['boundary_recall']:.2f}); {facts['sequences']} test sequences",
