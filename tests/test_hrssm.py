@@ -216,9 +216,11 @@ def test_explored_boundaries_give_no_gradient_to_q_of_m():
     assert not any(gradient is not None and gradient.any() for gradient in by_image)
 
 
-def test_random_subsequences_must_be_long_enough():
-    with pytest.raises(ValueError, match=r"option boundary_rate must be at most 1 / l_min = 0\.1 with explore_steps"):
-        HRSSMOptions(explore_steps=10, l_min=10)
+@pytest.mark.parametrize("rate", [0.0, 1 / 6])
+def test_random_subsequences_must_be_long_enough_and_end(rate):
+    told = rf"option boundary_rate must be above 0 and at most 1 / l_min = 0\.1 with explore_steps, got {rate:g}"
+    with pytest.raises(ValueError, match=told):
+        HRSSMOptions(explore_steps=10, l_min=10, boundary_rate=rate)
 
 
 # ------------------------------------------------------------------------ what reads what

@@ -64,11 +64,11 @@ class HRSSMOptions:
     """weight of predicting the legal actions at a jump's end; None: not predicted, planners try all"""
 
     def __post_init__(self) -> None:
-        """Refuse random subsequences that cannot be long enough."""
-        if self.explore_steps and self.boundary_rate * self.l_min > 1:
+        """Refuse random subsequences that cannot be drawn."""
+        if self.explore_steps and not 0 < self.boundary_rate * self.l_min <= 1:
             raise ValueError(
-                f"option boundary_rate must be at most 1 / l_min = {1 / self.l_min:g} with explore_steps, got "
-                f"{self.boundary_rate:g}"
+                f"option boundary_rate must be above 0 and at most 1 / l_min = {1 / self.l_min:g} with explore_steps, "
+                f"got {self.boundary_rate:g}"
             )
 
 
