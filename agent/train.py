@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 from agent.device import device_name
 from agent.evaluate import EvaluationConfig, evaluate, nonfinite, to_batch
+from agent.memory import is_out_of_memory, limit_memory
 from agent.pictures import log_pictures
 from agent.replay import Replay
 from agent.runs import CHECKPOINT, TENSORBOARD, load_run, save_run
@@ -152,6 +153,8 @@ def train(config: TrainConfig) -> None:
     replay = Replay.open(config.data)
     trainer = Trainer(config, replay, device)
     trainer.restore()
+    if device.type == "cpu":
+        limit_memory()
     after = trainer.step + 1  # curves of steps that a killed run took after its last checkpoint do not count
     with stop_on_signal() as stop, SummaryWriter(config.out / TENSORBOARD, purge_step=after) as writer:
         trainer.fit(writer, stop)
@@ -271,7 +274,7 @@ class Trainer:
 
     def _explained(self, error: RuntimeError | MemoryError) -> Exception:
         """What to do about a batch that does not fit; no step is lost."""
-        if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and "can't allocate memory" not in str(error):
+        if not is_out_of_memory(error):
             return error
         if self.step:
             self.save()

@@ -1,11 +1,12 @@
-"""Freed memory is used again."""
+"""Freed memory is used again; what does not fit is refused."""
 
 import subprocess
 import sys
 
 import pytest
+import torch
 
-from agent.memory import keep_freed_memory
+from agent.memory import free_memory, is_out_of_memory, keep_freed_memory
 
 FRESH = """
 import resource
@@ -24,3 +25,27 @@ def test_a_large_block_takes_the_pages_of_the_one_before():
     # 200 MB are 48 000 pages; fetched anew in every training step they cost a sixth of its time
     told = subprocess.run([sys.executable, "-c", FRESH], capture_output=True, text=True, check=True)
     assert int(told.stdout) < 1000
+
+
+TOO_MUCH = """
+import agent, torch
+from agent.memory import is_out_of_memory, limit_memory
+assert limit_memory(300_000_000)
+kept = torch.zeros(200_000_000, dtype=torch.uint8)
+try:
+    torch.zeros(200_000_000, dtype=torch.uint8)
+except RuntimeError as error:
+    assert is_out_of_memory(error), error
+    print("refused")
+"""
+
+
+@pytest.mark.skipif(free_memory() is None, reason="the system does not tell what is free")
+def test_what_does_not_fit_is_an_error_not_the_end():
+    told = subprocess.run([sys.executable, "-c", TOO_MUCH], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["refused"]
+
+
+def test_errors_about_memory_are_told_from_others():
+    assert is_out_of_memory(MemoryError()) and is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory. Tried"))
+    assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))

@@ -44,6 +44,20 @@ def test_training_is_measured_beside_the_plain_loops(tmp_path, monkeypatch, prec
     assert result["about"]["versions"]["torch"] == torch.__version__
 
 
+def test_what_was_measured_is_kept_when_a_batch_does_not_fit(tmp_path, monkeypatch):
+    def measure(name, *_):
+        if name == "dlh":
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+        return {"step_s": 1.0}
+
+    monkeypatch.setattr(speed_train, "_measure", measure)
+    monkeypatch.setattr(speed_train, "_line", lambda *_: "")
+    path = tmp_path / "speed_train.json"
+    with pytest.raises(ValueError, match="dlh quick does not fit into memory: use a smaller --batch-size"):
+        speed_train.speed_train(SpeedTrainConfig(("rssm", "dlh"), device="cpu", json=path))
+    assert read(path)["rssm"] == {"quick": {"step_s": 1.0}}
+
+
 def test_a_parameter_that_no_gradient_reaches_has_no_error():
     class Levels(torch.nn.Module):
         def __init__(self, factor: float) -> None:

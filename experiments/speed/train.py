@@ -21,6 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from agent.collect import CollectConfig, collect
 from agent.evaluate import to_batch
 from agent.files import write_file
+from agent.memory import is_out_of_memory, limit_memory
 from agent.replay import Replay
 from agent.train import TrainConfig, Trainer, choose_device
 from envs.jitter import Camera
@@ -62,8 +63,11 @@ class SpeedTrainConfig:
 def speed_train(config: SpeedTrainConfig) -> None:
     """Print, and write if asked, seconds a step and their ratio, the gradients' error, peak share, loading, memory.
 
+    Every row is written as soon as it is measured.
+
     Raises:
-        ValueError: an unknown model, preset, variant or device, no rounds, or no plain loops beside this package.
+        ValueError: an unknown model, preset, variant or device, no rounds, no plain loops beside this package, or a
+            batch that does not fit into memory.
     """
     if config.rounds < 1:
         raise ValueError(f"--rounds must be at least 1, got {config.rounds}")
@@ -72,15 +76,22 @@ def speed_train(config: SpeedTrainConfig) -> None:
         for preset in config.presets:
             build_model(name, preset, config.variant or standard_variant(name), Camera().size)  # refuses unknown names
     plain = {name: load_plain_loss(name) for name in config.models}
+    if device.type == "cpu":
+        limit_memory()
     result: dict[str, Any] = {name: {} for name in config.models}
     with tempfile.TemporaryDirectory() as folder:
         replay = collect(CollectConfig(Path(folder) / "data", steps=20_000))
         for name in config.models:
             for preset in config.presets:
-                row = result[name][preset] = _measure(name, preset, plain[name], config, replay, device)
+                try:
+                    row = result[name][preset] = _measure(name, preset, plain[name], config, replay, device)
+                except (RuntimeError, MemoryError) as error:
+                    if not is_out_of_memory(error):
+                        raise
+                    raise ValueError(f"{name} {preset} does not fit into memory: use a smaller --batch-size") from error
                 print(_line(name, preset, row), flush=True)
-    if config.json is not None:
-        write_file(config.json, json.dumps(result | {"about": about(device)}, indent=2).encode())
+                if config.json is not None:
+                    write_file(config.json, json.dumps(result | {"about": about(device)}, indent=2).encode())
 
 
 def load_plain_loss(model: str) -> PlainLoss:
