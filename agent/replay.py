@@ -80,6 +80,11 @@ class Replay:
         """The episodes of a split: the first 80 % are for training, the last 20 % for tests, or as published."""
         return self.manifest.split(name)
 
+    @property
+    def grey(self) -> bool:
+        """Whether the three channels of every frame are the same."""
+        return self.manifest.fields["observation"][1][-1] == 1
+
     def slices(
         self, episode: Int64[np.ndarray, " b"], start: Int64[np.ndarray, " b"], length: int
     ) -> dict[str, Shaped[np.ndarray, "b t ..."]]:

@@ -34,12 +34,12 @@ TOGETHER = 512  # images; bounds the memory
 
 
 def frame_metrics(
-    predicted: UInt8[Tensor, "*batch h w 3"], true: UInt8[Tensor, "*batch h w 3"], lpips: LPIPS | None = None
+    predicted: UInt8[Tensor, "*batch h w c"], true: UInt8[Tensor, "*batch h w c"], lpips: LPIPS | None = None
 ) -> dict[str, Float[np.ndarray, "*batch"]]:
     """Compare frames with the true ones, one by one.
 
     Args:
-        predicted: frames of any arrangement, such as (B, T, H, W, 3).
+        predicted: frames of any arrangement, such as (B, T, H, W, 3); grey ones have one channel.
         true: the frames that they should be.
         lpips: adds `lpips`, on the device that it is on; without it there are `ssim` and `psnr` only.
 
@@ -60,7 +60,8 @@ def frame_metrics(
         values.setdefault("ssim", []).append(ssim(a, b))
         values.setdefault("psnr", []).append(psnr(a, b))
         if lpips is not None:
-            values.setdefault("lpips", []).append(lpips(a / 127.5 - 1, b / 127.5 - 1))
+            a, b = (images.expand(-1, 3, -1, -1) / 127.5 - 1 for images in (a, b))
+            values.setdefault("lpips", []).append(lpips(a, b))
     return {name: torch.cat(parts).view(batch).cpu().numpy() for name, parts in values.items()}
 
 

@@ -41,6 +41,12 @@ def test_every_pixel_value_keeps_its_level_there_and_back():
     assert torch.equal(back // 8, image // 8)
 
 
+def test_black_and_white_are_drawn_as_such():
+    """Four of 255 beside black would cost a dark frame most of its structural similarity."""
+    image = torch.tensor([0, 255], dtype=torch.uint8).repeat(3, 1).T.view(1, 2, 3)
+    assert torch.equal(to_uint8(to_float(image)), image)
+
+
 def test_noise_stays_within_the_level_and_fills_it():
     torch.manual_seed(0)
     image = torch.randint(256, (40, 40, 3), dtype=torch.uint8)

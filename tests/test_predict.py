@@ -19,6 +19,7 @@ from experiments.video.published import PARAMETERS, PREDICTION
 from experiments.video.runs import VideoRun
 from experiments.video_metrics import frame_metrics
 from tests.video_runs import FRAMES, TESTED, run_of, videos
+from world_models.images import to_float, to_uint8
 
 CONTEXT = 6
 
@@ -37,7 +38,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def small(world: Path, out: Path, **changes: Any) -> PredictConfig:
     """Three samples of the first two test videos."""
-    config = PredictConfig("dlh", world / "dlh", world / "data", out, CONTEXT, 3, 2, batch=2, device="cpu")
+    config = PredictConfig("dlh", world / "data", out, world / "dlh", CONTEXT, 3, 2, batch=2, device="cpu")
     return replace(config, **changes)
 
 
@@ -52,6 +53,7 @@ class Gradients(Replay):
         self.frames[:] = (60 + 3 * np.arange(32))[:, None]
 
     episode_length = 5
+    grey = False
 
     def slices(self, episode: Any, start: Any, length: int) -> dict[str, np.ndarray]:
         return {"observation": self.frames}
@@ -68,7 +70,7 @@ class Drawn(nn.Module):
         assert (x.shape[1], a.shape[1], actions.shape[1], mode) == (2, 1, 3, "full")
         assert length.tolist() == [2] * len(x)
         now, self.left = self.left[: len(x)], self.left[len(x) :]
-        return (now.float() / 127.5 - 1).movedim(-1, -3), None
+        return (now.float() / 127.5 - 1).movedim(-1, -3) * 31 / 32, None  # as `to_uint8` reads them
 
 
 def test_each_metric_chooses_its_sample_by_its_mean_over_the_video():
@@ -80,12 +82,41 @@ def test_each_metric_chooses_its_sample_by_its_mean_over_the_video():
     lucky[1:] = 255 - lucky[1:]  # the best in its first frame, the worst on average
     samples = torch.stack([lucky, shifted, rough]).clamp(0, 255).to(torch.uint8)
     run = VideoRun(Path("run"), Drawn(samples), {}, 0, None)
-    config = PredictConfig("rssm", Path("run"), Path("data"), Path("out"), context=2, samples=3, batch=2)
+    config = PredictConfig("rssm", Path("data"), Path("out"), Path("run"), context=2, samples=3, batch=2)
     best = predict_video(config, run, replay, 0)
     each = frame_metrics(samples, torch.from_numpy(replay.frames[0, 2:]).expand_as(samples))
     np.testing.assert_array_equal(best["ssim"], each["ssim"][1])
     np.testing.assert_array_equal(best["psnr"], each["psnr"][2])
     assert each["psnr"][0, 0] == each["psnr"].max()  # choosing frame by frame would take it
+
+
+def test_of_grey_videos_the_mean_of_a_models_colours_counts(monkeypatch):
+    replay = Gradients()
+    true = torch.from_numpy(replay.frames[0, 2:]).int()
+    coloured = true + torch.tensor([-20, 5, 30])  # 5 too bright on average
+    run = VideoRun(Path("run"), Drawn(coloured[None].to(torch.uint8)), {}, 0, None)
+    monkeypatch.setattr(Gradients, "grey", True)
+    config = PredictConfig("rssm", Path("data"), Path("out"), Path("run"), context=2, samples=1)
+    decibels = predict_video(config, run, replay, 0)["psnr"]
+    np.testing.assert_allclose(decibels, 10 * np.log10(255**2 / 25), atol=1.5)  # pixels are rounded to whole numbers
+
+
+# ------------------------------------------------------------------------ the floor
+
+
+@pytest.mark.parametrize("kind", ["last-frame", "black"])
+def test_a_floor_needs_no_run(world, tmp_path, kind):
+    result = predict(PredictConfig(kind, world / "data", tmp_path / "out", context=CONTEXT, sequences=1, device="cpu"))
+    replay = Replay.open(world / "data")
+    frames = replay.slices(np.array([replay.split("test")[0]]), np.array([0]), FRAMES)["observation"]
+    assert not replay.grey
+    shown = frames[:, CONTEXT - 1 : CONTEXT] if kind == "last-frame" else np.zeros_like(frames[:, :1])
+    predicted = to_uint8(to_float(torch.from_numpy(shown))).expand(-1, FRAMES - CONTEXT, -1, -1, -1)
+    true = frame_metrics(predicted, torch.from_numpy(frames[:, CONTEXT:]))
+    ssim, psnr, lpips = result["rows"]
+    assert (ssim["model"], ssim["value"]) == (kind, pytest.approx(true["ssim"].mean()))
+    assert (psnr["value"], lpips["value"]) == (pytest.approx(true["psnr"].mean()), "n/a")
+    assert (result["samples"], ssim["trained_minutes"], ssim["device"]) == (1, 0, None)
 
 
 # ------------------------------------------------------------------------ results
@@ -176,6 +207,11 @@ def test_training_time_that_nobody_noted_is_not_made_up(world, tmp_path):
     assert {(row["trained_minutes"], row["device"]) for row in result["rows"]} == {(None, None)}
 
 
+def test_a_model_needs_its_run(world, tmp_path):
+    with pytest.raises(ValueError, match="--model dlh needs its --run, got none"):
+        PredictConfig("dlh", world / "data", tmp_path / "out")
+
+
 def test_numbers_are_the_papers():
     """The lines of its Table 1 and of its caption."""
     printed = """
@@ -196,6 +232,7 @@ def test_numbers_are_the_papers():
 
 BAD = [
     ("", "--context must be less than the 24 frames of the videos in data, got 30: shorten it, or make longer videos"),
+    ("--model black", "--model black knows nothing: leave out --run dlh"),
     ("--context 0", "--context must be at least 1, got 0"),
     ("--samples 0", "--samples must be at least 1, got 0"),
     ("--context 6 --sequences 5", "--sequences must be at most the 4 test videos of data, got 5"),

@@ -175,7 +175,7 @@ def test_table_3_of_runs_with_more_and_more_chance(world, tmp_path):
 def test_table_1_puts_predictions_beside_the_paper(world, tmp_path):
     kinds: Any = (("dlh", "two"), ("cwvae", "cwvae"))
     for kind, run in kinds:
-        predict(PredictConfig(kind, world / run, world / "data", tmp_path / kind, 6, 1, 1, device="cpu"))
+        predict(PredictConfig(kind, world / "data", tmp_path / kind, world / run, 6, 1, 1, device="cpu"))
     both = (tmp_path / "dlh", tmp_path / "cwvae")
     rows = tabled(TableConfig("dlh-1", True, predictions=both, results=tmp_path / "results"))
     for kind in ("dlh", "cwvae"):

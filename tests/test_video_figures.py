@@ -62,7 +62,7 @@ def test_levels_are_drawn_in_groups(world, tmp_path, drawn):
 
 
 def test_curves_are_those_of_the_predictions(world, tmp_path, drawn):
-    predict(PredictConfig("dlh", world / "dlh", world / "data", tmp_path / "dlh", 6, 2, 2, device="cpu"))
+    predict(PredictConfig("dlh", world / "data", tmp_path / "dlh", world / "dlh", 6, 2, 2, device="cpu"))
     sources = Sources(predictions=(tmp_path / "dlh",))
     figure(FigureConfig("dlh-9", measure=True, numbers=tmp_path, sources=sources))
     best = [dict(np.load(path)) for path in sorted((tmp_path / "dlh" / "sequences").iterdir())]

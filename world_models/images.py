@@ -30,6 +30,7 @@ def scale(pixel: UInt8[Tensor, "*shape"], dequantise: bool = False) -> Float[Ten
     return level.mul_(2 / LEVELS).add_(-1 if dequantise else 1 / LEVELS - 1)
 
 
-def to_uint8(image: Float[Tensor, "*batch 3 h w"]) -> UInt8[Tensor, "*batch h w 3"]:
-    """Convert decoded images to pixels for pictures; values outside [-1, 1] are clamped."""
-    return ((image.movedim(-3, -1) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+def to_uint8(image: Float[Tensor, "*batch c h w"]) -> UInt8[Tensor, "*batch h w c"]:
+    """Convert decoded images to pixels: the middle of the lowest level is black, that of the highest white."""
+    share = image.movedim(-3, -1) * (LEVELS / (LEVELS - 1))  # the levels' middles, spread over [-1, 1]
+    return ((share + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)

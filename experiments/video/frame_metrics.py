@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from experiments.figures.numbers import Numbers, Sources
 from experiments.plots import DOTS, GREY, TRAINED, WIDTH
+from experiments.video.floors import FLOORS
 from experiments.video.scores import CURVES, ROW
 from experiments.video_metrics import HIGHER_IS_BETTER, NOT_AVAILABLE
 
@@ -49,23 +50,25 @@ def draw_frame_metrics(numbers: Numbers) -> Figure:
     datasets, models = ([*dict.fromkeys(row[name] for row in rows)] for name in ("dataset", "model"))
     figure = Figure(figsize=(WIDTH, 0.5 + 2.6 * len(datasets)), dpi=DOTS, layout="constrained")
     panels = figure.subplots(len(datasets), len(metrics), squeeze=False)
-    colours = dict(zip(models, (*TRAINED, GREY), strict=False))
+    trained = [model for model in models if model not in FLOORS]
+    styles = {model: (colour, "-") for model, colour in zip(trained, TRAINED, strict=False)}
+    styles |= {model: (GREY, line) for model, line in zip(FLOORS, ("--", ":"), strict=True)}
     for line, dataset in zip(panels, datasets, strict=True):
         for axes, metric in zip(line, metrics, strict=True):
             for model in models:
                 own = [row for row in rows if (row["dataset"], row["model"]) == (dataset, model)]
                 if own and own[0][metric] != NOT_AVAILABLE:
-                    _draw_curve(axes, own, metric, model, colours[model])
+                    _draw_curve(axes, own, metric, model, *styles[model])
             axes.set(title=f"{dataset}: {TITLES[metric]}", xlabel="predicted frame", xlim=(0, None))
     handles = {label: h for axes in panels.flat for h, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=len(handles), frameon=False)
     return figure
 
 
-def _draw_curve(axes: Axes, rows: list[dict[str, str]], metric: str, model: str, colour: str) -> None:
+def _draw_curve(axes: Axes, rows: list[dict[str, str]], metric: str, model: str, colour: str, line: str) -> None:
     """A model's mean and interval at every predicted frame."""
     step, mean, low, high = np.array(
         [[float(row["step"]), *(float(row[f"{metric}{end}"]) for end in ENDS)] for row in rows]
     ).T
     axes.fill_between(step, low, high, color=colour, alpha=0.2, linewidth=0)
-    axes.plot(step, mean, color=colour, linewidth=1.5, label=model)
+    axes.plot(step, mean, line, color=colour, linewidth=1.5, label=model)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from experiments.video.floors import FLOORS
+
 EMPTY = "–"
 
 
@@ -37,7 +39,7 @@ COLUMNS = {
 }
 """Metrics in the order of their columns."""
 
-MODELS = ("dlh", "cwvae", "hrssm", "rssm", "lmc-memory")
+MODELS = ("dlh", "cwvae", "hrssm", "rssm", "lmc-memory", *FLOORS)
 DATASETS = ("moving-mnist", "mazes", "kth", "dml-mazes")
 
 
@@ -102,7 +104,9 @@ def _number(name: str, value: float | int) -> str:
 
 
 def _trained(row: dict[str, Any]) -> str:
-    """How long a model was trained, and on what."""
+    """How long a model was trained, and on what; a floor is not."""
     if row["trained_minutes"] is None:
         return EMPTY if row["value"] is None else "not recorded"
+    if not row["trained_minutes"]:
+        return EMPTY
     return f"{row['trained_minutes']:.0f} min, {row['device']}"

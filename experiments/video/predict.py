@@ -32,6 +32,7 @@ from agent.replay import Replay
 from agent.train import choose_device
 from agent.versions import commit, versions
 from experiments.lpips import ALEXNET_SHA256, LPIPS, load_lpips
+from experiments.video.floors import FLOORS
 from experiments.video.runs import VideoRun
 from experiments.video.scores import (
     CONFIG,
@@ -48,8 +49,8 @@ from experiments.video.scores import (
 from experiments.video_metrics import best_of, frame_metrics
 from world_models.images import to_float, to_uint8
 
-CONTEXT = {"dlh": 30, "cwvae": 36, "rssm": 30, "hrssm": 30}
-"""frames that are shown: as many as in the paper"""
+CONTEXT = {"cwvae": 36}
+"""frames that are shown: as many as in the paper, which shows the others 30"""
 LEARNED_CONTEXT = ("rssm", "hrssm")
 """models that read contexts of at most `context` frames while they train, by a network of its own"""
 Metric = Literal["ssim", "psnr", "lpips"]
@@ -62,14 +63,14 @@ class PredictConfig:
     A call that was cut off goes on where it stopped, with the same results; so does one with more --sequences.
     """
 
-    model: Literal["dlh", "cwvae", "rssm", "hrssm"]
-    """which model the run is of"""
-    run: Path
-    """run of 'jumpy train'"""
+    model: Literal["dlh", "cwvae", "rssm", "hrssm", "last-frame", "black"]
+    """which model the run is of; or what needs no run: the last frame that is shown, or black ones"""
     data: Path
     """data set that it was trained on; its test split counts"""
     out: Path
     """folder of the results"""
+    run: Path | None = None
+    """run of 'jumpy train'"""
     context: int | None = None
     """frames that are shown of each video; default: 36 for cwvae, 30 for the others"""
     samples: int = 100
@@ -96,11 +97,20 @@ class PredictConfig:
                 raise ValueError(f"--{name} must be at least 1, got {value}")
         if self.seed < 0:
             raise ValueError(f"--seed must be 0 or more, got {self.seed}")
+        if self.run is None and self.model not in FLOORS:
+            raise ValueError(f"--model {self.model} needs its --run, got none")
+        if self.run is not None and self.model in FLOORS:
+            raise ValueError(f"--model {self.model} knows nothing: leave out --run {self.run}")
 
     @property
     def shown(self) -> int:
         """Frames of the context."""
-        return self.context or CONTEXT[self.model]
+        return self.context or CONTEXT.get(self.model, 30)
+
+    @property
+    def drawn(self) -> int:
+        """Samples that differ."""
+        return 1 if self.model in FLOORS else self.samples
 
 
 def predict(config: PredictConfig) -> dict[str, Any]:
@@ -114,9 +124,12 @@ def predict(config: PredictConfig) -> dict[str, Any]:
         OSError: if the folder cannot be written.
     """
     device = choose_device(config.device)
-    run = VideoRun.load(config.run, config.model, device)
     replay = Replay.open(config.data)
-    run.check(replay)
+    if config.run is None:
+        run = VideoRun.floor(config.model, replay)
+    else:
+        run = VideoRun.load(config.run, config.model, device)
+        run.check(replay)
     episodes = _episodes(config, replay)
     _check_context(config, run, replay)
     lpips = load_lpips(config.alexnet, config.alexnet_sha256, device=device)
@@ -143,16 +156,17 @@ def predict_video(
     Returns:
         For each metric, the values of the sample that it chooses, one a predicted frame.
     """
-    device = next(run.model.parameters()).device
+    device = choose_device(config.device)
     fields = replay.slices(np.array([episode]), np.array([0]), replay.episode_length)
     true = torch.from_numpy(fields["observation"]).to(device)
-    x, future = to_float(true[:, : config.shown]), true[:, config.shown :]
+    colours = 1 if replay.grey else 3
+    x, future = to_float(true[:, : config.shown]), true[:, config.shown :, ..., :colours]
     parts: dict[str, list[np.ndarray]] = {}
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        for first in range(0, config.samples, config.batch):
+        for first in range(0, config.drawn, config.batch):
             draw = np.random.default_rng([config.seed, episode, first])
             torch.manual_seed(int(draw.integers(2**63)))
-            samples = min(config.batch, config.samples - first)
+            samples = min(config.batch, config.drawn - first)
             none = torch.zeros(samples, replay.episode_length, dtype=torch.long, device=device)
             frames, _ = run.model.generate(
                 x.expand(samples, -1, -1, -1, -1),
@@ -161,7 +175,7 @@ def predict_video(
                 none[:, config.shown :],
                 "full",
             )
-            predicted = to_uint8(frames)
+            predicted = to_uint8(frames.mean(2, keepdim=True) if replay.grey else frames)
             for name, values in frame_metrics(predicted, future.expand_as(predicted), lpips).items():
                 parts.setdefault(name, []).append(values)
     return {name: best_of(np.concatenate(values)[:, None], cast(Metric, name))[0] for name, values in parts.items()}
@@ -189,8 +203,7 @@ def _check_context(config: PredictConfig, run: VideoRun, replay: Replay) -> None
             f"--context must be less than the {replay.episode_length} frames of the videos in {config.data}, "
             f"got {config.shown}: shorten it, or make longer videos"
         )
-    longest = run.model.config.options.context
-    if config.model in LEARNED_CONTEXT and config.shown > longest:
+    if config.model in LEARNED_CONTEXT and config.shown > (longest := run.model.config.options.context):
         raise ValueError(
             f"{config.run} has learned from contexts of at most {longest} frames, asked for is {config.shown}: give "
             f"--context {longest}, or train it with --options context={config.shown} window=…"
@@ -203,12 +216,12 @@ def _identity(config: PredictConfig, run: VideoRun, replay: Replay, device: torc
     settings = {
         "--model": config.model,
         "--context": config.shown,
-        "--samples": config.samples,
+        "--samples": config.drawn,
         "--batch": config.batch,
         "--seed": config.seed,
         "--device": str(device),
         "--alexnet": None if config.alexnet is None else config.alexnet_sha256,
-        "--run of SHA-256": run.facts["checkpoint"],
+        "--run of SHA-256": run.facts.get("checkpoint"),
         "--data of SHA-256": files,
     }
     return json.loads(json.dumps(settings))
@@ -244,8 +257,9 @@ def _begin_or_resume(config: PredictConfig, identity: dict[str, Any]) -> None:
 
 def _origin(config: PredictConfig) -> dict[str, Any]:
     """The command that makes the results, and by which code."""
-    words = ["jumpy", "predict", "--model", config.model, "--run", config.run, "--data", config.data]
-    words += ["--out", config.out, "--context", config.shown, "--samples", config.samples, "--batch", config.batch]
+    words = ["jumpy", "predict", "--model", config.model, "--data", config.data, "--out", config.out]
+    words += [] if config.run is None else ["--run", config.run]
+    words += ["--context", config.shown, "--samples", config.drawn, "--batch", config.batch]
     words += [] if config.sequences is None else ["--sequences", config.sequences]
     words += [] if config.alexnet is None else ["--alexnet", config.alexnet]
     return {
@@ -253,5 +267,5 @@ def _origin(config: PredictConfig) -> dict[str, Any]:
         "commit": commit(),
         "versions": versions(),
         "context": config.shown,
-        "samples": config.samples,
+        "samples": config.drawn,
     }

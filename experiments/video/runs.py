@@ -1,4 +1,4 @@
-"""Trained runs on videos, what is told of them, and the rows of results."""
+"""Trained runs on videos and the floor beside them, what is told of them, and the rows of results."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from agent.replay import Replay
 from agent.runs import load_model
 from experiments.competitors import checkpoint_sha256
 from experiments.statistics import Estimate
+from experiments.video.floors import Floor
 from experiments.video.published import Published
 
 
 class VideoRun(NamedTuple):
-    """A run that was trained on videos."""
+    """A run that was trained on videos; or a floor, which was not."""
 
-    path: Path
+    path: Path | None
+    """None: a floor"""
     model: Any
     training: dict[str, Any]
     """what defines it: model, preset, variant, dataset, video, seed, …"""
@@ -40,6 +42,18 @@ class VideoRun(NamedTuple):
         if "dataset" not in training:
             raise ValueError(f"{path} was trained in a maze: give a run that was trained on videos")
         return cls(path, model, training, meta["step"], meta.get("trained_seconds"))
+
+    @classmethod
+    def floor(cls, kind: Any, replay: Replay) -> VideoRun:
+        """What needs no training.
+
+        Raises:
+            ValueError: if the data set holds no videos.
+        """
+        origin = json.loads(json.dumps(replay.manifest.origin))
+        if "dataset" not in origin:
+            raise ValueError(f"{replay.folder} holds no videos: give --data of 'jumpy videos' or 'jumpy import'")
+        return cls(None, Floor(kind), {"model": kind, **origin}, 0, {})
 
     @property
     def dataset(self) -> str:
@@ -71,25 +85,27 @@ class VideoRun(NamedTuple):
     def facts(self) -> dict[str, Any]:
         """What results say of the run."""
         names = ("model", "preset", "variant", "config", "recipe", "precision", "seed", "dataset", "video", "data_seed")
+        known = {name: self.training[name] for name in names if name in self.training}
+        if self.path is None:
+            return known
         return {
             "run": str(self.path),
             "checkpoint": checkpoint_sha256(self.path),
             "trained_steps": self.step,
             "trained_seconds": self.seconds,
-            **{name: self.training[name] for name in names if name in self.training},
+            **known,
         }
 
     def row(self, model: str, metric: str, estimate: Estimate | None, published: Published | None) -> dict[str, Any]:
         """A row of a result; without an estimate its value is n/a."""
-        seconds = self.seconds or {}
         return row(
             model,
             self.dataset,
             metric,
             estimate,
             published,
-            trained_minutes=sum(seconds.values()) / 60 if seconds else None,
-            device=" + ".join(seconds) or None,
+            trained_minutes=None if self.seconds is None else sum(self.seconds.values()) / 60,
+            device=" + ".join(self.seconds or ()) or None,
         )
 
     @property

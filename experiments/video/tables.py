@@ -215,7 +215,7 @@ def _of_runs(
     device = choose_device(config.device)
     runs = [VideoRun.load(path, "dlh", device) for path in config.runs]
     replays = [Replay.open(path) for path in config.data]
-    seen = dict[float, Path]()
+    seen = dict[float, Path | None]()
     for run in runs:
         if run.training["dataset"] != "moving-ball":
             raise ValueError(f"{run.path} was trained on {run.dataset}: give --runs of moving-ball")
@@ -279,7 +279,9 @@ TABLES = {
         "windows of 11 × 11 pixels, sigma 1.5, K1 = 0.01, K2 = 0.03, data range 255, mean over windows within the "
         "image and over colours. PSNR: decibels of single frames, their mean. The paper's VTA is hrssm here, its "
         "stars (deviation below 5 %) are ±<5%. `mazes` are ours: they stand in for dml-mazes, which cannot be drawn "
-        "again. moving-mnist shows other digits and speeds than the paper's may.",
+        "again. moving-mnist shows other digits and speeds than the paper's may; its frames are grey, and of a model's "
+        "the colours' mean counts. last-frame and black are no models: they repeat the last frame that is shown, or "
+        "show nothing.",
     ),
     "dlh-2": Table(
         "Levels used and total divergence on Moving Ball (Table 2 of Zakharov et al. 2022)",
