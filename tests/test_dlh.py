@@ -14,53 +14,18 @@ from agent.replay import Replay
 from agent.runs import load_model
 from agent.train import RECIPES, TrainConfig, train
 from agent.videos import VideosConfig, make_videos
+from tests.dlh_models import CONVOLUTION, PATCH, WINDOW, build, colours, lengths, plain_colours
 from tests.plain_dlh import plain, plain_loss
-from tests.tiny import FRAME, assert_close, assert_same_losses, random_batch, random_frames
+from tests.tiny import FRAME, assert_close, assert_same_losses, random_frames
 from world_models.build import build_model
 from world_models.distributions import Gaussian
-from world_models.dlh import DLH
 from world_models.dlh_hierarchy import DLHState, Hierarchy, LevelPath
 from world_models.dlh_options import PAPER, DLHConfig, DLHOptions, DLHSizes
 from world_models.images import to_float
 from world_models.interface import Batch
 from world_models.options import override
 
-WINDOW = 12
-PATCH = DLHSizes(images="patch", channels=8, embedding=10, belief=12, state=4, hidden=9)
-CONVOLUTION = replace(PATCH, images="convolution", channels=6)
 CPU = torch.device("cpu")
-
-
-def build(sizes: DLHSizes = PATCH, actions: int = 3, **changes: Any) -> DLH:
-    """A model whose levels change in many frames and stay static in many: narrow posteriors that see the frames."""
-    torch.manual_seed(0)
-    options = DLHOptions(**{"window": WINDOW, "context": 4, "levels": 3} | changes)
-    model = DLH(DLHConfig(sizes, options, FRAME, actions))
-    with torch.no_grad():
-        for level in model.hierarchy.levels:
-            level.post.net[-1].bias[sizes.state :] = -6.0 if sizes.images == "patch" else -4.0  # type: ignore
-            level.post.net[0].weight[:, : sizes.embedding] *= 6  # type: ignore
-            if hasattr(level, "encode"):
-                level.encode[-1].weight *= 6  # type: ignore
-    return model
-
-
-def colours(rows: int, frames: int, seed: int = 0) -> Batch:
-    """Windows of plain colours."""
-    batch, generator = random_batch(rows, frames, seed), torch.Generator().manual_seed(seed)
-    colour = torch.randint(256, (rows, frames, 1, 1, 3), generator=generator, dtype=torch.uint8)
-    return batch._replace(observation=colour.expand_as(batch.observation).contiguous())
-
-
-def plain_colours(rows: int, frames: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """The same as floats, with actions."""
-    generator = torch.Generator().manual_seed(seed)
-    colour = torch.rand(rows, frames, 3, 1, 1, generator=generator) * 2 - 1
-    return colour.expand(-1, -1, -1, FRAME, FRAME).contiguous(), random_frames(rows, frames, seed)[1]
-
-
-def lengths(rows: int, length: int) -> Tensor:
-    return torch.full((rows,), length)
 
 
 # ------------------------------------------------------------------------ by hand
@@ -382,117 +347,6 @@ def test_reconstruction_leaves_the_context_out():
     rebuilt, change = model.reconstruct(x, a)
     assert rebuilt.shape == (2, WINDOW - 4, 3, FRAME, FRAME)
     assert torch.equal(change, model.infer(x, a).q[:, 4:, 1])
-
-
-# ------------------------------------------------------------------------ prediction
-
-
-def set_changes(model: DLH, logit: float) -> None:
-    """Make p(e^n = 1) one value at all levels."""
-    for level in model.hierarchy.levels[1:]:
-        torch.nn.init.zeros_(level.factor_logit.weight)  # type: ignore
-        torch.nn.init.constant_(level.factor_logit.bias, logit)  # type: ignore
-
-
-@torch.no_grad()
-def roll(model: DLH, actions: Tensor, mode: str, seed: int = 0) -> tuple[Tensor, Tensor]:
-    x, a = plain_colours(len(actions), 5)
-    state = model.eval().observe(x, a[:, :4], lengths(len(actions), 5))
-    torch.manual_seed(seed)
-    return model.rollout(state, actions, mode)
-
-
-@pytest.mark.parametrize("mode", DLH.generation_modes)
-def test_rollouts_are_decided_by_their_noise(mode):
-    model, actions = build(), torch.randint(3, (4, 7))
-    frames, change = roll(model, actions, mode)
-    assert frames.shape == (4, 7, 3, FRAME, FRAME)
-    assert change.shape == (4, 7, 3)
-    again, change_again = roll(model, actions, mode)
-    assert torch.equal(frames, again)
-    assert torch.equal(change, change_again)
-    assert not torch.equal(frames, roll(model, actions, mode, seed=1)[0])
-
-
-def test_rollouts_change_by_the_prior_nested():
-    model, actions = build(), torch.zeros(400, 2, dtype=torch.int64)
-    set_changes(model, 0.0)
-    share = roll(model, actions, "full")[1].float().mean((0, 1)).tolist()
-    assert share == pytest.approx([1, 0.5, 0.25], abs=0.06)  # a level changes only where the one below does
-    for logit, changes in ((0.1, [True] * 3), (-0.1, [True, False, False])):
-        set_changes(model, logit)
-        assert roll(model, actions, "mode")[1].flatten(0, 1).unique(dim=0).tolist() == [changes]
-
-
-@torch.no_grad()
-def test_a_static_level_keeps_its_sample():
-    model = build().eval()
-    set_changes(model, -60.0)
-    x, a = plain_colours(3, 5)
-    state = model.observe(x, a[:, :4], lengths(3, 5))
-    hierarchy = model.hierarchy
-    ahead = hierarchy.ahead(state, a[:, 4])
-    e = torch.tensor([True, False, False]).expand(3, -1)
-    later = hierarchy.change(state, ahead, e, torch.randn_like(state.s))
-    assert torch.equal(later.s[:, 1:], state.s[:, 1:])
-    assert torch.equal(later.d[:, 1:], state.d[:, 1:])
-    torch.testing.assert_close(later.context, state.context)
-    assert (later.s[:, 0] != state.s[:, 0]).all()
-    assert torch.equal(later.d[:, 0], ahead[:, 0])
-
-
-def test_generate_marks_where_level_2_changes():
-    model = build(actions=0).eval()
-    x, _ = plain_colours(3, 5)
-    nothing = torch.zeros(3, 6, dtype=torch.int64)
-    torch.manual_seed(0)
-    frames, marks = model.generate(x, nothing[:, :4], lengths(3, 5), nothing)
-    torch.manual_seed(0)
-    other, change = model.rollout(model.observe(x, nothing[:, :4], lengths(3, 5)), nothing)
-    assert torch.equal(frames, other)
-    assert torch.equal(marks, change[..., 1].float())
-
-
-def test_imagine_is_one_change_of_its_level_and_those_below():
-    model = build(jump_level=2).eval()
-    x, a = plain_colours(3, 5)
-    state = model.observe(x, a[:, :4], lengths(3, 5))
-    imagined = model.imagine(state, torch.tensor([0, 1, 2]))
-    level = model.hierarchy.level(1)
-    step = level.temporal.step(level.temporal.project(torch.cat([state.s[:, 1], torch.eye(3)], -1)), state.d[:, 1])
-    torch.testing.assert_close(imagined.d[:, 1], step)
-    mean = level.prior(torch.cat([step, state.context[:, 1]], -1)).mean
-    torch.testing.assert_close(imagined.s[:, 1], mean)
-    torch.testing.assert_close(imagined.context[:, 0], level.decode_net(torch.cat([mean, state.context[:, 1]], -1)))
-    assert torch.equal(imagined.s[:, 2], state.s[:, 2])
-    below = model.hierarchy.level(0)
-    expected = below.prior(torch.cat([imagined.d[:, 0], imagined.context[:, 0]], -1)).mean
-    torch.testing.assert_close(imagined.s[:, 0], expected)
-    torch.testing.assert_close(model.feature(imagined), torch.cat([imagined.s[:, 1], imagined.d[:, 1]], -1))
-    assert model.legal(imagined).all()
-
-
-def test_actions_steer_where_the_option_says_so():
-    x, a = plain_colours(3, 5)
-    for sees in (True, False):
-        model = build(temporal_sees_actions=sees).eval()
-        state = model.observe(x, a[:, :4], lengths(3, 5))
-        one, other = (model.imagine(state, lengths(3, action)) for action in (0, 2))
-        assert torch.equal(one.s, other.s) == (not sees)
-        assert torch.equal(model.observe(x, 2 - a[:, :4], lengths(3, 5)).d, state.d) == (not sees)
-
-
-@torch.no_grad()
-def test_levels_are_drawn_anew_one_by_one():
-    model = build(levels=4).eval()
-    x, a = plain_colours(2, 5)
-    state = model.observe(x, a[:, :4], lengths(2, 5))
-    for levels in ((3,), (1, 2), (3, 4)):
-        drawn = model.resample(state, levels)
-        moved = (drawn.s != state.s).all(-1).all(0)
-        assert [n for n in range(1, 5) if moved[n - 1]] == list(levels)
-        assert torch.equal(drawn.s[:, ~moved], state.s[:, ~moved])
-        assert (model.decode(drawn) != model.decode(state)).any()
 
 
 # ------------------------------------------------------------------------ building and training
