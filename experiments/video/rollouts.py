@@ -180,12 +180,12 @@ def _list(levels: Sequence[int]) -> str:
 
 
 def _page(title: str, strips: list[tuple[str, np.ndarray]]) -> Figure:
-    """Strips of equal width below each other, with a text before each."""
+    """Strips of equal width below each other and below the title, with a text before each."""
     picture = stack([one for _, one in strips])
     wide = WIDTH - MARGIN - 0.1
     scale = wide / picture.shape[1]
     high = picture.shape[0] * scale
-    height = high + 0.7
+    height = high + 0.3 + 0.17 * (1 + title.count("\n"))
     figure = Figure(figsize=(WIDTH, height), dpi=DOTS)
     axes = figure.add_axes((MARGIN / WIDTH, 0.05 / height, wide / WIDTH, high / height))
     axes.imshow(picture, interpolation="nearest", aspect="auto")
