@@ -60,9 +60,8 @@ def told(result: dict[str, Any]) -> str:
     """The means in `row.json` as text."""
     rows = result["rows"]
     videos = f"{result['sequences']} test videos after {result['context']} frames"
-    lines = [
-        f"{rows[0]['model']}, {rows[0]['dataset']}: {videos}, the best of {result['samples']} samples; [95 % intervals]"
-    ]
+    samples = f"the best of {result['samples']} samples" if result["samples"] > 1 else "one sample"
+    lines = [f"{rows[0]['model']}, {rows[0]['dataset']}: {videos}, {samples}; [95 % intervals]"]
     for row in rows[: len(HIGHER_IS_BETTER)]:
         value = row["value"] if row["ci95"] is None else "{:.4g} [{:.4g}, {:.4g}]".format(row["value"], *row["ci95"])
         paper = "" if row["published"] is None else f" (paper: {row['published']})"
