@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -19,7 +17,7 @@ import torch
 import tyro
 from tqdm import tqdm
 
-from agent.files import write_file
+from agent.files import write_json
 from agent.navigate import Agent, navigate
 from agent.threads import set_threads, threads
 from agent.train import choose_device
@@ -28,7 +26,8 @@ from envs.jitter import Camera
 from envs.layout import Layout
 from experiments.competitors import Competitor, PlannerOptions, enter
 from experiments.plots import FIGURES, PlotConfig, plot
-from experiments.results import CONFIG, EPISODES, PATHS, SUMMARY, EpisodeFile, read_episodes, write_paths
+from experiments.results import EPISODES, PATHS, SUMMARY, EpisodeFile, read_episodes, write_paths
+from experiments.resume import begin_or_resume
 from experiments.summary import summarise, table
 
 
@@ -92,14 +91,15 @@ def benchmark(config: BenchmarkConfig) -> dict[str, Any]:
     """
     layout, device = Layout.parse(config.layout), choose_device(config.device)
     competitors = enter(config.agents, config.planning, layout, config.camera, device)
-    _begin_or_resume(config, _identity(config, competitors, device))
+    products = (SUMMARY, *FIGURES, EPISODES, PATHS)
+    begin_or_resume(config.out, "benchmark", _identity(config, competitors, device), products, config.overwrite)
     for competitor in competitors:
         _run(competitor, config, layout)
     episodes = {entry.name: read_episodes(config.out / EPISODES / f"{entry.name}.csv") for entry in competitors}
     head = {"episodes": config.episodes, "layout": layout.name, "first_seed": config.first_seed}
     numbers = summarise(episodes, {entry.name: entry.facts for entry in competitors})
     summary = head | {"device": str(device)} | numbers | {"versions": versions()}
-    _write_json(config.out / SUMMARY, summary)
+    write_json(config.out / SUMMARY, summary)
     print(table(summary))
     plot(PlotConfig(config.out))
     return summary
@@ -146,7 +146,7 @@ def _results(
 
 
 def _identity(config: BenchmarkConfig, competitors: list[Competitor], device: torch.device) -> dict[str, Any]:
-    """What decides the results, by the names of the command line where there is one; as JSON gives it back."""
+    """What decides the results, by the names of the command line where there is one."""
     settings = {
         "--episodes": config.episodes,
         "--layout": config.layout,
@@ -157,42 +157,4 @@ def _identity(config: BenchmarkConfig, competitors: list[Competitor], device: to
         "--agents": [competitor.name for competitor in competitors],
     }
     facts = {f"{entry.name}: {name}": value for entry in competitors for name, value in entry.facts.items()}
-    return json.loads(json.dumps(settings | facts))
-
-
-def _begin_or_resume(config: BenchmarkConfig, identity: dict[str, Any]) -> None:
-    """Make the folder ready for this very benchmark, or refuse.
-
-    Raises:
-        ValueError: if the folder holds another benchmark (and is not to be overwritten) or other files.
-    """
-    out, path = config.out, config.out / CONFIG
-    if path.exists() and not config.overwrite:
-        found = _read_settings(path)
-        for name in [*identity, *found]:
-            if found.get(name) != identity.get(name):
-                raise ValueError(
-                    f"{out} holds a benchmark with {name} {found.get(name)}, asked for is {identity.get(name)}: "
-                    "choose another --out, or --overwrite"
-                )
-        return
-    if not path.exists() and out.is_dir() and any(not entry.name.startswith(".") for entry in out.iterdir()):
-        raise ValueError(f"{out} holds other files and no benchmark: choose an empty folder for --out")
-    for name in (SUMMARY, *FIGURES):
-        (out / name).unlink(missing_ok=True)
-    for folder in (out / EPISODES, out / PATHS):
-        shutil.rmtree(folder, ignore_errors=True)
-    out.mkdir(parents=True, exist_ok=True)
-    _write_json(path, {"settings": identity, "versions": versions()})
-
-
-def _read_settings(path: Path) -> dict[str, Any]:
-    """The settings that a folder's benchmark was begun with."""
-    try:
-        return json.loads(path.read_text())["settings"]
-    except (json.JSONDecodeError, KeyError, TypeError):
-        raise ValueError(f"{path} is no benchmark's configuration: choose another --out, or --overwrite") from None
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    write_file(path, (json.dumps(content, indent=2, default=np.generic.item) + "\n").encode())
+    return settings | facts

@@ -18,7 +18,7 @@ import numpy as np
 
 from agent.files import write_file
 
-CONFIG, SUMMARY, EPISODES, PATHS = "config.json", "summary.json", "episodes", "paths"
+SUMMARY, EPISODES, PATHS = "summary.json", "episodes", "paths"
 RECORDED = 6  # episodes whose paths are kept
 
 COLUMNS: dict[str, type] = {

@@ -27,7 +27,7 @@ import numpy as np
 import torch
 
 from agent.collect import CollectConfig, collect
-from agent.files import locked, write_file
+from agent.files import locked, write_json
 from agent.manifest import EPISODE_LENGTH
 from agent.runs import CHECKPOINT, load_model
 from agent.threads import set_threads
@@ -39,6 +39,7 @@ from experiments.figures.curves import MINUTES, REACH, median
 from experiments.figures.numbers import Numbers, Sources, write
 from experiments.figures.registry import FigureConfig, figure
 from experiments.machine import about
+from experiments.resume import refuse_difference
 from experiments.stages import Stages, check_reached
 from planners.tree import TreeConfig
 
@@ -167,7 +168,7 @@ def _measure(config: UnseenConfig, folder: Path, device: torch.device) -> None:
             kind: sum(report[kind][name] for name in stages.names[: number + 1]) for kind in ("minutes", "cpu_minutes")
         }
         result = result | bounds | {"points": [*result["points"], {"step": step} | spent | point]}
-        _write_json(folder / RESULT, result)
+        write_json(folder / RESULT, result)
 
 
 def _train_to(step: int, whole: TrainConfig) -> None:
@@ -287,11 +288,11 @@ def _begin_or_resume(config: UnseenConfig, folder: Path, device: torch.device) -
         return found
     machine = about(device) | {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")}
     result = {"settings": settings, "about": machine, "points": []}
-    _write_json(folder / RESULT, result | {"settings": {}})  # nothing resumes what is half removed
+    write_json(folder / RESULT, result | {"settings": {}})  # nothing resumes what is half removed
     for path in folder.iterdir():
         if path.name != RESULT:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    _write_json(folder / RESULT, result)
+    write_json(folder / RESULT, result)
     return result
 
 
@@ -341,14 +342,5 @@ def _read_result(folder: Path) -> dict[str, Any]:
 
 
 def _refuse_difference(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
-    """Raise a ValueError that names the first setting in which two measurements differ."""
-    for name in [*wanted, *found]:
-        if found.get(name) != wanted.get(name):
-            raise ValueError(
-                f"{path} holds a measurement with {name} {found.get(name)}, asked for is {wanted.get(name)}: "
-                "choose another folder, or --overwrite"
-            )
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    write_file(path, (json.dumps(content, indent=1) + "\n").encode())
+    """Refuse another measurement."""
+    refuse_difference(f"{path} holds a measurement", found, wanted, "choose another folder, or --overwrite")

@@ -15,9 +15,7 @@ section 4.1).
 from __future__ import annotations
 
 import hashlib
-import json
 import shlex
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -32,10 +30,10 @@ from agent.replay import Replay
 from agent.train import choose_device
 from agent.versions import commit, versions
 from experiments.lpips import ALEXNET_SHA256, LPIPS, load_lpips
+from experiments.resume import begin_or_resume
 from experiments.video.floors import FLOORS
 from experiments.video.runs import VideoRun
 from experiments.video.scores import (
-    CONFIG,
     CURVES,
     ROW,
     SEQUENCES,
@@ -133,7 +131,9 @@ def predict(config: PredictConfig) -> dict[str, Any]:
     episodes = _episodes(config, replay)
     _check_context(config, run, replay)
     lpips = load_lpips(config.alexnet, config.alexnet_sha256, device=device)
-    _begin_or_resume(config, _identity(config, run, replay, device))
+    identity = _identity(config, run, replay, device)
+    begin_or_resume(config.out, "prediction", identity, (SEQUENCES, CURVES, ROW), config.overwrite)
+    (config.out / SEQUENCES).mkdir(exist_ok=True)
     with locked(config.out, f"{config.out} is in use by another jumpy predict: wait for it, or choose another --out"):
         for number in tqdm(episodes, desc=f"predict {config.model}", unit=" videos"):
             path = scores_file(config.out, number)
@@ -211,9 +211,9 @@ def _check_context(config: PredictConfig, run: VideoRun, replay: Replay) -> None
 
 
 def _identity(config: PredictConfig, run: VideoRun, replay: Replay, device: torch.device) -> dict[str, Any]:
-    """What decides the results, by the names of the command line where there is one; as JSON gives it back."""
+    """What decides the results, by the names of the command line where there is one."""
     files = hashlib.sha256(" ".join(replay.manifest.checksums).encode()).hexdigest()
-    settings = {
+    return {
         "--model": config.model,
         "--context": config.shown,
         "--samples": config.drawn,
@@ -224,35 +224,6 @@ def _identity(config: PredictConfig, run: VideoRun, replay: Replay, device: torc
         "--run of SHA-256": run.facts.get("checkpoint"),
         "--data of SHA-256": files,
     }
-    return json.loads(json.dumps(settings))
-
-
-def _begin_or_resume(config: PredictConfig, identity: dict[str, Any]) -> None:
-    """Make the folder ready for these very results, or refuse.
-
-    Raises:
-        ValueError: if the folder holds other results (and is not to be overwritten) or other files.
-    """
-    out, path = config.out, config.out / CONFIG
-    if path.exists() and not config.overwrite:
-        try:
-            found = json.loads(path.read_text())["settings"]
-        except (ValueError, KeyError, TypeError):
-            raise ValueError(f"{path} is not of a prediction: choose another --out, or --overwrite") from None
-        for name in identity:
-            if found.get(name) != identity[name]:
-                raise ValueError(
-                    f"{out} holds a prediction with {name} {found.get(name)}, asked for is {identity[name]}: "
-                    "choose another --out, or --overwrite"
-                )
-        return
-    if not path.exists() and out.is_dir() and any(not entry.name.startswith(".") for entry in out.iterdir()):
-        raise ValueError(f"{out} holds other files and no prediction: choose an empty folder for --out")
-    for name in (CURVES, ROW):
-        (out / name).unlink(missing_ok=True)
-    shutil.rmtree(out / SEQUENCES, ignore_errors=True)
-    (out / SEQUENCES).mkdir(parents=True)
-    write_json(path, {"settings": identity, "versions": versions()})
 
 
 def _origin(config: PredictConfig) -> dict[str, Any]:

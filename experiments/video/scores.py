@@ -15,7 +15,7 @@ from experiments.video.published import PARAMETERS, PREDICTION, Published
 from experiments.video.runs import VideoRun
 from experiments.video_metrics import HIGHER_IS_BETTER, NOT_AVAILABLE
 
-CONFIG, SEQUENCES, CURVES, ROW = "config.json", "sequences", "curves.csv", "row.json"
+SEQUENCES, CURVES, ROW = "sequences", "curves.csv", "row.json"
 Scores = dict[str, np.ndarray]
 """A video's values by the name of the metric, one a predicted frame."""
 
