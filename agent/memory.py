@@ -47,14 +47,17 @@ def limit_memory(free: int | None = None) -> bool:
     return True
 
 
-def free_memory() -> int | None:
-    """Bytes that can still be used, files kept in memory counted as free; None where the system does not tell."""
-    info = Path("/proc/meminfo")
+def free_memory(root: Path = Path("/")) -> int | None:
+    """Bytes that can still be used, files kept in memory counted as free; None where the system does not tell.
+
+    A container's limit (control groups, version 2) counts, too; `root` is where the system tells.
+    """
+    info = root / "proc/meminfo"
     if not info.exists():
         return None
     machine = _kilobytes(info)
     free = (machine["MemAvailable"] + machine["SwapFree"]) * 1024
-    group = Path("/sys/fs/cgroup")
+    group = root / "sys/fs/cgroup"
     if not (group / "memory.max").exists() or (most := (group / "memory.max").read_text().strip()) == "max":
         return free
     files = next(line for line in (group / "memory.stat").read_text().splitlines() if line.startswith("file "))
