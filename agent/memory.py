@@ -42,7 +42,7 @@ def limit_memory(free: int | None = None) -> bool:
     if free is None or not status.exists():
         return False
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
-    limit = _kilobytes(status)["VmData"] * 1024 + free
+    limit = kilobytes(status)["VmData"] * 1024 + free
     resource.setrlimit(resource.RLIMIT_DATA, (limit if most == resource.RLIM_INFINITY else min(limit, most), most))
     return True
 
@@ -55,7 +55,7 @@ def free_memory(root: Path = Path("/")) -> int | None:
     info = root / "proc/meminfo"
     if not info.exists():
         return None
-    machine = _kilobytes(info)
+    machine = kilobytes(info)
     free = (machine["MemAvailable"] + machine["SwapFree"]) * 1024
     group = root / "sys/fs/cgroup"
     if not (group / "memory.max").exists() or (most := (group / "memory.max").read_text().strip()) == "max":
@@ -66,10 +66,11 @@ def free_memory(root: Path = Path("/")) -> int | None:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that something did not fit into memory, of the machine or of a GPU."""
-    return isinstance(error, MemoryError) or any(told in str(error) for told in ("out of memory", "can't allocate"))
+    told = str(error)
+    return isinstance(error, MemoryError) or "out of memory" in told or "can't allocate memory" in told
 
 
-def _kilobytes(path: Path) -> dict[str, int]:
-    """The lines `name: number kB` of a file."""
+def kilobytes(path: Path) -> dict[str, int]:
+    """The lines `name: number kB` of a file in /proc."""
     lines = (line.split() for line in path.read_text().splitlines() if line.endswith(" kB"))
     return {name.rstrip(":"): int(number) for name, number, _ in lines}

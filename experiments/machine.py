@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from agent.device import device_name
+from agent.memory import kilobytes
 from agent.versions import commit, versions
 
 
@@ -47,8 +48,7 @@ def peak_memory_gb(device: torch.device) -> float:
         return torch.cuda.max_memory_allocated(device) / 1e9
     status = Path("/proc/self/status")
     if status.exists():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) / 1e6
+        return kilobytes(status)["VmHWM"] / 1e6
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 

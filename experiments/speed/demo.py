@@ -10,7 +10,7 @@ from typing import Any
 import torch
 import tyro
 
-from agent.files import write_file
+from agent.files import write_json
 from experiments.demo import REPORT, STAGES, DemoConfig, demo
 from experiments.machine import about, foreign_load
 
@@ -43,4 +43,4 @@ def speed_demo(config: SpeedDemoConfig) -> None:
     print(f"{result['minutes']['total']:.1f} minutes, {result['reward_over_ceiling']:.3f} of the ceiling")
     if config.json is not None:
         device = torch.device(summary["device"])
-        write_file(config.json, json.dumps(result | {"about": about(device)}, indent=2).encode())
+        write_json(config.json, result | {"about": about(device)})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
 import subprocess
@@ -19,7 +18,7 @@ import numpy as np
 import torch
 
 from agent.collect import random_navigation
-from agent.files import write_file
+from agent.files import write_json
 from agent.manifest import EPISODE_LENGTH
 from envs.dynamics import ACTIONS, Dynamics
 from envs.layout import Layout
@@ -94,7 +93,7 @@ def speed_env(config: SpeedEnvConfig) -> None:
     print(_table(result))
     if config.json is not None:
         origin = about(torch.device("cpu")) | {"threads": threads}
-        write_file(config.json, json.dumps(result | {"about": origin}, indent=2).encode())
+        write_json(config.json, result | {"about": origin})
 
 
 def _rates(config: SpeedEnvConfig, layout: Layout, threads: int) -> dict[str, Any]:

@@ -5,7 +5,6 @@ A decision's time does not depend on the weights, so those models are untrained;
 
 from __future__ import annotations
 
-import json
 import statistics
 import tempfile
 import time
@@ -15,7 +14,7 @@ from typing import Any
 
 import torch
 
-from agent.files import write_file
+from agent.files import write_json
 from agent.threads import threads
 from agent.train import choose_device
 from experiments.benchmark import BenchmarkConfig, benchmark
@@ -80,7 +79,7 @@ def speed_plan(config: SpeedPlanConfig) -> None:
         print(f"benchmark of {config.episodes} episodes: {result[f'benchmark_{config.episodes}_s']:.1f} s")
     result |= {"model": config.model, "preset": config.preset}
     if config.json is not None:
-        write_file(config.json, json.dumps(result | {"about": about(device)}, indent=2).encode())
+        write_json(config.json, result | {"about": about(device)})
 
 
 def _benchmark_seconds(config: SpeedPlanConfig) -> float:

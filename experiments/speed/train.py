@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import sys
 import tempfile
@@ -10,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from agent.collect import CollectConfig, collect
 from agent.evaluate import to_batch
-from agent.files import write_file
+from agent.files import write_json
 from agent.memory import is_out_of_memory, limit_memory
 from agent.replay import Replay
 from agent.train import TrainConfig, Trainer, choose_device
@@ -81,17 +81,17 @@ def speed_train(config: SpeedTrainConfig) -> None:
     result: dict[str, Any] = {name: {} for name in config.models}
     with tempfile.TemporaryDirectory() as folder:
         replay = collect(CollectConfig(Path(folder) / "data", steps=20_000))
-        for name in config.models:
-            for preset in config.presets:
-                try:
-                    row = result[name][preset] = _measure(name, preset, plain[name], config, replay, device)
-                except (RuntimeError, MemoryError) as error:
-                    if not is_out_of_memory(error):
-                        raise
-                    raise ValueError(f"{name} {preset} does not fit into memory: use a smaller --batch-size") from error
-                print(_line(name, preset, row), flush=True)
-                if config.json is not None:
-                    write_file(config.json, json.dumps(result | {"about": about(device)}, indent=2).encode())
+        origin = {"about": about(device)}
+        for name, preset in product(config.models, config.presets):
+            try:
+                row = result[name][preset] = _measure(name, preset, plain[name], config, replay, device)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                raise ValueError(f"{name} {preset} does not fit into memory: use a smaller --batch-size") from error
+            print(_line(name, preset, row), flush=True)
+            if config.json is not None:
+                write_json(config.json, result | origin)
 
 
 def load_plain_loss(model: str) -> PlainLoss:

@@ -29,7 +29,7 @@ def rows(run: VideoRun, best: list[Scores]) -> list[dict[str, Any]]:
         estimate = bootstrap.mean(name) if name in best[0] else None
         row = run.row(run.training["model"], name, estimate, known.get(name))
         found.append(row if estimate else row | {"value": NOT_AVAILABLE})
-    if not run.parameters:  # a floor
+    if run.path is None:  # a floor
         return found
     published = PARAMETERS.get(run.training["model"])
     row = run.row(run.training["model"], "parameters", None, None if published is None else Published(published))
