@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Int64, Shaped
 
 from agent.manifest import EPISODES_PER_SHARD, Manifest, MazeManifest
-from agent.shards import open_shard
+from agent.shards import open_shard, verify_shard
 from envs.layout import Layout
 from envs.recorded import Split
 
@@ -47,12 +47,11 @@ class Replay:
             ValueError: if the folder holds no data set, or a shard is missing, truncated or altered (it is named).
         """
         manifest = Manifest.read(folder)
-
-        def open_one(shard: int) -> dict[str, np.ndarray]:
-            return open_shard(folder, shard, manifest, verify)
-
-        with ThreadPoolExecutor(cpu_count()) as threads:
-            shards = list(threads.map(open_one, range(len(manifest.checksums))))
+        numbers = range(len(manifest.checksums))
+        shards = [open_shard(folder, shard, manifest) for shard in numbers]
+        if verify:
+            with ThreadPoolExecutor(cpu_count()) as threads:
+                list(threads.map(lambda shard: verify_shard(folder, shard, manifest), numbers))
         return cls(folder, manifest, shards)
 
     @property

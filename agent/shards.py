@@ -34,7 +34,8 @@ import hashlib
 import io
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -77,26 +78,46 @@ def write_shard(folder: Path, shard: int, arrays: dict[str, np.ndarray]) -> str:
     return digest.hexdigest()
 
 
-def open_shard(folder: Path, shard: int, manifest: Manifest, verify: bool) -> dict[str, np.ndarray]:
+def open_shard(folder: Path, shard: int, manifest: Manifest) -> dict[str, np.ndarray]:
     """The arrays of a complete shard, memory-mapped and read-only.
 
+    To be called by one thread at a time: numpy reads a file's header with Python's parser, which can fail with a
+    SystemError where threads share it (Python 3.11, github.com/python/cpython/issues/106905).
+
     Raises:
-        ValueError: if a file is missing, truncated or of another shape; with `verify` also if its bytes were altered.
+        ValueError: if a file is missing, truncated or of another shape.
     """
     path = shard_folder(folder, shard)
     arrays = {}
-    try:
+    with _damage_named(path):
         for name, (dtype, shape) in manifest.fields.items():
             array = np.asarray(np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False))
             expected = (manifest.episodes_in(shard), manifest.episode_length, *shape)
             if (array.dtype, array.shape) != (dtype, expected):
                 raise ValueError(f"{name}.npy holds {array.dtype} {array.shape}, expected {dtype} {expected}")
             arrays[name] = array
-        if verify and (found := _checksum(path, manifest)) != manifest.checksums[shard]:
+    return arrays
+
+
+def verify_shard(folder: Path, shard: int, manifest: Manifest) -> None:
+    """Compare the bytes of a complete shard with its checksum; shards may be verified in several threads.
+
+    Raises:
+        ValueError: if a file is missing, or a byte was altered.
+    """
+    path = shard_folder(folder, shard)
+    with _damage_named(path):
+        if (found := _checksum(path, manifest)) != manifest.checksums[shard]:
             raise ValueError(f"its SHA-256 is {found[:12]}…, the manifest says {manifest.checksums[shard][:12]}…")
+
+
+@contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    """Raise what is found to be wrong with a shard as a ValueError that names it and the remedy."""
+    try:
+        yield
     except (OSError, ValueError, EOFError) as error:
         raise ValueError(f"shard {path} is damaged ({error}): restore it, or collect again with --overwrite") from error
-    return arrays
 
 
 def _checksum(path: Path, manifest: Manifest) -> str:
@@ -143,7 +164,8 @@ def _begin_or_resume(folder: Path, wanted: Manifest, overwrite: bool) -> Manifes
         found = Manifest.read(folder)
         _refuse_other_settings(folder, found, wanted)
         for shard in range(len(found.checksums)):
-            open_shard(folder, shard, found, verify=True)
+            open_shard(folder, shard, found)
+            verify_shard(folder, shard, found)
         return found
     for path in sorted(folder.iterdir()):  # the manifest goes first: its shards are nobody's then
         shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -1,6 +1,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from threading import get_ident
 
 import numpy as np
 import pytest
@@ -96,6 +97,15 @@ def test_a_damaged_shard_is_refused_by_name(tmp_path, damage, field):
     with pytest.raises(ValueError, match=r"shard .*/shard-00001 is damaged .*: restore it, or") as error:
         Replay.open(tmp_path)
     assert "\n" not in str(error.value)
+
+
+def test_one_thread_reads_the_headers_of_arrays(tmp_path, monkeypatch):
+    """Python 3.11's parser, which reads them, fails now and then where threads share it."""
+    write(tmp_path, episodes=201)
+    readers, load = set(), np.load
+    monkeypatch.setattr(np, "load", lambda *args, **options: readers.add(get_ident()) or load(*args, **options))
+    Replay.open(tmp_path)
+    assert readers == {get_ident()}
 
 
 def test_a_shard_of_other_shape_is_refused_even_unverified(tmp_path):
