@@ -30,7 +30,8 @@ def save_run(
         optimiser: the moments of its parameter number i are kept as `optimiser.i.NAME`.
         step: training steps taken.
         run: what defines the run (model, preset, variant, configuration, seed, layout).
-        trained_seconds: time that the steps took by the clock, by the name of what they ran on; None: not known.
+        trained_seconds: time that the steps took, by the name of what they ran on (of a CPU its processor time, all
+            threads together); None: not known.
     """
     tensors: dict[str, Tensor] = {f"model.{name}": value for name, value in model.state_dict().items()}
     for number, moments in optimiser.state_dict()["state"].items():

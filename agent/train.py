@@ -66,6 +66,9 @@ RECIPES = {
 }
 """of a preset and variant, or of a model with recipes of its own and a preset"""
 
+MULTIPLIES_BF16 = ("amx_bf16", "avx512_bf16")
+"""of a CPU's capabilities, as torch names them, those with which bf16 is faster than fp32"""
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -97,7 +100,8 @@ class TrainConfig:
     device: str = "auto"
     """auto (CUDA where there is one), cpu or cuda"""
     precision: Literal["auto", "fp32", "bf16"] = "fp32"
-    """what encoder, decoder and boundary network compute in while training; auto: bf16 on a CPU with AMX, else fp32"""
+    """what encoder, decoder and boundary network compute in while training; auto: bf16 on a CPU that
+    multiplies it (AMX, AVX512-BF16), else fp32"""
     log_every: int = 50
     """steps between scalars"""
     evaluate_every: int = 500
@@ -177,7 +181,8 @@ def choose_precision(name: Literal["auto", "fp32", "bf16"], device: torch.device
     """Turn auto into bf16 where the hardware multiplies it faster, as far as that was tried, else into fp32."""
     if name != "auto":
         return name
-    return "bf16" if device.type == "cpu" and torch.cpu.get_capabilities().get("amx_bf16") else "fp32"
+    able = torch.cpu.get_capabilities()
+    return "bf16" if device.type == "cpu" and any(able.get(each) for each in MULTIPLIES_BF16) else "fp32"
 
 
 def _mean_colour(replay: Replay) -> Tensor:
@@ -285,7 +290,7 @@ class Trainer:
 
     def update(self) -> tuple[Losses, torch.Tensor]:
         """Take one training step; raise before it changes a weight if a number is not finite."""
-        began = time.perf_counter()
+        began = self._clock()
         draw = np.random.default_rng([self.config.seed, self.step])
         torch.manual_seed(int(draw.integers(2**63)))
         fields = self.replay.sample(draw, self.recipe.batch_size, self.model.window_length)
@@ -302,8 +307,12 @@ class Trainer:
             group["lr"] = self.recipe.learning_rate * schedule(self.step, self.recipe)
         self.optimiser.step()
         self.step += 1
-        self._add_time(time.perf_counter() - began)
+        self._add_time(self._clock() - began)
         return losses, norm
+
+    def _clock(self) -> float:
+        """Seconds; on a CPU those that it worked for this process, since what else runs there is nobody's training."""
+        return time.process_time() if self.device.type == "cpu" else time.perf_counter()
 
     def _add_time(self, seconds: float) -> None:
         """Lengthen the time of training; of a run whose beginning was not timed it stays unknown."""
@@ -311,7 +320,7 @@ class Trainer:
             name = device_name(self.device)
             if self.device.type == "cpu":
                 threads = torch.get_num_threads()
-                name += f", {threads} thread{'s' * (threads > 1)}"
+                name += f", {threads} thread{'s' * (threads > 1)}, processor time"
             self.trained_seconds[name] = self.trained_seconds.get(name, 0.0) + seconds
 
 

@@ -2,6 +2,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from threading import get_ident
+from typing import Any
 
 import numpy as np
 import pytest
@@ -103,7 +104,12 @@ def test_one_thread_reads_the_headers_of_arrays(tmp_path, monkeypatch):
     """Python 3.11's parser, which reads them, fails now and then where threads share it."""
     write(tmp_path, episodes=201)
     readers, load = set(), np.load
-    monkeypatch.setattr(np, "load", lambda *args, **options: readers.add(get_ident()) or load(*args, **options))
+
+    def noted(*args: Any, **options: Any) -> Any:
+        readers.add(get_ident())
+        return load(*args, **options)
+
+    monkeypatch.setattr(np, "load", noted)
     Replay.open(tmp_path)
     assert readers == {get_ident()}
 

@@ -16,6 +16,7 @@ from experiments.video import structure
 from experiments.video.predict import PredictConfig, predict
 from experiments.video.published import CHANCES, LEVEL_KL, LEVELS
 from experiments.video.runs import VideoRun
+from experiments.video.scores import write_scores
 from experiments.video.tables import TableConfig, table
 from tests.video_runs import FRAMES, TESTED, run_of, videos
 from world_models.dlh import Changes
@@ -187,6 +188,31 @@ def test_table_1_puts_predictions_beside_the_paper(world, tmp_path):
     assert "| moving-mnist | dlh | – | 7.0M | – | 0.78 ± <5% | – | 15.7 ± <5% | – | – |" in drawn
     with pytest.raises(ValueError, match="are both of dlh on moving-ball: give one --predictions folder for each"):
         table(TableConfig("dlh-1", True, predictions=(both[0], both[0]), results=tmp_path))
+
+
+def test_models_are_compared_video_by_video(tmp_path):
+    """All of dlh's videos are better by 0.1: no interval around that, however much the videos differ."""
+    ssim = np.array([0.1, 0.5, 0.9])
+    folders = []
+    for kind, values, minutes in (("dlh", ssim + 0.1, 20.0), ("cwvae", np.append(ssim, 0.0), 22.5)):
+        (out := tmp_path / kind / "sequences").mkdir(parents=True)
+        for number, value in enumerate(values):
+            write_scores(out / f"{number:05d}.npz", {"ssim": np.full(4, value)})
+        rows = [
+            {**dict.fromkeys(KEYS), "model": kind, "dataset": "mazes", "metric": "ssim", "trained_minutes": minutes}
+        ]
+        told = {"command": "", "commit": "", "context": 1, "samples": 1, "sequences": len(values), "runs": []}
+        (tmp_path / kind / "row.json").write_text(json.dumps(told | {"rows": rows}))
+        folders.append(tmp_path / kind)
+    config = TableConfig("dlh-1", True, predictions=tuple(folders), results=tmp_path / "results")
+    row = tabled(config)["mazes", "dlh − cwvae", "ssim"]
+    assert [row["value"], *row["ci95"]] == pytest.approx([0.1, 0.1, 0.1])
+    assert row["trained_minutes"] == -2.5
+    drawn = (tmp_path / "results" / "dlh-table-1.md").read_text()
+    assert "| mazes | dlh − cwvae | – | – | 0.100 [0.100, 0.100] | – | – | – | -2.5 min |" in drawn
+    (folders[0] / "sequences" / "00002.npz").unlink()
+    with pytest.raises(ValueError, match="dlh lacks 1 of its 3 videos: make it anew with 'jumpy predict'"):
+        tabled(replace(config, overwrite=True))
 
 
 def test_table_is_redrawn_from_its_json_alone(world, tmp_path):

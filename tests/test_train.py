@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,7 @@ def test_twenty_steps_and_twenty_in_a_new_process_equal_forty(data, tmp_path):
     expected, expected_meta = read_checkpoint(whole / CHECKPOINT)
     for each in (meta, expected_meta):
         ((device, seconds),) = each.pop("trained_seconds").items()
-        assert device.endswith(", 1 thread")
+        assert device.endswith(", 1 thread, processor time")
         assert seconds > 0
     assert meta == expected_meta
     assert meta["step"] == STEPS
@@ -101,6 +102,14 @@ def test_twenty_steps_and_twenty_in_a_new_process_equal_forty(data, tmp_path):
     assert any(name.startswith("optimiser.") for name in tensors)
     different = [name for name in expected if not torch.equal(tensors[name], expected[name])]
     assert different == []
+
+
+def test_training_time_leaves_out_what_else_ran_on_the_processor(data, tmp_path, monkeypatch):
+    clock = iter(range(1000))
+    monkeypatch.setattr(time, "perf_counter", lambda: 1e6 * next(clock))  # of a machine that does something else
+    train(tiny(data, tmp_path, steps=2))
+    (seconds,) = read_checkpoint(tmp_path / CHECKPOINT)[1]["trained_seconds"].values()
+    assert 0 < seconds < 600
 
 
 def test_training_time_stays_unknown_where_its_beginning_was_not_noted(data, tmp_path):
@@ -263,8 +272,8 @@ def test_precision_is_recorded_and_has_to_stay(data, tmp_path):
 
 
 def test_auto_is_bf16_on_a_cpu_that_multiplies_it_only(monkeypatch):
-    for able, expected in ((True, "bf16"), (False, "fp32")):
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda able=able: {"amx_bf16": able})
+    for able, expected in (("amx_bf16", "bf16"), ("avx512_bf16", "bf16"), ("avx512_f", "fp32")):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda able=able: {able: True})
         assert choose_precision("auto", CPU) == expected
         assert choose_precision("auto", torch.device("cuda")) == "fp32"  # not measured
         assert choose_precision("fp32", CPU) == "fp32"

@@ -104,9 +104,11 @@ def _number(name: str, value: float | int) -> str:
 
 
 def _trained(row: dict[str, Any]) -> str:
-    """How long a model was trained, and on what; a floor is not."""
+    """How long a model was trained, and on what, or how much longer than another; a floor is not."""
     if row["trained_minutes"] is None:
         return EMPTY if row["value"] is None else "not recorded"
     if not row["trained_minutes"]:
         return EMPTY
+    if row["device"] is None:
+        return f"{row['trained_minutes']:+.1f} min"
     return f"{row['trained_minutes']:.0f} min, {row['device']}"

@@ -13,9 +13,11 @@ from agent.files import write_file
 from experiments.statistics import PairedBootstrap
 from experiments.video.published import PARAMETERS, PREDICTION, Published
 from experiments.video.runs import VideoRun
+from experiments.video.runs import row as result_row
 from experiments.video_metrics import HIGHER_IS_BETTER, NOT_AVAILABLE
 
 SEQUENCES, CURVES, ROW = "sequences", "curves.csv", "row.json"
+Row = dict[str, Any]
 Scores = dict[str, np.ndarray]
 """A video's values by the name of the metric, one a predicted frame."""
 
@@ -34,6 +36,30 @@ def rows(run: VideoRun, best: list[Scores]) -> list[dict[str, Any]]:
     published = PARAMETERS.get(run.training["model"])
     row = run.row(run.training["model"], "parameters", None, None if published is None else Published(published))
     return [*found, row | {"value": run.parameters}]
+
+
+def paired_rows(row: dict[str, Any], other: dict[str, Any], best: list[Scores], others: list[Scores]) -> list[Row]:
+    """Rows of what one model has more than another on the same videos, with 95 % intervals of the paired differences.
+
+    Args:
+        row: any row of the one; `trained_minutes` of the result is how much longer it was trained.
+        other: any row of the other.
+        best: values of the one's videos.
+        others: values of the same videos by the other.
+    """
+    minutes = [each["trained_minutes"] for each in (row, other)]
+    more = None if None in minutes else minutes[0] - minutes[1]
+    found = []
+    for name in HIGHER_IS_BETTER:
+        if name in best[0] and name in others[0]:
+            columns = {"one": best, "other": others}
+            bootstrap = PairedBootstrap(
+                {which: np.array([video[name].mean() for video in videos]) for which, videos in columns.items()}
+            )
+            difference = bootstrap.difference("one", "other")
+            models = f"{row['model']} − {other['model']}"
+            found.append(result_row(models, row["dataset"], name, difference, None, trained_minutes=more))
+    return found
 
 
 def curves(best: list[Scores]) -> str:
@@ -72,6 +98,18 @@ def told(result: dict[str, Any]) -> str:
 def scores_file(out: Path, number: int) -> Path:
     """Where a video's values are kept."""
     return out / SEQUENCES / f"{number:05d}.npz"
+
+
+def read_best(out: Path, videos: int) -> list[Scores]:
+    """Read the values of the first test videos in a folder of `jumpy predict`.
+
+    Raises:
+        ValueError: if a file is damaged, or there are fewer.
+    """
+    files = sorted((out / SEQUENCES).glob("*.npz"))[:videos]
+    if len(files) < videos:
+        raise ValueError(f"{out} lacks {videos - len(files)} of its {videos} videos: make it anew with 'jumpy predict'")
+    return [read_scores(path) for path in files]
 
 
 def write_scores(path: Path, scores: Scores) -> None:

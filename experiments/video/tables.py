@@ -29,7 +29,7 @@ from experiments.video import structure
 from experiments.video.markdown import markdown
 from experiments.video.published import CHANCES, LEVEL_KL, LEVELS, PARAMETERS, PREDICTION, Published
 from experiments.video.runs import VideoRun, row
-from experiments.video.scores import ROW
+from experiments.video.scores import ROW, Row, Scores, paired_rows, read_best
 
 PREDICTIONS, RUNS = {"predictions": "DIR…"}, {"runs": "RUN…", "data": "DIR…"}
 
@@ -163,7 +163,8 @@ def measure_prediction(config: TableConfig) -> Result:
     Raises:
         ValueError: if a folder holds no finished prediction, or two are of the same model and data set.
     """
-    rows, runs, seen = list[dict[str, Any]](), list[dict[str, Any]](), dict[tuple[str, str], Path]()
+    rows, runs, seen = list[Row](), list[dict[str, Any]](), dict[tuple[str, str], Path]()
+    predictions = dict[tuple[str, str], tuple[Row, list[Scores]]]()
     for folder in config.predictions:
         try:
             found = json.loads((folder / ROW).read_text())
@@ -175,6 +176,7 @@ def measure_prediction(config: TableConfig) -> Result:
             raise ValueError(f"{told}: give one --predictions folder for each model and data set")
         seen[which] = folder
         rows += found["rows"]
+        predictions[which] = found["rows"][0], read_best(folder, found["sequences"])
         how = {name: found[name] for name in ("command", "commit", "sequences", "context", "samples")}
         runs += [run | {"prediction": how} for run in found["runs"]]
     for dataset, models in PREDICTION.items():
@@ -182,6 +184,11 @@ def measure_prediction(config: TableConfig) -> Result:
             if (model, dataset) not in seen:
                 known = metrics | {"parameters": Published(PARAMETERS[model])}
                 rows += [row(model, dataset, metric, None, number) for metric, number in known.items()]
+    for (model, dataset), (other, others) in predictions.items():
+        if model != "dlh" and ("dlh", dataset) in predictions:
+            own, best = predictions["dlh", dataset]
+            both = min(len(best), len(others))
+            rows += paired_rows(own, other, best[:both], others[:both])
     return Result(rows, runs)
 
 
@@ -281,7 +288,7 @@ TABLES = {
         "stars (deviation below 5 %) are ±<5%. `mazes` are ours: they stand in for dml-mazes, which cannot be drawn "
         "again. moving-mnist shows other digits and speeds than the paper's may; its frames are grey, and of a model's "
         "the colours' mean counts. last-frame and black are no models: they repeat the last frame that is shown, or "
-        "show nothing.",
+        "show nothing. dlh − another: differences on the same videos.",
     ),
     "dlh-2": Table(
         "Levels used and total divergence on Moving Ball (Table 2 of Zakharov et al. 2022)",
