@@ -1,4 +1,4 @@
-"""What a planner knows of a model: three functions over its beliefs. A planner never imports a model."""
+"""What a planner knows of a model: functions over its beliefs. A planner never imports a model."""
 
 from __future__ import annotations
 
@@ -22,16 +22,25 @@ class ModelFunctions:
         imagine: (state of N rows, action (N,)) to the state after one model transition.
         feature: state to (N, D), compared with the goal's feature by cosine.
         legal: state to (N, A) bool, the actions worth trying next; never all False in a row.
+        imagine_from: (state, parent (M,), action (M,)) to what `imagine` returns from these rows of the state, for a
+            model that computes once what several actions from one row share; None: `imagine` from copies of the rows.
     """
 
     imagine: Callable[[State, Tensor], State]
     feature: Callable[[State], Tensor]
     legal: Callable[[State], Tensor]
+    imagine_from: Callable[[State, Tensor, Tensor], State] | None = None
 
     @classmethod
     def of(cls, model: Any) -> ModelFunctions:
-        """Take the functions from a world model."""
-        return cls(model.imagine, model.feature, model.legal)
+        """Take the functions from a world model, `imagine_from` if it has one."""
+        return cls(model.imagine, model.feature, model.legal, getattr(model, "imagine_from", None))
+
+    def branch(self, state: State, parent: Int64[Tensor, " m"], action: Int64[Tensor, " m"]) -> State:
+        """Imagine one transition from rows of a state, M rows, of which any may share a parent."""
+        if self.imagine_from is None:
+            return self.imagine(take(state, parent), action)
+        return self.imagine_from(state, parent, action)
 
 
 class Level(NamedTuple):

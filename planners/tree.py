@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from planners.functions import Level, ModelFunctions, Plan, State, check_root, choose, take
+from planners.functions import Level, ModelFunctions, Plan, State, check_root, choose
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def plan_tree(
         parent, action = legal.nonzero(as_tuple=True)
         episode = episode[parent]
         root = root[parent] if depth else action
-        state = functions.imagine(take(state, parent), action)
+        state = functions.branch(state, parent, action)
         score = (F.normalize(functions.feature(state), dim=-1) * goal[episode]).sum(-1)
         best[depth].view(-1).scatter_reduce_(0, episode * actions + root, score, "amax")
         transitions += torch.bincount(episode, minlength=b)

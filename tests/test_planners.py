@@ -2,7 +2,7 @@
 
 from collections import deque
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -16,6 +16,10 @@ from planners.functions import ModelFunctions, choose, take
 from planners.plan import plan
 from planners.shooting import ShootingConfig, plan_shooting
 from planners.tree import TreeConfig, full_tree, plan_tree
+from tests.hrssm_models import build
+from tests.tiny import FRAME, random_frames
+from world_models.build import build_model
+from world_models.hrssm import HRSSMState
 
 PAPER = Layout.paper()
 DYNAMICS = Dynamics.of(PAPER)
@@ -246,6 +250,33 @@ def test_of_equal_arrivals_the_higher_score_wins():
     assert action.tolist() == [1, 2]
     assert score.tolist() == pytest.approx([0.93, 0.2])
     assert arrival.tolist() == [1, 1]
+
+
+# ------------------------------------------------------------------------ branches of world models
+
+
+@pytest.mark.parametrize("name", ["hrssm", "rssm", "dlh"])
+def test_a_branch_is_what_is_imagined_from_copies_of_its_parent(name):
+    torch.manual_seed(0)
+    model: Any = build_model(name, "quick", "ours", FRAME)
+    functions = ModelFunctions.of(model)
+    x, a = random_frames(4, 5)
+    state = functions.imagine(model.observe(x, a[:, :4], torch.full((4,), 5)), a[:, 4])
+    parent, action = torch.tensor([0, 0, 0, 1, 3, 3]), torch.tensor([0, 1, 2, 1, 0, 2])  # nothing goes on from row 2
+    branched = functions.branch(state, parent, action)
+    assert type(branched) is type(state)
+    for field, expected in zip(branched, functions.imagine(take(state, parent), action), strict=True):
+        torch.testing.assert_close(field, expected, rtol=1e-5, atol=1e-6)
+    assert not torch.allclose(functions.feature(branched)[0], functions.feature(branched)[1])  # actions do matter
+
+
+def test_hrssm_computes_the_recurrent_product_of_siblings_once():
+    model = build()
+    rows: list[int] = []
+    model.z_rnn.recur.register_forward_pre_hook(lambda _, inputs: rows.append(len(inputs[0])))
+    root, goal = HRSSMState(torch.zeros(2, 3), torch.randn(2, 12)), torch.randn(2, 15)
+    plan_tree(ModelFunctions.of(model), root, goal, ANY, TreeConfig(3))
+    assert rows == [2, 6, 18]  # not 6, 18, 54
 
 
 # ------------------------------------------------------------------------ shooting

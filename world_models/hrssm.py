@@ -134,9 +134,13 @@ class HRSSM(nn.Module):
 
     # ---------------------------------------------------------------- the transition
 
-    def jump(self, z: Tensor, a: Tensor, c: Tensor) -> Tensor:
-        """Return c_t = f_z-rnn(z_{t-1}, a_{t-1}, c_{t-1}), the UPDATE of the temporal abstraction (section 2.4)."""
-        return self.z_rnn.step(self.z_rnn.project(torch.cat([z, one_hot_actions(a, self.config.actions)], -1)), c)
+    def jump(self, z: Tensor, a: Tensor, c: Tensor, parent: Tensor | None = None) -> Tensor:
+        """Return c_t = f_z-rnn(z_{t-1}, a_{t-1}, c_{t-1}), the UPDATE of the temporal abstraction (section 2.4).
+
+        With `parent` row i goes on from c[parent[i]], as in `GRU.step`.
+        """
+        inputs = torch.cat([z, one_hot_actions(a, self.config.actions)], -1)
+        return self.z_rnn.step(self.z_rnn.project(inputs), c, parent)
 
     def init_s(self, z: Tensor, c: Tensor) -> Tensor:
         """Return h_t = f_s-mlp(z_t), the INIT of the observation abstraction (section 2.4)."""
@@ -185,6 +189,11 @@ class HRSSM(nn.Module):
     def imagine(self, state: HRSSMState, action: Int64[Tensor, " b"]) -> HRSSMState:
         """One jump: the next temporal abstraction at its prior mean, given the passage's action."""
         c = self.jump(state.z, action, state.c)
+        return HRSSMState(self.prior_z(c).mean, c)
+
+    def imagine_from(self, state: HRSSMState, parent: Int64[Tensor, " b"], action: Int64[Tensor, " b"]) -> HRSSMState:
+        """`imagine` from the rows `parent` of a state; what several actions from one row share is computed once."""
+        c = self.jump(state.z.index_select(0, parent), action, state.c, parent)
         return HRSSMState(self.prior_z(c).mean, c)
 
     def feature(self, state: HRSSMState) -> Float[Tensor, "*b d"]:

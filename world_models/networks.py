@@ -59,10 +59,20 @@ class GRU(nn.Module):
         self.recur = nn.Linear(hidden, 3 * hidden)
         nn.init.orthogonal_(self.recur.weight)
 
-    def step(self, projected: Float[Tensor, "b g"], h: Float[Tensor, "b h"]) -> Float[Tensor, "b h"]:
-        """Advance by one step; `projected` comes from `project`."""
+    def step(
+        self, projected: Float[Tensor, "b g"], h: Float[Tensor, "p h"], parent: Int64[Tensor, " b"] | None = None
+    ) -> Float[Tensor, "b h"]:
+        """Advance by one step; `projected` comes from `project`.
+
+        Args:
+            projected: what each row reads.
+            h: states; their products are computed once, however many rows go on from them.
+            parent: the state that each row goes on from; None: its own.
+        """
         size = h.shape[-1]
         recurrent = self.recur(h)
+        if parent is not None:
+            recurrent, h = recurrent.index_select(0, parent), h.index_select(0, parent)
         gates = torch.sigmoid(projected[:, : 2 * size] + recurrent[:, : 2 * size])
         reset, update = gates.chunk(2, dim=-1)
         candidate = torch.tanh(torch.addcmul(projected[:, 2 * size :], reset, recurrent[:, 2 * size :]))

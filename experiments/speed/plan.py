@@ -8,7 +8,7 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ def speed_plan(config: SpeedPlanConfig) -> None:
         raise ValueError(f"--repeats must be at least 1, got {config.repeats}")
     device = choose_device(config.device)
     model: Any = build_model(config.model, config.preset, "ours", 32).to(device).eval()
-    functions = ModelFunctions(model.imagine, model.feature, _all_legal)
+    functions = replace(ModelFunctions.of(model), legal=_all_legal)
     result: dict[str, Any] = {}
     for batch in BATCHES:
         name = f"tree_depth{config.depth}" + (f"_batch{batch}" if batch > 1 else "") + "_ms"
