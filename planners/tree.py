@@ -13,6 +13,9 @@ from torch.nn import functional as F
 
 from planners.functions import Level, ModelFunctions, Plan, State, check_root, choose
 
+BLOCK = 512
+"""states whose actions a CPU imagines at once: few enough for what lies between to stay in its cache"""
+
 
 @dataclass(frozen=True)
 class TreeConfig:
@@ -66,14 +69,33 @@ def plan_tree(
     legal = root_mask
     tree: list[Level] = []
     for depth in range(config.depth):
+        states, score = _expand(functions, state, legal, goal[episode])
         parent, action = legal.nonzero(as_tuple=True)
         episode = episode[parent]
         root = root[parent] if depth else action
-        state = functions.branch(state, parent, action)
-        score = (F.normalize(functions.feature(state), dim=-1) * goal[episode]).sum(-1)
         best[depth].view(-1).scatter_reduce_(0, episode * actions + root, score, "amax")
         transitions += torch.bincount(episode, minlength=b)
         tree.append(Level(episode, root, parent, action, score))
         if depth + 1 < config.depth:
-            legal = functions.legal(state)
+            legal = torch.cat([functions.legal(block) for block in states])
+            state = type(state)(*map(torch.cat, zip(*states, strict=True)))
     return Plan(*choose(best.movedim(0, 1), config.epsilon), transitions, tree)
+
+
+def _expand(
+    functions: ModelFunctions, state: State, legal: Bool[Tensor, "n a"], goal: Float[Tensor, "n d"]
+) -> tuple[list[State], Float[Tensor, " m"]]:
+    """Imagine every legal action after each of N states, block by block; a GPU takes them all at once.
+
+    Returns:
+        The M imagined states, a part for every block, and their cosines with `goal`, whose rows have unit length.
+    """
+    size = BLOCK if goal.device.type == "cpu" else len(goal)
+    parts = zip(*(field.split(size) for field in state), strict=True)
+    states, scores = [], []
+    for part, mask, target in zip(parts, legal.split(size), goal.split(size), strict=True):
+        parent, action = mask.nonzero(as_tuple=True)
+        imagined = functions.branch(type(state)(*part), parent, action)
+        states.append(imagined)
+        scores.append((F.normalize(functions.feature(imagined), dim=-1) * target[parent]).sum(-1))
+    return states, torch.cat(scores)

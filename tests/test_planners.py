@@ -193,6 +193,22 @@ def test_full_tree_costs_exactly_its_transitions():
     assert decision.arrival.tolist() == [3, 2]
 
 
+@pytest.mark.parametrize("size", [1, 2, 4])  # of 2, 6 and 18 states; 4 divides neither 6 nor 18
+def test_blocks_change_nothing(monkeypatch, size):
+    start, goal, mask = (
+        Place(torch.tensor([0, 4])),
+        goals(3, 2),
+        torch.tensor([[True, False, True], [True, True, True]]),
+    )
+    whole = plan_tree(Line().functions(), start, goal, mask, TreeConfig(4))
+    line = Line()
+    monkeypatch.setattr("planners.tree.BLOCK", size)
+    blocks = plan_tree(line.functions(), start, goal, mask, TreeConfig(4))
+    assert max(map(len, line.taken)) <= 3 * size
+    for expected, level in zip([whole[:4], *whole.tree], [blocks[:4], *blocks.tree], strict=True):
+        assert all(map(torch.equal, level, expected))
+
+
 def test_every_branch_remembers_its_root_and_episode():
     decision = plan_tree(Line().functions(), START, goals(3, -2), ANY, TreeConfig(3))
     for depth, level in enumerate(decision.tree):
