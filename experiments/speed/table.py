@@ -56,7 +56,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _table(found: dict[str, dict[str, Any]]) -> list[str]:
-    """Rows of the issue's quantities: what, measured, to be reached."""
+    """Rows: what, measured, to be reached."""
     env, plan, demo = found["env"], found["plan"], found["demo"]
     minutes = demo.get("minutes", {})
     rows = [
