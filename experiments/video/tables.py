@@ -169,6 +169,7 @@ def measure_prediction(config: TableConfig) -> Result:
         try:
             found = json.loads((folder / ROW).read_text())
             which = found["rows"][0]["model"], found["rows"][0]["dataset"]
+            how = {name: found[name] for name in ("command", "commit", "sequences", "context", "samples")}
         except (OSError, ValueError, KeyError, TypeError, IndexError):
             raise ValueError(f"{folder} holds no finished prediction: make it with 'jumpy predict'") from None
         if which in seen:
@@ -176,8 +177,7 @@ def measure_prediction(config: TableConfig) -> Result:
             raise ValueError(f"{told}: give one --predictions folder for each model and data set")
         seen[which] = folder
         rows += found["rows"]
-        predictions[which] = found["rows"][0], read_best(folder, found["sequences"])
-        how = {name: found[name] for name in ("command", "commit", "sequences", "context", "samples")}
+        predictions[which] = found["rows"][0], read_best(folder, how["sequences"])
         runs += [run | {"prediction": how} for run in found["runs"]]
     for dataset, models in PREDICTION.items():
         for model, metrics in models.items():
