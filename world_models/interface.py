@@ -60,8 +60,8 @@ class WorldModel(Protocol[S]):
     Shapes: B batch, T time. `x` is float in [-1, 1], channels first. A context is left-padded to T frames, of which the
     last `length` count; what the padding holds never changes a result.
 
-    A model may also answer `imagine_from(state, parent, action)`, `imagine` from some rows of a belief, where it can share
-    what several actions from one row have in common: searches over trees use it.
+    A model may also answer `imagine_from(state, parent, action)`, `imagine` from some rows of a belief, where it can
+    share what several actions from one row have in common: searches over trees use it.
     """
 
     config: Any
