@@ -22,7 +22,7 @@ Scores = dict[str, np.ndarray]
 """A video's values by the name of the metric, one a predicted frame."""
 
 
-def rows(run: VideoRun, best: list[Scores]) -> list[dict[str, Any]]:
+def rows(run: VideoRun, best: list[Scores]) -> list[Row]:
     """The run's rows of Table 1, with 95 % intervals over videos, and its number of parameters."""
     known = PREDICTION.get(run.training["dataset"], {}).get(run.training["model"], {})
     bootstrap = PairedBootstrap({name: np.array([video[name].mean() for video in best]) for name in best[0]})
@@ -38,7 +38,7 @@ def rows(run: VideoRun, best: list[Scores]) -> list[dict[str, Any]]:
     return [*found, row | {"value": run.parameters}]
 
 
-def paired_rows(row: dict[str, Any], other: dict[str, Any], best: list[Scores], others: list[Scores]) -> list[Row]:
+def paired_rows(row: Row, other: Row, best: list[Scores], others: list[Scores]) -> list[Row]:
     """Rows of what one model has more than another on the same videos, with 95 % intervals of the paired differences.
 
     Args:

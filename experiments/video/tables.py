@@ -157,14 +157,23 @@ def _command(config: TableConfig) -> str:
 # ---------------------------------------------------------------- Table 1
 
 
+class Prediction(NamedTuple):
+    """What `jumpy predict` left in a folder."""
+
+    folder: Path
+    row: Row
+    """one of its rows"""
+    best: list[Scores]
+    """of its test videos"""
+
+
 def measure_prediction(config: TableConfig) -> Result:
     """Gather what `jumpy predict` measured, and put the paper's other rows beside it.
 
     Raises:
         ValueError: if a folder holds no finished prediction, or two are of the same model and data set.
     """
-    rows, runs, seen = list[Row](), list[dict[str, Any]](), dict[tuple[str, str], Path]()
-    predictions = dict[tuple[str, str], tuple[Row, list[Scores]]]()
+    rows, runs, seen = list[Row](), list[dict[str, Any]](), dict[tuple[str, str], Prediction]()
     for folder in config.predictions:
         try:
             found = json.loads((folder / ROW).read_text())
@@ -173,22 +182,20 @@ def measure_prediction(config: TableConfig) -> Result:
         except (OSError, ValueError, KeyError, TypeError, IndexError):
             raise ValueError(f"{folder} holds no finished prediction: make it with 'jumpy predict'") from None
         if which in seen:
-            told = f"{seen[which]} and {folder} are both of {' on '.join(which)}"
+            told = f"{seen[which].folder} and {folder} are both of {' on '.join(which)}"
             raise ValueError(f"{told}: give one --predictions folder for each model and data set")
-        seen[which] = folder
+        seen[which] = Prediction(folder, found["rows"][0], read_best(folder, how["sequences"]))
         rows += found["rows"]
-        predictions[which] = found["rows"][0], read_best(folder, how["sequences"])
         runs += [run | {"prediction": how} for run in found["runs"]]
     for dataset, models in PREDICTION.items():
         for model, metrics in models.items():
             if (model, dataset) not in seen:
                 known = metrics | {"parameters": Published(PARAMETERS[model])}
                 rows += [row(model, dataset, metric, None, number) for metric, number in known.items()]
-    for (model, dataset), (other, others) in predictions.items():
-        if model != "dlh" and ("dlh", dataset) in predictions:
-            own, best = predictions["dlh", dataset]
-            both = min(len(best), len(others))
-            rows += paired_rows(own, other, best[:both], others[:both])
+    for (model, dataset), other in seen.items():
+        if model != "dlh" and (own := seen.get(("dlh", dataset))):
+            both = min(len(own.best), len(other.best))
+            rows += paired_rows(own.row, other.row, own.best[:both], other.best[:both])
     return Result(rows, runs)
 
 
