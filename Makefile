@@ -22,7 +22,7 @@ types: .venv/installed-dev
 	$(BIN)/mypy
 
 pytest: .venv/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 clean:
 	rm -rf .venv

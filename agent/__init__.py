@@ -2,7 +2,7 @@
 
 import os
 
-from agent.memory import keep_freed_memory
+from agent.system.memory import keep_freed_memory
 
 # OpenMP reads these when torch or numba first load it. Without them its idle threads spin, and small operations run up
 # to 50 times slower on busy cores.

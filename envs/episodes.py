@@ -11,8 +11,8 @@ import numpy as np
 from gymnasium import Space, spaces
 from jaxtyping import Bool, Float32, Float64, Int16, Integer, UInt8
 
+from envs.camera import Camera, camera_jitter
 from envs.dynamics import ACTIONS, Dynamics
-from envs.jitter import Camera, camera_jitter
 from envs.layout import Layout
 
 ALL = slice(None)

@@ -9,9 +9,9 @@ import numpy as np
 from gymnasium import spaces
 from jaxtyping import Integer, UInt8
 
+from envs.camera import Camera
 from envs.dynamics import ACTIONS
 from envs.episodes import Episodes, View, observation_space, open_view
-from envs.jitter import Camera
 from envs.layout import Layout
 from envs.top_view import draw_top_view
 

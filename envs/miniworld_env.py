@@ -14,9 +14,9 @@ from miniworld.miniworld import MiniWorldEnv, Room
 from miniworld.params import DEFAULT_PARAMS
 from pyglet import gl
 
+from envs.geometry import WALL, WALL_HEIGHT, Rooms
 from envs.layout import Layout
 from envs.palette import CEILING, FLOOR, NORMALS
-from envs.rooms import WALL, WALL_HEIGHT, Rooms
 
 
 class MiniworldMaze(MiniWorldEnv):

@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Bool, Float32, Int16, UInt8
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
+from envs.camera import Camera, camera_jitter
 from envs.dynamics import HEADINGS, MODES, Dynamics
-from envs.jitter import Camera, camera_jitter
 from envs.layout import Layout
 from envs.miniworld_view import MiniworldView
 from envs.raycast import Raycaster

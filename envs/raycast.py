@@ -16,9 +16,9 @@ import numba
 import numpy as np
 from jaxtyping import Float32, Int16, UInt8
 
+from envs.geometry import WALL_HEIGHT, Rooms
 from envs.layout import Layout
 from envs.palette import CEILING, CEILING_LIGHT, FLOOR, FLOOR_LIGHT, WALL_LIGHT, shaded
-from envs.rooms import WALL_HEIGHT, Rooms
 
 # OpenMP reads this when numba first starts threads: idle ones must sleep, or they slow down everything on busy cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")

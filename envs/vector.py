@@ -13,9 +13,9 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from jaxtyping import Bool, Float64, Integer
 
+from envs.camera import Camera
 from envs.dynamics import ACTIONS
 from envs.episodes import Episodes, observation_space
-from envs.jitter import Camera
 from envs.layout import Layout
 
 Batch = dict[str, Any]

@@ -21,19 +21,29 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "collect": Command("agent.collect", "CollectConfig", "collect", "random navigation into a data set"),
-    "videos": Command("agent.videos", "VideosConfig", "make_videos", "videos with known change points"),
-    "import kth": Command("agent.import_videos", "KthConfig", "import_kth", "KTH Action, from its .avi files"),
-    "import dml-mazes": Command("agent.import_videos", "DmlMazesConfig", "import_dml_mazes", "from TFRecord files"),
-    "train": Command("agent.train", "TrainConfig", "train", "a world model on a data set"),
-    "benchmark": Command("experiments.benchmark", "BenchmarkConfig", "benchmark", "agents on navigation episodes"),
-    "navigation": Command("experiments.navigation", "NavigationConfig", "navigation", "whether trained runs navigate"),
-    "unseen": Command("experiments.unseen", "UnseenConfig", "unseen", "layouts never used to develop, from nothing"),
-    "plot": Command("experiments.plots", "PlotConfig", "plot", "the figures of a benchmark"),
+    "collect": Command("agent.data.collect", "CollectConfig", "collect", "random navigation into a data set"),
+    "videos": Command("agent.data.make_videos", "VideosConfig", "make_videos", "videos with known change points"),
+    "import kth": Command("agent.data.import_videos", "KthConfig", "import_kth", "KTH Action, from its .avi files"),
+    "import dml-mazes": Command(
+        "agent.data.import_videos", "DmlMazesConfig", "import_dml_mazes", "from TFRecord files"
+    ),
+    "train": Command("agent.training.train", "TrainConfig", "train", "a world model on a data set"),
+    "benchmark": Command(
+        "experiments.navigation.benchmark", "BenchmarkConfig", "benchmark", "agents on navigation episodes"
+    ),
+    "navigation": Command(
+        "experiments.navigation.navigation", "NavigationConfig", "navigation", "whether trained runs navigate"
+    ),
+    "unseen": Command(
+        "experiments.navigation.unseen", "UnseenConfig", "unseen", "layouts never used to develop, from nothing"
+    ),
+    "plot": Command("experiments.figures.plots", "PlotConfig", "plot", "the figures of a benchmark"),
     "figure": Command("experiments.figures.registry", "FigureConfig", "figure", "the results, from their numbers"),
     "predict": Command("experiments.video.predict", "PredictConfig", "predict", "test videos, open loop, best of many"),
-    "table": Command("experiments.video.tables", "TableConfig", "table", "results beside those that were published"),
-    "ship": Command("experiments.ship", "ShipConfig", "ship", "a finished run's weights with this package"),
+    "table": Command("experiments.figures.tables", "TableConfig", "table", "results beside those that were published"),
+    "ship": Command(
+        "experiments.common.publish_weights", "ShipConfig", "ship", "a finished run's weights with this package"
+    ),
     "speed env": Command("experiments.speed.env", "SpeedEnvConfig", "speed_env", "our view beside Miniworld"),
     "speed plan": Command("experiments.speed.plan", "SpeedPlanConfig", "speed_plan", "planning decisions"),
     "speed train": Command("experiments.speed.train", "SpeedTrainConfig", "speed_train", "training steps"),

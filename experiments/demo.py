@@ -11,14 +11,14 @@ from typing import Any, Literal
 
 import tyro
 
-from agent.collect import CollectConfig, collect
-from agent.runs import CHECKPOINT
-from agent.threads import threads
-from agent.train import TrainConfig, train
-from experiments.benchmark import BenchmarkConfig, benchmark
-from experiments.competitors import PlannerOptions
-from experiments.plots import FIGURES
-from experiments.stages import Stages, check_reached
+from agent.data.collect import CollectConfig, collect
+from agent.system.threads import threads
+from agent.training.runs import CHECKPOINT
+from agent.training.train import TrainConfig, train
+from experiments.common.stage_timer import Stages, check_reached
+from experiments.figures.plots import FIGURES
+from experiments.navigation.agents import PlannerOptions
+from experiments.navigation.benchmark import BenchmarkConfig, benchmark
 
 REPORT = "demo.json"
 STAGES = ("collect", "train", "benchmark")

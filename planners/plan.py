@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from planners.functions import ModelFunctions, Plan, State
+from planners.interface import ModelFunctions, Plan, State
 from planners.shooting import ShootingConfig, plan_shooting
 from planners.tree import TreeConfig, plan_tree
 

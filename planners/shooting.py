@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from planners.functions import Level, ModelFunctions, Plan, State, check_root, choose, take
+from planners.interface import Level, ModelFunctions, Plan, State, check_root, choose, take
 
 
 @dataclass(frozen=True)

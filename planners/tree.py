@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from planners.functions import Level, ModelFunctions, Plan, State, check_root, choose
+from planners.interface import Level, ModelFunctions, Plan, State, check_root, choose
 
 BLOCK = 512
 """states whose actions a CPU imagines at once: few enough for what lies between to stay in its cache"""

@@ -4,8 +4,8 @@ from typing import Any
 
 import torch
 
-from agent.collect import CollectConfig, collect
-from agent.train import TrainConfig, Trainer
+from agent.data.collect import CollectConfig, collect
+from agent.training.train import TrainConfig, Trainer
 
 README = Path(__file__).parent.parent / "README.md"
 

@@ -16,8 +16,8 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Shaped
 
+from envs.camera import Camera, camera_jitter
 from envs.dynamics import Dynamics
-from envs.jitter import Camera, camera_jitter
 from envs.layout import Layout
 from envs.raycast import Raycaster
 from envs.videos.video import Fields, Video
@@ -69,7 +69,7 @@ class Mazes(Video):
         Returns:
             ``observation`` (N, T, size, size, 3); and, for evaluation only, ``change`` (N, T), ``pose`` (N, T, 4), the
             agent's x, y, heading and mode, and ``maze`` (N, T), the number of the layout. The jitter of frame t is the
-            environment's (`envs.jitter`) of seed ``maze``, episode 0 and t.
+            environment's (`envs.camera`) of seed ``maze``, episode 0 and t.
         """
         arrays = {name: np.zeros((sequences, length, *shape), dtype) for name, (dtype, shape) in self.fields.items()}
         for row, own in enumerate(rng.spawn(sequences)):

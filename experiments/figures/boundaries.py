@@ -11,11 +11,11 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from agent.evaluate import boundary_scores, to_batch
-from agent.pictures import GAP, strip
-from agent.replay import Replay
+from agent.data.replay import Replay
+from agent.training.evaluate import boundary_scores, to_batch
+from agent.training.pictures import GAP, strip
 from experiments.figures.numbers import Numbers, Sources, about, load_trained
-from experiments.plots import DOTS, GREY, TRAINED, WIDTH
+from experiments.figures.plots import DOTS, GREY, TRAINED, WIDTH
 from world_models.images import to_float, to_uint8
 
 ROWS = 4  # sequences shown

@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from agent.runs import TENSORBOARD
+from agent.training.runs import TENSORBOARD
+from experiments.common.trained_runs import Trained, check_agreement, check_bounds
 from experiments.figures.numbers import Numbers, Sources, about, load_trained
-from experiments.plots import DOTS, GREY, TRAINED, WIDTH
-from experiments.seeds import Trained, check_agreement, check_bounds
+from experiments.figures.plots import DOTS, GREY, TRAINED, WIDTH
 
 Rows = list[dict[str, str]]
 Curve = tuple[np.ndarray, np.ndarray]

@@ -10,13 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from agent.navigate import CONTEXT
-from agent.pictures import GAP, strip
+from agent.acting.navigate import CONTEXT
+from agent.training.pictures import GAP, strip
 from envs.dynamics import MOVES
 from envs.layout import Layout
 from envs.top_view import draw_top_view
 from experiments.figures.numbers import Numbers
-from experiments.plots import DOTS, TRAINED, WIDTH
+from experiments.figures.plots import DOTS, TRAINED, WIDTH
 
 ARROWS = "↑←→"  # forward, left, right
 

@@ -1,7 +1,7 @@
 """Numbers of the figures of imagined frames: two generations, several jumpy ones, and varied lengths.
 
 The context is the straight way into a junction with the most ways to go on. Passages are legal in the maze. The
-hallway that a jump means to the model is read off as in `experiments.jumps`, after the jumps at their prior means: that
+hallway that a jump means to the model is read off as in `jump_accuracy`, after the jumps at their prior means: that
 of the nearest mean goal feature. The frames are samples.
 """
 
@@ -15,13 +15,13 @@ from jaxtyping import Float32, Int16, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
+from envs.camera import Camera
 from envs.dynamics import ARRIVED, HEADINGS, Dynamics
-from envs.jitter import Camera
 from envs.layout import Layout
 from envs.raycast import Raycaster
+from experiments.common.trained_runs import Trained
 from experiments.figures.numbers import Numbers, Sources, about, load_trained
-from experiments.jumps import arrivals, contexts, hallway_features, pass_on
-from experiments.seeds import Trained
+from experiments.navigation.jump_accuracy import arrivals, contexts, hallway_features, pass_on
 from world_models.images import to_uint8
 
 PASSAGES = 5

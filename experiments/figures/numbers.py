@@ -23,11 +23,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from agent.files import write_file
-from agent.versions import commit, versions
-from experiments.competitors import checkpoint_sha256
-from experiments.pretrained import find_run
-from experiments.seeds import Trained, load_run_of
+from agent.system.atomic_files import write_file
+from agent.system.versions import commit, versions
+from experiments.common.pretrained import find_run
+from experiments.common.trained_runs import Trained, load_run_of
+from experiments.navigation.agents import checkpoint_sha256
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,14 @@ import matplotlib as mpl
 import tyro
 from matplotlib.figure import Figure
 
-from agent.files import write_file
+from agent.system.atomic_files import write_file
 from experiments.figures.boundaries import draw_boundaries, measure_boundaries
 from experiments.figures.curves import (
     draw_learning_curves,
     draw_unseen,
     measure_learning_curves,
 )
+from experiments.figures.frame_metrics import draw_frame_metrics, measure_frame_metrics
 from experiments.figures.frames import draw_jumpy_generations, draw_two_generations, draw_varied_lengths
 from experiments.figures.generation import (
     measure_jumpy_generations,
@@ -30,12 +31,9 @@ from experiments.figures.generation import (
     measure_varied_lengths,
 )
 from experiments.figures.numbers import Numbers, Sources, read, write
+from experiments.figures.plots import STYLE, save_png
 from experiments.figures.rewards import draw_budget, draw_rewards, measure_budget, measure_rewards
-from experiments.figures.structure_prior import draw_structure_prior, measure_structure_prior
-from experiments.figures.table import draw_options, measure_options
-from experiments.plots import STYLE, save_png
-from experiments.video.frame_metrics import draw_frame_metrics, measure_frame_metrics
-from experiments.video.rollouts import (
+from experiments.figures.rollouts import (
     draw_levels,
     draw_rollouts,
     each_level,
@@ -44,6 +42,8 @@ from experiments.video.rollouts import (
     measure_levels,
     measure_rollouts,
 )
+from experiments.figures.structure_prior import draw_structure_prior, measure_structure_prior
+from experiments.figures.table import draw_options, measure_options
 
 ALL = "all"
 

@@ -18,13 +18,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
-from agent.navigate import LIFE_STEPS
-from experiments.competitors import CEILING, FLOOR
+from agent.acting.navigate import LIFE_STEPS
+from experiments.common.bootstrap import PairedBootstrap
 from experiments.figures.numbers import Numbers, Sources
-from experiments.plots import DOTS, GREY, TRAINED, WIDTH
-from experiments.results import EPISODES, SUMMARY, read_episodes
-from experiments.statistics import PairedBootstrap
-from experiments.summary import Episodes
+from experiments.figures.plots import DOTS, GREY, TRAINED, WIDTH
+from experiments.navigation.agents import CEILING, FLOOR
+from experiments.navigation.episode_files import EPISODES, SUMMARY, read_episodes
+from experiments.navigation.summary import Episodes
 from planners.tree import full_tree
 
 COLOURS = {"hrssm": TRAINED[0], "rssm": TRAINED[1]}

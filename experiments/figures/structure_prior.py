@@ -12,12 +12,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from agent.evaluate import boundary_profile
-from agent.replay import Replay
+from agent.data.replay import Replay
+from agent.training.evaluate import boundary_profile
+from experiments.common.trained_runs import Trained, open_data
 from experiments.figures.curves import draw_seeds, read_scalars, seed_curves
 from experiments.figures.numbers import Numbers, Sources, about, labelled, load_trained
-from experiments.plots import DOTS, GREY, TRAINED, WIDTH
-from experiments.seeds import Trained, open_data
+from experiments.figures.plots import DOTS, GREY, TRAINED, WIDTH
 
 EPISODES, REACH = 200, 3  # test episodes of the profile, and how many frames it goes to each side
 CPU = torch.device("cpu")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.figures.numbers import Numbers, Sources, labelled
-from experiments.reach import ABOUT
+from experiments.navigation.targets import ABOUT
 
 COLUMNS = {
     "boundary_f1": "boundary F1",

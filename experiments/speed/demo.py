@@ -10,9 +10,9 @@ from typing import Any
 import torch
 import tyro
 
-from agent.files import write_json
+from agent.system.atomic_files import write_json
+from experiments.common.hardware import about, foreign_load
 from experiments.demo import REPORT, STAGES, DemoConfig, demo
-from experiments.machine import about, foreign_load
 
 
 @dataclass(frozen=True)

@@ -17,15 +17,15 @@ import numba
 import numpy as np
 import torch
 
-from agent.collect import random_navigation
-from agent.files import write_json
-from agent.manifest import EPISODE_LENGTH
+from agent.data.collect import random_navigation
+from agent.data.manifest import EPISODE_LENGTH
+from agent.system.atomic_files import write_json
 from envs.dynamics import ACTIONS, Dynamics
 from envs.layout import Layout
 from envs.miniworld_view import MissingGL, make_env
 from envs.parity import measure_parity
 from envs.vector import HallwayMazeVector
-from experiments.machine import about
+from experiments.common.hardware import about
 
 FIRST_FRAMES = """
 import time

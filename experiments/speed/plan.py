@@ -14,15 +14,15 @@ from typing import Any
 
 import torch
 
-from agent.files import write_json
-from agent.threads import threads
-from agent.train import choose_device
-from experiments.benchmark import BenchmarkConfig, benchmark
-from experiments.machine import about, foreign_load
-from planners.functions import ModelFunctions
+from agent.system.atomic_files import write_json
+from agent.system.threads import threads
+from agent.training.train import choose_device
+from experiments.common.hardware import about, foreign_load
+from experiments.navigation.benchmark import BenchmarkConfig, benchmark
+from planners.interface import ModelFunctions
 from planners.tree import TreeConfig, full_tree, plan_tree
-from world_models.build import build_model
 from world_models.interface import ACTIONS
+from world_models.registry import build_model
 
 BATCHES = (1, 64)
 DEVELOPMENT = 100_000

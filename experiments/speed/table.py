@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.files import write_file
-from experiments.machine import about_line
+from agent.system.atomic_files import write_file
+from experiments.common.hardware import about_line
 
 RESULTS = Path(__file__).parent.parent / "results"
 TABLE = "speed.md"

@@ -1,9 +1,8 @@
-"""`jumpy speed train`: training steps beside the plain loops of tests/, in turns within one run."""
+"""`jumpy speed train`: training steps and the plain loops of `world_models.reference`, in turns within one run."""
 
 from __future__ import annotations
 
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,29 +17,29 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from agent.collect import CollectConfig, collect
-from agent.evaluate import to_batch
-from agent.files import write_json
-from agent.memory import is_out_of_memory, limit_memory
-from agent.replay import Replay
-from agent.train import TrainConfig, Trainer, choose_device
-from envs.jitter import Camera
-from experiments.machine import about, foreign_load, peak_memory_gb, reset_peak_memory, wait
-from world_models.build import build_model, standard_variant
+from agent.data.collect import CollectConfig, collect
+from agent.data.replay import Replay
+from agent.system.atomic_files import write_json
+from agent.system.memory import is_out_of_memory, limit_memory
+from agent.training.evaluate import to_batch
+from agent.training.train import TrainConfig, Trainer, choose_device
+from envs.camera import Camera
+from experiments.common.hardware import about, foreign_load, peak_memory_gb, reset_peak_memory, wait
 from world_models.interface import Batch, Losses
+from world_models.registry import build_model, standard_variant
 
 GEMM = 2048
 """side of the square matrices whose product gives the machine's peak"""
 
 Timed = Literal["hrssm", "rssm", "dlh"]
-"""models that learn from mazes, each with a plain loop in tests/"""
+"""models that learn from mazes, each with plain loops"""
 
 PlainLoss = Callable[[Any, Batch, int], dict[str, Tensor]]
 
 
 @dataclass(frozen=True)
 class SpeedTrainConfig:
-    """Measure training steps beside the plain loops, on freshly collected data. Needs a clone of the repository."""
+    """Measure training steps beside the plain loops, on freshly collected data."""
 
     models: tuple[Timed, ...] = ("hrssm", "rssm")
     """which world models"""
@@ -66,7 +65,7 @@ def speed_train(config: SpeedTrainConfig) -> None:
     Every row is written as soon as it is measured.
 
     Raises:
-        ValueError: an unknown model, preset, variant or device, no rounds, no plain loops beside this package, or a
+        ValueError: an unknown model, preset, variant or device, no rounds, a model without plain loops, or a
             batch that does not fit into memory.
     """
     if config.rounds < 1:
@@ -95,22 +94,15 @@ def speed_train(config: SpeedTrainConfig) -> None:
 
 
 def load_plain_loss(model: str) -> PlainLoss:
-    """The loss written as plain loops: it proves the fast one, so it lives with the tests and is not installed.
+    """The loss written as plain loops, of `world_models.reference`.
 
     Raises:
-        ValueError: there is no repository beside this package.
+        ValueError: the model has none.
     """
-    root = Path(__file__).resolve().parent.parent.parent
-    if not (root / "tests" / f"plain_{model}.py").is_file():
-        raise ValueError(
-            f"the plain loop of {model} is in tests/ of the repository, which is not beside this installation: "
-            "clone it and install with pip install -e ."
-        )
-    sys.path.insert(0, str(root))
     try:
-        return import_module(f"tests.plain_{model}").plain_loss
-    finally:
-        sys.path.remove(str(root))
+        return import_module(f"world_models.reference.{model}").plain_loss
+    except ModuleNotFoundError:
+        raise ValueError(f"{model} has no plain loops in world_models/reference: choose another of --models") from None
 
 
 def _measure(

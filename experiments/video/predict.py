@@ -25,15 +25,14 @@ import torch
 from jaxtyping import Float
 from tqdm import tqdm
 
-from agent.files import locked, write_file, write_json
-from agent.replay import Replay
-from agent.train import choose_device
-from agent.versions import commit, versions
-from experiments.lpips import ALEXNET_SHA256, LPIPS, load_lpips
-from experiments.resume import begin_or_resume
+from agent.data.replay import Replay
+from agent.system.atomic_files import locked, write_file, write_json
+from agent.system.versions import commit, versions
+from agent.training.train import choose_device
+from experiments.common.result_folder import begin_or_resume
 from experiments.video.floors import FLOORS
-from experiments.video.runs import VideoRun
-from experiments.video.scores import (
+from experiments.video.lpips import ALEXNET_SHA256, LPIPS, load_lpips
+from experiments.video.metric_files import (
     CURVES,
     ROW,
     SEQUENCES,
@@ -44,7 +43,8 @@ from experiments.video.scores import (
     told,
     write_scores,
 )
-from experiments.video_metrics import best_of, frame_metrics
+from experiments.video.metrics import best_of, frame_metrics
+from experiments.video.runs import VideoRun
 from world_models.images import to_float, to_uint8
 
 CONTEXT = {"cwvae": 36}

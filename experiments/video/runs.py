@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import torch
 
-from agent.replay import Replay
-from agent.runs import load_model
-from experiments.competitors import checkpoint_sha256
-from experiments.statistics import Estimate
+from agent.data.replay import Replay
+from agent.training.runs import load_model
+from experiments.common.bootstrap import Estimate
+from experiments.navigation.agents import checkpoint_sha256
 from experiments.video.floors import Floor
 from experiments.video.published import Published
 

@@ -1,0 +1,1 @@
+"""Acting: agents that observe, plan and act, over batches of episodes."""

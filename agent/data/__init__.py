@@ -1,0 +1,1 @@
+"""Data sets: how they are made, stored, verified and read in batches."""

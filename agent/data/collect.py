@@ -1,0 +1,118 @@
+"""`jumpy collect`: random navigation, uniform over the legal actions, in memory or into a data set on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float64, Int16, Shaped
+
+from agent.data.manifest import EPISODE_LENGTH, EPISODES_PER_SHARD, MazeManifest
+from agent.data.replay import Replay
+from agent.data.shards import write_data
+from agent.system.versions import versions
+from envs.camera import Camera, camera_jitter
+from envs.dynamics import Dynamics
+from envs.layout import Layout
+from envs.raycast import Raycaster
+
+
+@dataclass(frozen=True)
+class CollectConfig:
+    """Collect random navigation into a data set; a collection that was cut off goes on where it stopped."""
+
+    out: Path
+    """Folder of the data set."""
+    steps: int = 1_000_000
+    """Frames to collect, in episodes of 100."""
+    layout: str = "paper"
+    """The maze: paper, or random-SEED."""
+    seed: int = 0
+    """Decides every start, action and camera jitter."""
+    camera: Camera = field(default_factory=Camera)
+    """The camera."""
+    overwrite: bool = False
+    """Replace a data set that is already there."""
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that are no whole episodes, and negative seeds."""
+        if self.steps < EPISODE_LENGTH or self.steps % EPISODE_LENGTH:
+            raise ValueError(
+                f"--steps must be a positive multiple of {EPISODE_LENGTH} (whole episodes), got {self.steps}"
+            )
+        if self.seed < 0:
+            raise ValueError(f"--seed must be 0 or more, got {self.seed}")
+
+
+def collect(config: CollectConfig) -> Replay:
+    """Write a data set shard by shard; each shard depends on the layout, the camera and (seed, shard) alone.
+
+    Args:
+        config: what to collect, and where. A data set of the same settings is completed.
+
+    Returns:
+        The finished data set.
+
+    Raises:
+        ValueError: if the folder holds a data set of other settings or other files, or another process writes to it.
+        OSError: if the folder cannot be written.
+    """
+    layout = Layout.parse(config.layout)
+    wanted = MazeManifest(layout, config.seed, config.camera, config.steps // EPISODE_LENGTH, versions())
+
+    def make(shard: int, episodes: int) -> dict[str, np.ndarray]:
+        return random_navigation(layout, episodes, config.seed, config.camera, shard * EPISODES_PER_SHARD)
+
+    write_data(config.out, wanted, config.overwrite, make, "collect")
+    return Replay.open(config.out, verify=False)
+
+
+def random_navigation(
+    layout: Layout, episodes: int, seed: int = 0, camera: Camera | None = None, first: int = 0
+) -> dict[str, Shaped[np.ndarray, "e t ..."]]:
+    """Random navigation in memory: the very arrays that `collect` writes, end to end.
+
+    Args:
+        layout: the maze.
+        episodes: episodes of 100 steps.
+        seed: decides every start, action and camera jitter.
+        camera: the default camera if None.
+        first: number of the first episode, a multiple of 100.
+
+    Returns:
+        Each field's array (E, 100, …), as in `agent.data.manifest.field_shapes`.
+    """
+    assert first % EPISODES_PER_SHARD == 0, first
+    camera = camera or Camera()
+    start, uniform = _draw(layout, seed, first, episodes)
+    pose, action, action_mask = Dynamics.of(layout).walk(start, uniform)
+    frames = np.empty((episodes * EPISODE_LENGTH, camera.size, camera.size, 3), np.uint8)
+    number = np.repeat(np.arange(first, first + episodes), EPISODE_LENGTH)
+    t = np.tile(np.arange(EPISODE_LENGTH), episodes)
+    jitter = camera_jitter(np.full_like(t, seed), number, t, camera.yaw_degrees, camera.position)
+    Raycaster(layout, camera.size, camera.fov_degrees).render(pose.reshape(-1, 4), jitter, out=frames)
+    return {
+        "observation": frames.reshape(episodes, EPISODE_LENGTH, *frames.shape[1:]),
+        "action": action,
+        "action_mask": action_mask,
+        "achieved_goal": layout.crops[pose[..., 1], pose[..., 0]],
+        "pose": pose,
+    }
+
+
+def _draw(
+    layout: Layout, seed: int, first: int, episodes: int
+) -> tuple[Int16[np.ndarray, "e 4"], Float64[np.ndarray, "e t"]]:
+    """All chance of the given episodes: their starts, and one number in [0, 1) for each step's action.
+
+    Each shard has a generator of its own and always draws for all its episodes, so that neither a resumed nor a
+    longer collection changes an episode.
+    """
+    dynamics = Dynamics.of(layout)
+    starts, uniforms = [], []
+    for shard in range(first // EPISODES_PER_SHARD, -(-(first + episodes) // EPISODES_PER_SHARD)):
+        rng = np.random.default_rng((seed, shard))
+        starts += [dynamics.start(rng) for _ in range(EPISODES_PER_SHARD)]
+        uniforms.append(rng.random((EPISODES_PER_SHARD, EPISODE_LENGTH)))
+    return np.stack(starts)[:episodes], np.concatenate(uniforms)[:episodes]

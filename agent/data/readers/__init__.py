@@ -1,0 +1,1 @@
+"""Readers of video data sets that others published, from their original files."""

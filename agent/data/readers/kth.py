@@ -1,0 +1,195 @@
+"""KTH Action: reads the videos of Schuldt, Laptev and Caputo 2004 as they were published.
+
+Zakharov et al. 2022 measure on sequences of 300 frames of it. Twenty-five persons do six actions in four places: 599
+.avi files of 160 x 120 pixels and 25 frames a second. The file `00sequences.txt` names the frames that show the person,
+as ranges that are counted from 1 and include both ends; it marks one video, person13_handclapping_d3, as missing.
+
+Chosen here, where the papers say nothing: ranges that touch or overlap are joined, because they only part repetitions
+of a movement; each joined run is cut into clips without a frame in common; frames become grey by their luma, spread
+from the video's 16..235 to 0..255, and are resized by `area_average`, which squeezes their width.
+
+The data set is no part of this software. Its authors' page says how it may be used, and asks to cite the paper above.
+"""
+
+import hashlib
+import io
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from jaxtyping import UInt8
+
+from agent.data.readers.reader import SIZE, SPLITS, Clip, Scan, Split, area_average, windows
+
+PAGE = "https://www.csc.kth.se/cvap/actions/"
+RANGES = "00sequences.txt"
+ENDING = "_uncomp.avi"
+WIDTH, HEIGHT = 160, 120
+
+Action = Literal["boxing", "handclapping", "handwaving", "jogging", "running", "walking"]
+ACTIONS: tuple[Action, ...] = get_args(Action)
+Persons = Literal["svg", "schuldt"]
+PERSONS: dict[Persons, dict[Split, tuple[int, ...]]] = {
+    # Denton and Fergus 2018 (SVG), whose best-of-100 evaluation Zakharov et al. follow; these do not name their split.
+    "svg": {"train": tuple(range(1, 21)), "validation": (), "test": tuple(range(21, 26))},
+    # The data set's own, as 00sequences.txt states it.
+    "schuldt": {
+        "train": (11, 12, 13, 14, 15, 16, 17, 18),
+        "validation": (1, 4, 19, 20, 21, 23, 24, 25),
+        "test": (2, 3, 5, 6, 7, 8, 9, 10, 22),
+    },
+}
+
+LINE = re.compile(r"(person\d\d_[a-z]+_d\d)\s+(?:frames\s+([\d\s,-]+)|\*missing\*)")
+Range = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Kth:
+    """The videos in a folder; a `Reader`."""
+
+    folder: Path
+    """00sequences.txt, and a folder with the .avi files of each action"""
+    persons: Persons
+    """the split"""
+    actions: tuple[Action, ...]
+    """those to read"""
+
+    @cached_property
+    def ranges(self) -> dict[str, list[Range]]:
+        """Of each video, the runs of frames that show the person."""
+        path = self.folder / RANGES
+        if not path.is_file():
+            raise ValueError(f"{path} is not there: {self._remedy}")
+        return {name: joined(ranges) for name, ranges in parse_ranges(path).items()}
+
+    def files(self) -> Iterator[tuple[Split, Path]]:
+        """The .avi files of the chosen actions, by split, person, action and place.
+
+        Raises:
+            ValueError: if 00sequences.txt or a file that it names is not there, or it cannot be understood, or PyAV is
+                not installed.
+        """
+        _av()
+        names = [name for name, runs in sorted(self.ranges.items()) if runs and name.split("_")[1] in self.actions]
+        paths = {name: self.folder / name.split("_")[1] / (name + ENDING) for name in names}
+        if absent := [path for path in paths.values() if not path.is_file()]:
+            more = f" nor are {len(absent) - 1} other files" if len(absent) > 1 else ""
+            raise ValueError(f"{absent[0]} is not there{more}: {self._remedy}, or choose by --actions")
+        for split in SPLITS:
+            for name in names:
+                if int(name[6:8]) in PERSONS[self.persons][split]:
+                    yield split, paths[name]
+
+    def scan(self, path: Path, length: int) -> Scan:
+        """Decode a file once; if it cannot be decoded to its end, nothing of it is used."""
+        content = path.read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
+        name = path.name.removesuffix(ENDING)
+        try:
+            count = sum(1 for _ in decoded(content))
+        except ValueError as error:
+            return Scan([], 0, digest, [f"{path} {error}"])
+        runs = [(first, min(last, count)) for first, last in self.ranges[name]]
+        clips = [Clip(name, first) for run in runs for first in windows(*run, length)]
+        last = self.ranges[name][-1][1]
+        cut = [f"{path} has {count} frames, {RANGES} names {last}: those after {count} are left out"]
+        return Scan(clips, sum(not windows(*run, length) for run in runs), digest, cut if last > count else [])
+
+    def read(self, clips: Sequence[Clip], length: int) -> dict[str, UInt8[np.ndarray, "n t s s 1"]]:
+        """Frames of clips, (N, length, 64, 64, 1)."""
+        frames = np.empty((len(clips), length, SIZE, SIZE, 1), np.uint8)
+        for name in sorted({clip.source for clip in clips}):
+            path = self.folder / name.split("_")[1] / (name + ENDING)
+            rows = {row: clip.first - 1 for row, clip in enumerate(clips) if clip.source == name}
+            end = max(rows.values()) + length
+            grey = list(islice(decoded(path.read_bytes()), end))
+            if len(grey) < end:
+                raise ValueError(f"{path} was changed while it was read: call again")
+            small = area_average(np.stack(grey), SIZE)
+            for row, first in rows.items():
+                frames[row] = small[first : first + length, ..., None]
+        return {"observation": frames}
+
+    @property
+    def _remedy(self) -> str:
+        """Where the data set is found, and how it is laid out."""
+        return (
+            f"get {RANGES} and the actions' archives from {PAGE} and unpack them as {self.folder}/{RANGES}, "
+            f"{self.folder}/boxing/person01_boxing_d1{ENDING} and so on"
+        )
+
+
+def parse_ranges(path: Path) -> dict[str, list[Range]]:
+    """The ranges of frames of each video in 00sequences.txt; a missing video has none.
+
+    A line is ``person01_boxing_d1  frames  1-95, 96-185`` or ``person13_handclapping_d3  *missing*``; the text above
+    these lines is passed over.
+
+    Raises:
+        ValueError: if a line about a video is none of these, or a range is empty or begins before frame 1.
+    """
+    found: dict[str, list[Range]] = {}
+    for number, line in enumerate(path.read_text("latin-1").splitlines(), 1):
+        if not re.match(r"person\d\d_", line):
+            continue
+        match = LINE.fullmatch(line.strip())
+        pairs = re.findall(r"(\d+)\s*-\s*(\d+)", (match and match[2]) or "")
+        ranges = [(int(first), int(last)) for first, last in pairs]
+        if match is None or (match[2] and not ranges) or any(not 1 <= first <= last for first, last in ranges):
+            raise ValueError(
+                f"{path}, line {number}, is no list of frame ranges ({line.strip()!r}): get it from {PAGE}"
+            )
+        found[match[1]] = ranges
+    if not found:
+        raise ValueError(f"{path} names no video: get it from {PAGE}")
+    return found
+
+
+def joined(ranges: list[Range]) -> list[Range]:
+    """Ranges in order, those that touch or overlap made one."""
+    runs: list[Range] = []
+    for first, last in sorted(ranges):
+        if runs and first <= runs[-1][1] + 1:
+            runs[-1] = runs[-1][0], max(last, runs[-1][1])
+        else:
+            runs.append((first, last))
+    return runs
+
+
+def decoded(content: bytes) -> Iterator[UInt8[np.ndarray, "h w"]]:
+    """The grey frames of an .avi file.
+
+    Raises:
+        ValueError: if the file is none, is truncated or damaged, or has frames of another size; the message goes on
+            after the file's name.
+    """
+    if content[:4] != b"RIFF" or content[8:12] != b"AVI ":
+        raise ValueError("is no .avi file")
+    if (told := int.from_bytes(content[4:8], "little") + 8) > len(content):
+        raise ValueError(f"is truncated: it has {len(content)} of {told} bytes")
+    number = 0
+    try:
+        with _av().open(io.BytesIO(content)) as container:
+            for number, frame in enumerate(container.decode(video=0), 1):
+                if (frame.width, frame.height) != (WIDTH, HEIGHT):
+                    raise ValueError(f"has frames of {frame.width} x {frame.height} pixels, not {WIDTH} x {HEIGHT}")
+                if frame.is_corrupt:
+                    raise ValueError(f"is damaged: frame {number} cannot be decoded whole")
+                yield frame.to_ndarray(format="gray")
+    except (_av().FFmpegError, IndexError) as error:
+        raise ValueError(f"is damaged: nothing can be decoded after frame {number} ({type(error).__name__})") from error
+
+
+def _av() -> Any:
+    """PyAV, which only this data set needs."""
+    try:
+        import av
+    except ImportError:
+        raise ValueError("reading .avi files needs PyAV: pip install -e '.[import]'") from None
+    return av

@@ -1,0 +1,142 @@
+"""A data set open for reading: random slices of episodes straight from memory-mapped shards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from os import cpu_count
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int64, Shaped
+
+from agent.data.manifest import EPISODES_PER_SHARD, Manifest, MazeManifest
+from agent.data.readers.reader import Split
+from agent.data.shards import open_shard, verify_shard
+from envs.layout import Layout
+
+
+class Replay:
+    """Episodes of random navigation or of video, read in slices that never leave their episode.
+
+    The fields of a slice are those of the manifest. In a maze: ``observation``, ``action``, ``action_mask``,
+    ``achieved_goal``, ``pose``; step t holds the frame x_t, its crop, its mask and a_t, the action taken after
+    seeing x_t. Of videos: ``observation`` and what is true of it (`envs.videos`).
+
+    Attributes:
+        folder: where the data set lies.
+        manifest: how it was made, counts, versions and checksums.
+        episodes: the number of episodes in complete shards; a data set whose collection was cut off still opens.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, shards: Sequence[dict[str, np.ndarray]]) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self.episodes = manifest.episodes_written
+        self._shards = shards
+
+    @classmethod
+    def open(cls, folder: Path, verify: bool = True) -> Replay:
+        """Open a data set.
+
+        Args:
+            folder: the folder that `jumpy collect` or `jumpy videos` wrote.
+            verify: compare each shard's bytes with its checksum (some seconds for a million frames).
+
+        Raises:
+            ValueError: if the folder holds no data set, or a shard is missing, truncated or altered (it is named).
+        """
+        manifest = Manifest.read(folder)
+        numbers = range(len(manifest.checksums))
+        shards = [open_shard(folder, shard, manifest) for shard in numbers]
+        if verify:
+            with ThreadPoolExecutor(cpu_count()) as threads:
+                list(threads.map(lambda shard: verify_shard(folder, shard, manifest), numbers))
+        return cls(folder, manifest, shards)
+
+    @property
+    def layout(self) -> Layout:
+        """The maze that the data was collected in.
+
+        Raises:
+            ValueError: if the data set holds videos.
+        """
+        if not isinstance(self.manifest, MazeManifest):
+            raise ValueError(f"{self.folder} holds videos and no maze: give data of 'jumpy collect'")
+        return self.manifest.layout
+
+    @property
+    def frame_size(self) -> int:
+        """Height and width of a frame in pixels."""
+        return self.manifest.frame_size
+
+    @property
+    def episode_length(self) -> int:
+        """Frames of an episode."""
+        return self.manifest.episode_length
+
+    def split(self, name: Split) -> range:
+        """The episodes of a split: the first 80 % are for training, the last 20 % for tests, or as published."""
+        return self.manifest.split(name)
+
+    @property
+    def grey(self) -> bool:
+        """Whether the three channels of every frame are the same."""
+        return self.manifest.fields["observation"][1][-1] == 1
+
+    def slices(
+        self, episode: Int64[np.ndarray, " b"], start: Int64[np.ndarray, " b"], length: int
+    ) -> dict[str, Shaped[np.ndarray, "b t ..."]]:
+        """Copies of `length` consecutive steps of the given episodes, each from its start on.
+
+        Args:
+            episode: episode numbers, from 0.
+            start: the first step of each slice.
+            length: steps a slice.
+
+        Returns:
+            Each field's array, (B, length, …); grey frames, which have one channel on the disk, get their three here.
+
+        Raises:
+            ValueError: if a slice would leave its episode, or an episode does not exist.
+        """
+        if not (episode.min() >= 0 and episode.max() < self.episodes):
+            raise ValueError(f"episodes must lie in 0 to {self.episodes - 1}, got {episode.min()} to {episode.max()}")
+        if not (start.min() >= 0 and start.max() + length <= self.episode_length):
+            raise ValueError(
+                f"a slice must stay inside its episode of {self.episode_length} steps, "
+                f"got starts from {start.min()} to {start.max()} with the length {length}"
+            )
+        places = list(zip(*np.divmod(episode, EPISODES_PER_SHARD), start, strict=True))
+        batch = {}
+        for name, (dtype, shape) in self.manifest.fields.items():
+            shape = (*shape[:2], 3) if name == "observation" else shape
+            batch[name] = np.empty((len(places), length, *shape), dtype)
+            for row, (shard, within, first) in enumerate(places):
+                batch[name][row] = self._shards[shard][name][within, first : first + length]
+        return batch
+
+    def sample(
+        self, rng: np.random.Generator, batch_size: int, length: int, split: Split = "train"
+    ) -> dict[str, Shaped[np.ndarray, "b t ..."]]:
+        """Random slices: each a uniform episode of the split and a uniform start in it.
+
+        Args:
+            rng: decides the slices.
+            batch_size: slices to draw.
+            length: steps a slice, at most those of an episode.
+            split: the episodes to draw from.
+
+        Returns:
+            Each field's array, (batch_size, length, …).
+
+        Raises:
+            ValueError: if the length is not in 1 to the episodes' length, or the split has no episode.
+        """
+        if not 1 <= length <= self.episode_length:
+            raise ValueError(f"the length of a slice must lie in 1 to {self.episode_length} steps, got {length}")
+        episodes = self.split(split)
+        if not episodes:
+            raise ValueError(f"{self.folder} has no episode to {split} on ({self.episodes} in all): collect more")
+        episode = rng.integers(episodes.start, episodes.stop, batch_size)
+        return self.slices(episode, rng.integers(0, self.episode_length - length + 1, batch_size), length)

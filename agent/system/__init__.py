@@ -1,0 +1,1 @@
+"""What every part needs of the machine: whole files, memory, threads, devices, versions."""

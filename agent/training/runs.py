@@ -1,0 +1,138 @@
+"""Run folders: a model, its optimiser and what defines them, in one checkpoint file."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from agent.system.versions import versions
+from agent.training.checkpoint import read_checkpoint, write_checkpoint
+from world_models.registry import complete, rebuild_model
+
+CHECKPOINT = "checkpoint.safetensors"
+TENSORBOARD = "tensorboard"
+
+
+def save_run(
+    path: Path,
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    step: int,
+    run: dict[str, Any],
+    trained_seconds: dict[str, float] | None = None,
+) -> None:
+    """Write a checkpoint of a training run.
+
+    Args:
+        path: the file.
+        model: its parameters and buffers are kept as `model.NAME`.
+        optimiser: the moments of its parameter number i are kept as `optimiser.i.NAME`.
+        step: training steps taken.
+        run: what defines the run (model, preset, variant, configuration, seed, layout).
+        trained_seconds: time that the steps took, by the name of what they ran on (of a CPU its processor time, all
+            threads together); None: not known.
+    """
+    tensors: dict[str, Tensor] = {f"model.{name}": value for name, value in model.state_dict().items()}
+    for number, moments in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{number}.{name}": value for name, value in moments.items()}
+    meta = {"step": step, "trained_seconds": trained_seconds, "run": run, "versions": versions()}
+    write_checkpoint(path, tensors, meta)
+
+
+def save_weights(path: Path, model: nn.Module, meta: dict[str, Any]) -> None:
+    """Write a checkpoint that `load_model` reads, without the optimiser: it cannot be trained on.
+
+    Args:
+        path: the file.
+        model: a trained model.
+        meta: its meta data, as `load_model` gave it.
+    """
+    write_checkpoint(path, {f"model.{name}": value for name, value in model.state_dict().items()}, meta)
+
+
+def load_run(
+    path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, run: dict[str, Any], device: torch.device
+) -> dict[str, Any]:
+    """Take up a training run: fill model and optimiser, return the meta data, among it the steps taken.
+
+    Raises:
+        ValueError: the file is damaged, or it is of a run that is defined differently.
+    """
+    tensors, meta = _read(path, device)
+    found = {"precision": "fp32"} | meta["run"]  # older runs had no choice, of Adam's options either
+    found["recipe"] = {"epsilon": 1e-8, "amsgrad": True} | found.get("recipe", {})
+    if found.get("model") == run["model"]:
+        found |= {"config": complete(run["model"], found.get("config", {}))}
+    if difference := _first_difference(found, run):
+        name, old, new = difference
+        raise ValueError(f"{path} was trained with {name} {_short(old)}, not {_short(new)}: resume it with the same")
+    _fill(model, tensors, path)
+    state = optimiser.state_dict()
+    state["state"] = {}
+    for name, value in _part(tensors, "optimiser.").items():
+        number, moment = name.split(".", 1)
+        state["state"].setdefault(int(number), {})[moment] = value
+    optimiser.load_state_dict(state)
+    return meta
+
+
+def load_model(path: Path, device: torch.device | str = "cpu") -> tuple[Any, dict[str, Any]]:
+    """Load a trained model in evaluation mode.
+
+    Args:
+        path: a run folder or a checkpoint file.
+        device: where to put it.
+
+    Returns:
+        The model and the checkpoint's meta data: `step`, `run` (model, preset, variant, layout, seed, ...), `versions`,
+        and `trained_seconds` (see `save_run`; older checkpoints have none).
+
+    Raises:
+        ValueError: there is no such run, its file is damaged, or it holds something else.
+    """
+    if not path.exists():
+        raise ValueError(f"there is no run {path}: train one with 'jumpy train --out {path}'")
+    tensors, meta = _read(path / CHECKPOINT if path.is_dir() else path, device)
+    run = meta["run"]
+    try:
+        model = rebuild_model(run["model"], run["config"])
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"{path} cannot be used: {error}; train it again") from error
+    _fill(model, tensors, path)
+    return model.to(device).eval(), meta
+
+
+def _read(path: Path, device: torch.device | str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read a checkpoint and make sure that a training run wrote it."""
+    tensors, meta = read_checkpoint(path, device)
+    if not isinstance(meta, dict) or not isinstance(meta.get("run"), dict):
+        raise ValueError(f"{path} is a checkpoint, but of no training run: use one of 'jumpy train'")
+    return tensors, meta
+
+
+def _fill(model: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
+    try:
+        model.load_state_dict(_part(tensors, "model."))
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{path} holds no model of this kind and version, train it again: {reason:.200}") from error
+
+
+def _first_difference(found: Any, wanted: Any, name: str = "") -> tuple[str, Any, Any] | None:
+    """Path and values of the first entry in which two nested dictionaries differ."""
+    if not (isinstance(found, dict) and isinstance(wanted, dict)):
+        return None if found == wanted else (name, found, wanted)
+    for key in {**wanted, **found}:
+        if difference := _first_difference(found.get(key), wanted.get(key), f"{name}.{key}".lstrip(".")):
+            return difference
+    return None
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,1 @@
+"""What several experiments share: intervals, result folders, trained runs, hardware."""

@@ -1,0 +1,198 @@
+"""Figures of drawn frames: futures beside the truth, and single levels of a hierarchy drawn anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from agent.data.replay import Replay
+from agent.training.pictures import GAP, stack, strip
+from experiments.figures.numbers import Numbers, Sources
+from experiments.figures.plots import DOTS, WIDTH
+from experiments.video.runs import VideoRun
+from world_models.images import to_float, to_uint8
+
+VIDEOS, SHOWN, DRAWS = 2, 15, 12  # test videos; frames of each; draws of levels
+MARGIN = 1.25  # inches for what stands before a strip
+CPU = torch.device("cpu")
+
+
+def _load(sources: Sources, kinds: Sequence[str]) -> tuple[list[VideoRun], Replay]:
+    """All runs of these kinds, and the data that they were trained on."""
+    replay = Replay.open(sources.data[0])
+    runs = [VideoRun.load(Path(path), kind, CPU) for kind in kinds for path in getattr(sources, kind)]
+    longest = max(run.model.config.options.context for run in runs)
+    for run in runs:
+        run.check(replay)
+    if longest >= replay.episode_length or not replay.split("test"):
+        raise ValueError(
+            f"{replay.folder} has {len(replay.split('test'))} test videos of {replay.episode_length} frames, needed "
+            f"are some of more than {longest}: make others"
+        )
+    return runs, replay
+
+
+def _videos(replay: Replay) -> dict[str, np.ndarray]:
+    """The first test videos, whole."""
+    chosen = np.array(replay.split("test")[:VIDEOS])
+    return replay.slices(chosen, np.zeros_like(chosen), replay.episode_length)
+
+
+# ---------------------------------------------------------------- futures
+
+
+@torch.inference_mode()
+def measure_rollouts(sources: Sources, kinds: Sequence[str], consecutive: bool) -> Numbers:
+    """One sample of the future of each of the first test videos by every run, each after its own context.
+
+    Args:
+        sources: runs and data.
+        kinds: which models, in their order.
+        consecutive: the first frames that all predict; otherwise frames from there to the end.
+
+    Returns:
+        ``true`` and one array a model, (N, F, H, W, 3); where it is known, ``…_start`` (N, F): something begins there.
+
+    Raises:
+        ValueError: if runs and data do not belong together, or the videos are too short.
+    """
+    runs, replay = _load(sources, kinds)
+    fields = _videos(replay)
+    frames, first = fields["observation"], max(run.model.config.options.context for run in runs)
+    last = replay.episode_length - 1
+    shown = min(SHOWN, last - first + 1)
+    places = first + np.arange(shown) if consecutive else np.linspace(first, last, shown).round().astype(int)
+    arrays = {"true": frames[:, places]}
+    if "change" in fields:
+        arrays["true_start"] = fields["change"][:, places]
+    for run in runs:
+        torch.manual_seed(sources.seed)
+        context = run.model.config.options.context
+        none = torch.zeros(frames.shape[:2], dtype=torch.long)
+        x = to_float(torch.from_numpy(frames[:, :context]))
+        drawn, start = run.model.generate(x, none[:, : context - 1], none[:, 0] + context, none[:, context:], "full")
+        arrays[run.training["model"]] = to_uint8(drawn[:, places - context]).numpy()
+        if start is not None:
+            arrays[f"{run.training['model']}_start"] = (start[:, places - context] > 0.5).numpy().astype(np.int8)
+    contexts = {run.training["model"]: run.model.config.options.context for run in runs}
+    return Numbers(
+        {"runs": [run.facts for run in runs], "dataset": runs[0].dataset, "contexts": contexts, "frames": places},
+        arrays=arrays,
+    )
+
+
+def draw_rollouts(numbers: Numbers) -> Figure:
+    """The true frames of each video above the drawn ones; red: a colour changes, level 2 does, a subsequence starts."""
+    facts, arrays = numbers.facts, numbers.arrays
+    names = ["true", *facts["contexts"]]
+    strips = [
+        (name, strip(arrays[name][video], arrays[f"{name}_start"][video] if f"{name}_start" in arrays else None))
+        for video in range(len(arrays["true"]))
+        for name in names
+    ]
+    shown = ", ".join(f"{name} after {context} frames" for name, context in facts["contexts"].items())
+    steps = ", ".join(f"{run['model']}: {run['trained_steps']}" for run in facts["runs"])
+    title = f"{facts['dataset']}: frames {facts['frames'][0]} to {facts['frames'][-1]}, open loop ({shown})"
+    return _page(f"{title}\nred: something begins (DLH: level 2 changes); training steps of {steps}", strips)
+
+
+# ---------------------------------------------------------------- levels
+
+
+def each_level(levels: int) -> list[tuple[int, ...]]:
+    """Every level alone (Figure 5)."""
+    return [(level,) for level in range(1, levels + 1)]
+
+
+def levels_above_2(levels: int) -> list[tuple[int, ...]]:
+    """All levels from the third on (Figure 10)."""
+    return [tuple(range(3, levels + 1))] if levels > 2 else []
+
+
+def levels_to_2(levels: int) -> list[tuple[int, ...]]:
+    """The two lowest levels (Figure 11)."""
+    return [(1, 2)]
+
+
+@torch.inference_mode()
+def measure_levels(sources: Sources, groups: Callable[[int], list[tuple[int, ...]]]) -> Numbers:
+    """Frames where some levels are drawn anew from their change priors and the others are fixed (appendix C.3).
+
+    Args:
+        sources: DLH runs and their data.
+        groups: the levels that are drawn together, by the number of all levels.
+
+    Returns:
+        An array a run and group, (N, 2 + draws, H, W, 3): the true frame, the belief's own, then the draws.
+
+    Raises:
+        ValueError: if runs and data do not belong together, or a run has no such levels.
+    """
+    runs, replay = _load(sources, ("dlh",))
+    frames = _videos(replay)["observation"]
+    rows: list[dict[str, Any]] = []
+    arrays: dict[str, np.ndarray] = {}
+    for run in runs:
+        levels, context = run.model.config.options.levels, run.model.config.options.context
+        if not groups(levels):
+            raise ValueError(f"{run.path} has {levels} levels, none to draw: give --dlh runs of more levels")
+        torch.manual_seed(sources.seed)
+        x = to_float(torch.from_numpy(frames[:, :context]))
+        none = torch.zeros(len(x), context, dtype=torch.long)
+        state = run.model.observe(x, none[:, 1:], none[:, 0] + context)
+        for group in groups(levels):
+            drawn = [_frame(run.model.decode(run.model.resample(state, group))) for _ in range(DRAWS)]
+            arrays[f"drawn_{len(rows)}"] = np.stack(
+                [frames[:, context - 1], _frame(run.model.decode(state)), *drawn], 1
+            )
+            rows.append({"levels": levels, "drawn": group})
+    return Numbers({"runs": [run.facts for run in runs], "dataset": runs[0].dataset, "rows": rows}, arrays=arrays)
+
+
+def _frame(image: Tensor) -> UInt8[np.ndarray, "n h w 3"]:
+    return to_uint8(image).numpy()
+
+
+def draw_levels(numbers: Numbers) -> Figure:
+    """A strip a video and group of levels: the true frame, the belief's own, draws."""
+    strips = []
+    for number, row in enumerate(numbers.facts["rows"]):
+        fixed = [level for level in range(1, row["levels"] + 1) if level not in row["drawn"]]
+        told = f"{row['levels']} levels\ndrawn: {_list(row['drawn'])}\nfixed: {_list(fixed)}"
+        for video, frames in enumerate(numbers.arrays[f"drawn_{number}"]):
+            strips.append(("" if video else told, strip(frames)))
+    title = f"{numbers.facts['dataset']}: the true frame, the model's, then levels drawn anew from their change priors"
+    return _page(title, strips)
+
+
+def _list(levels: Sequence[int]) -> str:
+    return ", ".join(map(str, levels)) or "none"
+
+
+# ---------------------------------------------------------------- common
+
+
+def _page(title: str, strips: list[tuple[str, np.ndarray]]) -> Figure:
+    """Strips of equal width below each other and below the title, with a text before each."""
+    picture = stack([one for _, one in strips])
+    wide = WIDTH - MARGIN - 0.1
+    scale = wide / picture.shape[1]
+    high = picture.shape[0] * scale
+    height = high + 0.3 + 0.17 * (1 + title.count("\n"))
+    figure = Figure(figsize=(WIDTH, height), dpi=DOTS)
+    axes = figure.add_axes((MARGIN / WIDTH, 0.05 / height, wide / WIDTH, high / height))
+    axes.imshow(picture, interpolation="nearest", aspect="auto")
+    axes.axis("off")
+    top = GAP / 2
+    for text, one in strips:
+        axes.text(-GAP, top + one.shape[0] / 2, text, ha="right", va="center", fontsize=7.5)
+        top += one.shape[0] + 3  # the gap that `stack` leaves
+    figure.suptitle(title, fontsize=9.5, y=1 - 0.08 / height, va="top")
+    return figure

@@ -1,0 +1,1 @@
+"""Goal navigation: agents, the benchmark, its numbers, and measurements built on it."""

@@ -1,0 +1,160 @@
+"""`jumpy benchmark`: agents on the same navigation episodes, beside a floor and a ceiling."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import tyro
+from tqdm import tqdm
+
+from agent.acting.navigate import Agent, navigate
+from agent.system.atomic_files import write_json
+from agent.system.threads import set_threads, threads
+from agent.system.versions import versions
+from agent.training.train import choose_device
+from envs.camera import Camera
+from envs.layout import Layout
+from experiments.common.result_folder import begin_or_resume
+from experiments.figures.plots import FIGURES, PlotConfig, plot
+from experiments.navigation.agents import Competitor, PlannerOptions, enter
+from experiments.navigation.episode_files import EPISODES, PATHS, SUMMARY, EpisodeFile, read_episodes, write_paths
+from experiments.navigation.summary import summarise, table
+
+
+@dataclass(frozen=True)
+class BenchmarkConfig:
+    """Run agents on the same episodes, always beside the random agent and the shortest path.
+
+    A benchmark that was cut off goes on where it stopped, with the same results.
+    """
+
+    out: Path
+    """Folder of the results."""
+    agents: tuple[str, ...] = ("random", "shortest-path")
+    """Who takes part: random, shortest-path, or LABEL=RUN. RUN is the folder of a trained run, shipped weights as
+    pretrained/MODEL-VARIANT, or pretrained: the `ours` weights of the model called LABEL, hrssm or rssm. A folder here
+    of that name is ./pretrained."""
+    episodes: int = 5000
+    """Number of episodes."""
+    planning: tyro.conf.OmitArgPrefixes[PlannerOptions] = field(default_factory=PlannerOptions)
+    """How trained agents plan."""
+    layout: str = "paper"
+    """The maze: paper, or random-SEED."""
+    first_seed: int = 0
+    """Seed of the first episode. 0 to 4999 are for reports alone; use 100000 and above to develop and to choose."""
+    camera: Camera = field(default_factory=Camera)
+    """What trained agents look through."""
+    batch: int = 100
+    """Episodes side by side, and between two writes."""
+    device: str = "auto"
+    """auto (CUDA where there is one), cpu or cuda."""
+    processes: int | None = None
+    """Processes that share an agent's batches, with the same results; default: one a core, but no more than one for
+    500 episodes, since each takes seconds to start."""
+    overwrite: bool = False
+    """Replace a benchmark that is already there."""
+
+    def __post_init__(self) -> None:
+        """Refuse a benchmark without episodes, and negative seeds."""
+        counts = (("--episodes", self.episodes), ("--batch", self.batch), ("--processes", self.processes))
+        for option, value in counts:
+            if value is not None and value < 1:
+                raise ValueError(f"{option} must be at least 1, got {value}")
+        if self.first_seed < 0:
+            raise ValueError(f"--first-seed must be 0 or more, got {self.first_seed}")
+
+    @property
+    def seeds(self) -> range:
+        """Seeds of the episodes."""
+        return range(self.first_seed, self.first_seed + self.episodes)
+
+
+def benchmark(config: BenchmarkConfig) -> dict[str, Any]:
+    """Run every agent, print the table, write `summary.json` and the figures.
+
+    Returns:
+        The summary.
+
+    Raises:
+        ValueError: if an agent, a run or the layout cannot be used, or the folder holds something else.
+        OSError: if the folder cannot be written.
+    """
+    layout, device = Layout.parse(config.layout), choose_device(config.device)
+    competitors = enter(config.agents, config.planning, layout, config.camera, device)
+    products = (SUMMARY, *FIGURES, EPISODES, PATHS)
+    begin_or_resume(config.out, "benchmark", _identity(config, competitors, device), products, config.overwrite)
+    for competitor in competitors:
+        _run(competitor, config, layout)
+    episodes = {entry.name: read_episodes(config.out / EPISODES / f"{entry.name}.csv") for entry in competitors}
+    head = {"episodes": config.episodes, "layout": layout.name, "first_seed": config.first_seed}
+    numbers = summarise(episodes, {entry.name: entry.facts for entry in competitors})
+    summary = head | {"device": str(device)} | numbers | {"versions": versions()}
+    write_json(config.out / SUMMARY, summary)
+    print(table(summary))
+    plot(PlotConfig(config.out))
+    return summary
+
+
+def _run(competitor: Competitor, config: BenchmarkConfig, layout: Layout) -> None:
+    """Run the episodes that an agent has not finished yet, batch by batch."""
+    name = competitor.name
+    for folder in (EPISODES, PATHS):
+        (config.out / folder).mkdir(exist_ok=True)
+    file = EpisodeFile(config.out / EPISODES / f"{name}.csv", name, config.seeds, config.batch)
+    with tqdm(initial=file.finished, total=config.episodes, desc=name, unit=" episodes") as progress:
+        batches = file.remaining
+        for seeds, result in zip(batches, _results(competitor.agent, config, layout, batches), strict=True):
+            if not file.finished:
+                write_paths(config.out / PATHS / f"{name}.npz", result)
+            file.append(result)
+            progress.update(len(seeds))
+
+
+def _results(
+    agent: Agent, config: BenchmarkConfig, layout: Layout, batches: Sequence[Sequence[int]]
+) -> Iterator[dict[str, np.ndarray]]:
+    """Run batches of episodes, given by their seeds, and give the results in the same order.
+
+    Small decisions are faster on one thread than on two, and rounding depends on the number of threads: a process uses
+    one, however many processes there are.
+    """
+    run = partial(navigate, agent, layout, camera=config.camera, batch=config.batch, record=True)
+    most = 1 if choose_device(config.device).type == "cuda" or not agent.looks else os.cpu_count() or 1
+    processes = config.processes or min(most, max(1, sum(map(len, batches)) // 500))
+    if processes > 1:
+        try:
+            with ProcessPoolExecutor(processes, get_context("spawn"), set_threads, (1,)) as pool:
+                yield from pool.map(run, batches)
+        except BrokenProcessPool:
+            raise OSError(
+                f"one of {processes} processes was killed, perhaps for memory: call the command again and it goes on "
+                "where it stopped; --processes 1 takes the least memory"
+            ) from None
+        return
+    with threads(1):
+        yield from map(run, batches)
+
+
+def _identity(config: BenchmarkConfig, competitors: list[Competitor], device: torch.device) -> dict[str, Any]:
+    """What decides the results, by the names of the command line where there is one."""
+    settings = {
+        "--episodes": config.episodes,
+        "--layout": config.layout,
+        "--first-seed": config.first_seed,
+        "--batch": config.batch,
+        "--device": str(device),
+        **{f"--camera.{name}": value for name, value in asdict(config.camera).items()},
+        "--agents": [competitor.name for competitor in competitors],
+    }
+    facts = {f"{entry.name}: {name}": value for entry in competitors for name, value in entry.facts.items()}
+    return settings | facts

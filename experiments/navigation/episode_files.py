@@ -1,0 +1,138 @@
+"""A benchmark's folder: its files' names, and each agent's finished episodes, one CSV row an episode.
+
+| file | content |
+|---|---|
+| `config.json` | what decides the results |
+| `episodes/AGENT.csv` | a row an episode, written in whole batches |
+| `paths/AGENT.npz` | where the agent went in the first episodes |
+| `summary.json` | the numbers |
+| `*.png` | the figures |
+"""
+
+import io
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from agent.system.atomic_files import write_file
+
+SUMMARY, EPISODES, PATHS = "summary.json", "episodes", "paths"
+RECORDED = 6  # episodes whose paths are kept
+
+COLUMNS: dict[str, type] = {
+    "agent": str,
+    "seed": int,
+    "steps": int,
+    "reward": int,
+    "success": int,
+    "shortest_path": int,
+    "decisions": int,
+    "transitions": int,
+    "planning_seconds": float,
+}
+"""Columns of the file and their types; `success` is 0 or 1, the last one has microseconds."""
+
+HEADER = ",".join(COLUMNS) + "\n"
+
+
+class EpisodeFile:
+    """An agent's episodes so far; a run that was killed goes on behind the last whole batch.
+
+    Only whole batches are kept, since a planner's draws belong to its batch.
+    """
+
+    def __init__(self, path: Path, agent: str, seeds: range, batch: int) -> None:
+        """Opens or begins a file, and cuts off what a killed run left half written.
+
+        Args:
+            path: the file; its folder must exist.
+            agent: name in the first column.
+            seeds: of all episodes that the finished file has.
+            batch: episodes that are written at once.
+
+        Raises:
+            ValueError: if a whole row is not the episode that belongs there.
+        """
+        self.path, self.agent, self.seeds, self.batch = path, agent, seeds, batch
+        rows = self._whole_rows()
+        self.finished = len(rows) if len(rows) == len(seeds) else len(rows) // batch * batch
+        content = HEADER + "".join(rows[: self.finished])
+        if not path.exists() or path.read_text() != content:
+            write_file(path, content.encode())
+
+    @property
+    def remaining(self) -> list[range]:
+        """Seeds of the batches that are still to be run."""
+        left = self.seeds[self.finished :]
+        return [left[first : first + self.batch] for first in range(0, len(left), self.batch)]
+
+    def append(self, result: Mapping[str, np.ndarray]) -> None:
+        """Write a batch and wait until it is on the disk."""
+        columns = [np.asarray(result[name]) for name in COLUMNS if name != "agent"]
+        rows = "".join(_row(self.agent, values) for values in zip(*columns, strict=True))
+        with self.path.open("a") as file:
+            file.write(rows)
+            file.flush()
+            os.fsync(file.fileno())
+        self.finished += len(columns[0])
+
+    def _whole_rows(self) -> list[str]:
+        """Rows up to the last line break, checked against the seeds."""
+        if not self.path.exists():
+            return []
+        text = self.path.read_text()
+        lines = text[: text.rfind("\n") + 1].splitlines(keepends=True)
+        if lines and lines[0] != HEADER:
+            raise ValueError(f"{self.path} does not begin with the columns {HEADER.strip()}: use --overwrite")
+        for number, line in enumerate(lines[1:]):
+            seed = self.seeds[number] if number < len(self.seeds) else None
+            if not line.startswith(f"{self.agent},{seed},") or len(line.split(",")) != len(COLUMNS):
+                raise ValueError(
+                    f"{self.path}, line {number + 2}: expected the episode of {self.agent} with seed {seed}, "
+                    f"got {line.strip()!r}: use --overwrite"
+                )
+        return lines[1:]
+
+
+def read_episodes(path: Path) -> dict[str, np.ndarray]:
+    """An array per column but `agent`.
+
+    Raises:
+        ValueError: if the file is missing or a row cannot be read.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path} is missing: run the benchmark again")
+    rows = [line.split(",") for line in path.read_text().splitlines()[1:]]
+    if any(len(row) != len(COLUMNS) for row in rows):
+        raise ValueError(f"{path} has a row without {len(COLUMNS)} columns: run the benchmark again")
+    columns = zip(COLUMNS.items(), zip(*rows, strict=True), strict=True)
+    return {name: np.array([kind(value) for value in column]) for (name, kind), column in columns if name != "agent"}
+
+
+def write_paths(path: Path, result: Mapping[str, np.ndarray]) -> None:
+    """Keep where an agent went in its first episodes, from a recorded result of `navigate`."""
+    content = io.BytesIO()
+    first = {name: result[name][:RECORDED] for name in ("seed", "steps", "pose", "goal")}
+    np.savez(content, allow_pickle=False, **first)
+    write_file(path, content.getvalue())
+
+
+def read_paths(path: Path) -> dict[str, np.ndarray]:
+    """``seed`` (E,), ``steps`` (E,), ``pose`` (E, 101, 4) and ``goal`` (E, 2) of an agent's first episodes.
+
+    Raises:
+        ValueError: if the file is missing.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path} is missing: run the benchmark again")
+    with np.load(path) as arrays:
+        return dict(arrays)
+
+
+def _row(agent: str, values: tuple[np.generic, ...]) -> str:
+    """A line of the file."""
+    kinds = list(COLUMNS.values())[1:]
+    numbers = [f"{value:.6f}" if kind is float else str(int(value)) for kind, value in zip(kinds, values, strict=True)]
+    return ",".join([agent, *numbers]) + "\n"

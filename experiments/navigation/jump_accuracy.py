@@ -1,0 +1,121 @@
+"""Do jumps land where the maze says? Imagined features after k passages against the hallways really reached."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int16, Int64
+from torch import Tensor
+from torch.nn import functional as F
+
+from agent.acting.navigate import CONTEXT
+from envs.camera import Camera, camera_jitter
+from envs.dynamics import ARRIVED, MOVES, Dynamics
+from envs.layout import JUNCTION, Layout
+from envs.raycast import Raycaster
+from world_models.images import to_float
+
+PASSAGES = 5
+JITTERS = 10
+
+
+@torch.inference_mode()
+def jump_accuracy(
+    model: Any, layout: Layout, camera: Camera, passages: int = PASSAGES, jitters: int = JITTERS, seed: int = 0
+) -> list[float]:
+    """Share of imagined rollouts whose best hallway is the true one, after 1 to `passages` passages.
+
+    From real frames that end on the arrival in a junction, under several camera jitters, every legal sequence of
+    passages is imagined. The best hallway is the one whose mean normalised goal feature, over its cells, has the
+    largest cosine with the imagined feature.
+
+    Args:
+        model: one whose transition is one jump (HRSSM), in evaluation mode.
+        layout: the maze that it was trained on.
+        camera: what it looks through.
+        passages: longest sequence.
+        jitters: jitters of each arrival.
+        seed: of the jitters.
+    """
+    device = next(model.parameters()).device
+    arrival = arrivals(layout)
+    hallway = hallway_features(model, layout, device)
+    state = model.observe(*contexts(arrival, layout, camera, jitters, seed, device))
+    pose = np.repeat(arrival, jitters, axis=0)
+    accuracy = []
+    for _ in range(passages):
+        row, action = Dynamics.of(layout).action_mask(pose).nonzero()
+        pose, reached = pass_on(pose[row], action, layout)
+        taken = torch.from_numpy(action).to(device)
+        state = model.imagine(type(state)(*(field[torch.from_numpy(row).to(device)] for field in state)), taken)
+        best = (F.normalize(model.feature(state), dim=-1) @ hallway.T).argmax(1).cpu().numpy()
+        accuracy.append(float((best == reached).mean()))
+    return accuracy
+
+
+def arrivals(layout: Layout) -> Int16[np.ndarray, "n 4"]:
+    """Every pose of an arrival in a junction through one of its hallways."""
+    poses = [
+        (x, y, heading, ARRIVED)
+        for y, x in np.argwhere(layout.cells == JUNCTION)
+        for heading, (dx, dy) in enumerate(MOVES)
+        if layout.free[y - dy, x - dx]
+    ]
+    return np.array(poses, np.int16)
+
+
+def pass_on(
+    pose: Int16[np.ndarray, "n 4"], action: Int64[np.ndarray, " n"], layout: Layout
+) -> tuple[Int16[np.ndarray, "n 4"], Int64[np.ndarray, " n"]]:
+    """Take a passage and what is forced after it, up to the next passage; return that pose and the hallway between."""
+    dynamics = Dynamics.of(layout)
+    pose, _ = dynamics.step(pose, action)
+    reached = np.full(len(pose), -1, np.int64)
+    going = np.ones(len(pose), bool)
+    while going.any():
+        here = layout.hallway[pose[:, 1], pose[:, 0]]
+        reached = np.where(going & (here >= 0), here, reached)
+        going &= ~dynamics.passage(pose)
+        forced, _ = dynamics.step(pose, dynamics.action_mask(pose).argmax(axis=1))
+        pose = np.where(going[:, None], forced, pose)
+    return pose, reached
+
+
+@torch.inference_mode()
+def hallway_features(model: Any, layout: Layout, device: torch.device) -> Float[Tensor, "h d"]:
+    """Mean normalised goal feature of each hallway's cells, normalised again."""
+    rows = []
+    for number in range(int(layout.hallway.max()) + 1):
+        crop = torch.from_numpy(layout.crops[layout.hallway == number]).to(device)
+        rows.append(F.normalize(model.goal_feature(to_float(crop)), dim=-1).mean(0))
+    return F.normalize(torch.stack(rows), dim=-1)
+
+
+def contexts(
+    arrival: Int16[np.ndarray, "n 4"], layout: Layout, camera: Camera, jitters: int, seed: int, device: torch.device
+) -> tuple[Float[Tensor, "b t 3 s s"], Int64[Tensor, "b t_1"], Int64[Tensor, " b"]]:
+    """Frames, actions and lengths of the straight ways into the arrivals, as models observe them.
+
+    Args:
+        arrival: poses of arrival.
+        layout: their maze.
+        camera: what sees them.
+        jitters: jitters of each arrival; they follow each other.
+        seed: of the jitters.
+        device: where the frames go.
+    """
+    back = np.arange(CONTEXT - 1, -1, -1)
+    ahead = np.array(MOVES)[arrival[:, 2]]
+    pose = np.repeat(arrival[:, None], CONTEXT, axis=1)
+    pose[..., :2] -= (back[:, None] * ahead[:, None]).astype(np.int16)
+    pose = np.repeat(pose, jitters, axis=0).reshape(-1, 4)
+    frame = np.arange(len(pose))
+    jitter = camera_jitter(
+        np.full_like(frame, seed), frame // CONTEXT, frame % CONTEXT, camera.yaw_degrees, camera.position
+    )
+    frames = Raycaster(layout, camera.size, camera.fov_degrees).render(pose, jitter)
+    x = to_float(torch.from_numpy(frames).to(device)).unflatten(0, (-1, CONTEXT))
+    a = torch.zeros(len(x), CONTEXT - 1, dtype=torch.int64, device=device)  # forward
+    return x, a, torch.full((len(x),), CONTEXT, device=device)

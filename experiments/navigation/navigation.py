@@ -1,0 +1,251 @@
+"""`jumpy navigation`: do trained runs really navigate? The worst training seed against what is to be reached.
+
+| row | what | worst | reach |
+|---|---|---|---|
+| `success` | share of the episodes that HRSSM solves | least | 0.995 |
+| `reward_over_ceiling` | its mean reward over the shortest path's | least | 0.97 |
+| `solved_in_50` | share solved within 50 steps over the shortest path's share | least | 0.97 |
+| `rssm_gap_L` | mean reward minus RSSM's, budget 3 + 9 + … + 3^L each | least | 0, interval above it |
+| `boundary_f1`, `boundary_f1_exact` | boundaries within a frame, and exact, test split | least | 0.97, 0.95 |
+| `jump_accuracy_K` | imagined hallway is the true one after K passages | least | K = 1: 0.99, K = 5: 0.95 |
+| `elbo_gap` | (nelbo - RSSM's) / RSSM's, nats a frame without the constant, test split | largest | 0.02 |
+
+The reach is meant for the variant `ours`. Intervals are paired bootstrap intervals over episodes (`elbo_gap`: test
+batches); the boundaries and the jumps have none.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field, replace
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agent.data.replay import Replay
+from agent.system.versions import versions
+from agent.training.evaluate import EvaluationConfig, boundary_scores
+from agent.training.train import choose_device
+from envs.camera import Camera
+from envs.layout import Layout
+from experiments.common.bootstrap import Estimate, PairedBootstrap
+from experiments.common.trained_runs import (
+    Trained,
+    check_agreement,
+    check_bounds,
+    load_run_of,
+    negative_bounds,
+    open_data,
+)
+from experiments.navigation.agents import CEILING, PlannerOptions
+from experiments.navigation.benchmark import BenchmarkConfig, benchmark
+from experiments.navigation.episode_files import EPISODES, read_episodes
+from experiments.navigation.jump_accuracy import jump_accuracy
+from experiments.navigation.summary import SOON, Episodes
+from experiments.navigation.targets import GAP, Measured, merged, table, worst, write
+from planners.shooting import ShootingConfig
+from planners.tree import TreeConfig
+
+
+@dataclass(frozen=True)
+class NavigationConfig:
+    """Measure trained runs, a run a training seed, and merge the rows into a JSON file.
+
+    A measurement that was cut off goes on where it stopped, with the same results.
+    """
+
+    hrssm: tuple[Path, ...]
+    """HRSSM runs, one a training seed."""
+    rssm: tuple[Path, ...] = ()
+    """RSSM runs in the same order; without them the rows that need them are left out."""
+    data: Path | None = None
+    """Data set whose test split scores the boundaries and the bound; without it these rows are left out."""
+    out: Path = Path("runs/navigation")
+    """Folder of the benchmarks behind the rows."""
+    json: Path = Path("experiments/results/navigation.json")
+    """File that the rows are merged into; other variants and presets stay as they are."""
+    episodes: int = 5000
+    """Number of episodes."""
+    gap_episodes: int | None = None
+    """Episodes of the rssm_gap rows, the first of all: RSSM needs the full budget; default: all of them."""
+    first_seed: int = 0
+    """Seed of the first episode. 0 to 4999 are for reports alone; use 100000 and above to develop and to choose."""
+    depth: int = TreeConfig.depth
+    """Depth of HRSSM's search for all rows but rssm_gap."""
+    depths: tuple[int, ...] = tuple(range(1, 9))
+    """L of the rssm_gap rows."""
+    epsilon: float = TreeConfig.epsilon
+    """HRSSM's cosines within this of the best count as equal; the earliest arrival wins."""
+    rssm_horizons: tuple[int, ...] = (ShootingConfig.horizon,)
+    """How RSSM plans: the horizon of shooting, or 0 for exhaustive search. One for all depths, or one for each of
+    them. Choose the best on development seeds."""
+    rssm_epsilon: float = ShootingConfig.epsilon
+    """RSSM's epsilon, chosen likewise."""
+    camera: Camera = field(default_factory=Camera)
+    """What the agents look through."""
+    evaluation: EvaluationConfig = field(default_factory=lambda: EvaluationConfig(batches=32))
+    """How much of the test split is read."""
+    batch: int = 100
+    """Episodes side by side."""
+    device: str = "auto"
+    """auto (CUDA where there is one), cpu or cuda."""
+    overwrite: bool = False
+    """Begin anew, and replace rows that were measured otherwise."""
+
+    def __post_init__(self) -> None:
+        """Refuse runs without partners and impossible depths and horizons."""
+        if not self.hrssm or len(self.rssm) not in (0, len(self.hrssm)):
+            raise ValueError(f"--rssm needs a run for each of --hrssm, got {len(self.rssm)} and {len(self.hrssm)}")
+        if len(set(self.depths)) != len(self.depths) or min((self.depth, *self.depths)) < 1:
+            raise ValueError(
+                f"--depth and --depths need different numbers from 1 up, got {self.depth} and {list(self.depths)}"
+            )
+        if self.gap_episodes is not None and not 1 <= self.gap_episodes <= self.episodes:
+            raise ValueError(
+                f"--gap-episodes must be from 1 to the {self.episodes} of --episodes, got {self.gap_episodes}"
+            )
+        if len(self.rssm_horizons) not in (1, len(self.depths)) or min(self.rssm_horizons) < 0:
+            raise ValueError(
+                f"--rssm-horizons needs one number from 0 up, or one for each of the {len(self.depths)} depths, "
+                f"got {list(self.rssm_horizons)}"
+            )
+
+
+def navigation(config: NavigationConfig) -> dict[str, dict[str, Any]]:
+    """Measure every run, print the table and merge the rows into the file.
+
+    Returns:
+        The rows, each with ``value`` (worst seed), ``mean``, ``ci95`` (of the worst seed) and ``seeds``.
+
+    Raises:
+        ValueError: if runs or data do not belong together, or the file or folder holds another measurement.
+        OSError: if a file cannot be written.
+    """
+    device = choose_device(config.device)
+    hrssm, rssm = ([load_run_of(run, kind, device) for run in getattr(config, kind)] for kind in ("hrssm", "rssm"))
+    check_agreement([*hrssm, *rssm])
+    replay = None if config.data is None else open_data(config.data, hrssm[0])
+    if rssm and replay:
+        check_bounds(hrssm, rssm)
+    training = hrssm[0].training
+    measured = Measured(training["variant"], training["preset"], _about(config, replay, hrssm, rssm))
+    merged(config.json, measured, config.overwrite)  # refuses before hours of work
+    seeds = [_measure(config, replay, one, other) for one, other in zip_longest(hrssm, rssm)]
+    rows = {row: worst(row, [estimates[row] for estimates in seeds]) for row in seeds[0]}
+    write(config.json, merged(config.json, replace(measured, rows=rows), config.overwrite))
+    print(
+        f"{measured.variant}, {measured.preset}, {len(seeds)} training seeds, {config.episodes} episodes\n{table(rows)}"
+    )
+    return rows
+
+
+# ---------------------------------------------------------------- one training seed
+
+
+def _measure(
+    config: NavigationConfig, replay: Replay | None, hrssm: Trained, rssm: Trained | None
+) -> dict[str, Estimate]:
+    """Every row of one training seed."""
+    rows = _benchmarks(config, hrssm, rssm)
+    if replay is not None:
+        device = next(hrssm.model.parameters()).device
+        scores = boundary_scores(hrssm.model, replay, device, config.evaluation.episodes)
+        rows |= {name: _exactly(scores[name]) for name in ("boundary_f1", "boundary_f1_exact")}
+    accuracy = jump_accuracy(hrssm.model, Layout.parse(hrssm.training["layout"]), config.camera)
+    rows |= {f"jump_accuracy_{passages}": _exactly(share) for passages, share in enumerate(accuracy, 1)}
+    if replay is not None and rssm is not None:
+        bounds = PairedBootstrap(negative_bounds(hrssm, rssm, replay, config.evaluation))
+        rows["elbo_gap"] = bounds.estimate(lambda mean: (mean["hrssm"] - mean["rssm"]) / mean["rssm"])
+    return rows
+
+
+def _benchmarks(config: NavigationConfig, hrssm: Trained, rssm: Trained | None) -> dict[str, Estimate]:
+    """The rows that come from episodes."""
+    folder = config.out / "-".join(str(hrssm.training[name]) for name in ("variant", "preset"))
+    folder /= f"seed-{hrssm.training['seed']}"
+    main = _episodes(config, hrssm, folder, (config.depth,), 0)
+    agent, ceiling = main[config.depth], main[CEILING]
+    columns = {"success": agent["success"], "soon": _soon(agent), "ceiling soon": _soon(ceiling)}
+    columns |= {"reward": agent["reward"], "ceiling": ceiling["reward"]}
+    bootstrap = PairedBootstrap(columns)
+    rows = {"success": bootstrap.mean("success"), "reward_over_ceiling": bootstrap.ratio("reward", "ceiling")}
+    rows[f"solved_in_{SOON}"] = bootstrap.ratio("soon", "ceiling soon")
+    return rows if rssm is None else rows | _gaps(config, hrssm, rssm, folder, agent)
+
+
+def _gaps(
+    config: NavigationConfig, hrssm: Trained, rssm: Trained, folder: Path, agent: Episodes
+) -> dict[str, Estimate]:
+    """The rssm_gap rows; `agent` holds HRSSM's episodes at `config.depth`."""
+    some = config.gap_episodes or config.episodes
+    fewer = replace(config, episodes=some)
+    others = tuple(depth for depth in config.depths if depth != config.depth)
+    ours = {config.depth: agent} | _episodes(fewer, hrssm, folder, others, 0)
+    columns = {f"hrssm {depth}": ours[depth]["reward"][:some] for depth in config.depths}
+    horizons = config.rssm_horizons * (len(config.depths) if len(config.rssm_horizons) == 1 else 1)
+    for horizon in dict.fromkeys(horizons):
+        depths = tuple(depth for depth, its in zip(config.depths, horizons, strict=True) if its == horizon)
+        theirs = _episodes(fewer, rssm, folder, depths, horizon)
+        columns |= {f"rssm {depth}": theirs[depth]["reward"] for depth in depths}
+    bootstrap = PairedBootstrap(columns)
+    return {f"{GAP}{depth}": bootstrap.difference(f"hrssm {depth}", f"rssm {depth}") for depth in config.depths}
+
+
+def _episodes(
+    config: NavigationConfig, run: Trained, folder: Path, depths: tuple[int, ...], horizon: int
+) -> dict[Any, Episodes]:
+    """Benchmark a run with the budgets of these depths; return its episodes by depth, and the ceiling's."""
+    if not depths:
+        return {}
+    kind = run.training["model"]
+    epsilon = config.rssm_epsilon if kind == "rssm" else config.epsilon
+    options = {"planner": "shooting", "horizon": horizon} if horizon else {"planner": "tree"}
+    out = folder / f"{kind}-{''.join(map(str, options.values()))}@{','.join(map(str, depths))}"
+    summary = benchmark(
+        BenchmarkConfig(
+            out=out,
+            agents=(f"{kind}={run.path}",),
+            episodes=config.episodes,
+            planning=PlannerOptions(depth=depths, epsilon=epsilon, **options),
+            layout=run.training["layout"],
+            first_seed=config.first_seed,
+            camera=config.camera,
+            batch=config.batch,
+            device=config.device,
+            overwrite=config.overwrite,
+        )
+    )
+    names = {entry["depth"]: name for name, entry in summary["agents"].items() if "depth" in entry}
+    files = {**names, CEILING: CEILING}
+    return {key: read_episodes(out / EPISODES / f"{name}.csv") for key, name in files.items()}
+
+
+def _soon(episodes: Episodes) -> np.ndarray:
+    return episodes["success"] * (episodes["steps"] <= SOON)
+
+
+def _exactly(value: float) -> Estimate:
+    return Estimate(value, math.nan, math.nan)
+
+
+def _about(
+    config: NavigationConfig, replay: Replay | None, hrssm: list[Trained], rssm: list[Trained]
+) -> dict[str, Any]:
+    """How the rows are measured, as JSON."""
+    about: dict[str, Any] = {"episodes": config.episodes, "layout": hrssm[0].training["layout"]}
+    about |= {"first_seed": config.first_seed, "depth": config.depth, "epsilon": config.epsilon}
+    about |= {"camera": asdict(config.camera), "versions": versions()}
+    if rssm:
+        about |= {"depths": list(config.depths), "rssm_horizons": list(config.rssm_horizons)}
+        about |= {"rssm_epsilon": config.rssm_epsilon, "gap_episodes": config.gap_episodes or config.episodes}
+    if replay is not None:
+        about |= {"data": {"seed": replay.manifest.seed, "episodes": replay.episodes}}
+        about |= {"evaluation": asdict(config.evaluation)}
+    for kind, runs in (("hrssm", hrssm), ("rssm", rssm)):
+        if runs:
+            about[kind] = [
+                {"run": str(run.path), "seed": run.training["seed"], "trained_steps": run.step} for run in runs
+            ]
+    return about

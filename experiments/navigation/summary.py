@@ -1,0 +1,114 @@
+"""What a benchmark says: its numbers with their intervals, and the table that is printed."""
+
+import math
+from collections.abc import Mapping
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from experiments.common.bootstrap import Estimate, PairedBootstrap
+from experiments.navigation.agents import CEILING, FLOOR
+
+Episodes = Mapping[str, np.ndarray]
+"""An array per column of an agent's episode file."""
+
+SOON = 50  # steps: "most episodes were solved within 50 steps" (Kim et al. 2019, section 5.2)
+
+
+def summarise(episodes: Mapping[str, Episodes], facts: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """The numbers of every agent, and of every two trained agents at the same depth.
+
+    Args:
+        episodes: the agents' episodes by name, floor and ceiling among them; the same seeds in the same order.
+        facts: what is known of each agent, copied into its entry.
+
+    Returns:
+        ``agents``: name to mean reward, success and the rest, each mean with its 95 % interval under ``…_ci95``;
+        ``differences``: the paired difference in mean reward of two trained agents. Undefined numbers are None.
+    """
+    columns: dict[str, np.ndarray] = {}
+    for name, rows in episodes.items():
+        columns[f"{name} reward"] = rows["reward"]
+        columns[f"{name} success"] = rows["success"]
+        columns[f"{name} soon"] = rows["success"] * (rows["steps"] <= SOON)
+    bootstrap = PairedBootstrap(columns)
+    agents = {name: _numbers(name, rows, bootstrap) | facts[name] for name, rows in episodes.items()}
+    trained = [name for name in episodes if "depth" in facts[name]]
+    differences = [
+        {"agents": [one, other]} | _estimate("mean_reward", bootstrap.difference(f"{one} reward", f"{other} reward"))
+        for one, other in combinations(trained, 2)
+        if facts[one]["depth"] == facts[other]["depth"]
+    ]
+    return {"agents": agents, "differences": differences}
+
+
+def table(summary: Mapping[str, Any]) -> str:
+    """The summary as text, one line an agent."""
+    titles = ["agent", "mean reward", "of ceiling", "normalised", "solved", f"in {SOON}", "median", "budget", "ms"]
+    lines = [[name, *_cells(entry)] for name, entry in summary["agents"].items()]
+    widths = [max(map(len, column)) for column in zip(titles, *lines, strict=True)]
+    rows = ["  ".join(map(str.rjust, line, widths)) for line in [titles, *lines]]
+    rows.insert(1, "-" * len(rows[0]))
+    first, last = summary["first_seed"], summary["first_seed"] + summary["episodes"] - 1
+    head = f"{summary['episodes']} episodes, seeds {first} to {last}, layout {summary['layout']}; [95 % intervals]"
+    foot = [
+        f"of ceiling: mean reward over that of {CEILING}; normalised: 0 is {FLOOR}, 1 is {CEILING};",
+        f"in {SOON}: solved within {SOON} steps; median: of the steps; budget: model transitions a decision;",
+        "ms: milliseconds a decision, shared by the episodes that decide together",
+    ]
+    foot += [
+        f"{one} - {other}: {_interval(difference['mean_reward'], difference['mean_reward_ci95'], '+.1f')} mean reward"
+        for difference in summary["differences"]
+        for one, other in [difference["agents"]]
+    ]
+    foot += [f"{name}: {entry['warning']}" for name, entry in summary["agents"].items() if "warning" in entry]
+    return "\n".join([head, "", *rows, "", *foot])
+
+
+def _numbers(name: str, rows: Episodes, bootstrap: PairedBootstrap) -> dict[str, Any]:
+    """One agent's entry."""
+    decisions = int(rows["decisions"].sum())
+    reward, ceiling, floor = f"{name} reward", f"{CEILING} reward", f"{FLOOR} reward"
+    return {
+        **_estimate("mean_reward", bootstrap.mean(reward)),
+        **_estimate("success", bootstrap.mean(f"{name} success")),
+        "median_steps": float(np.median(rows["steps"])),
+        "transitions_per_decision": rows["transitions"].sum() / decisions if decisions else None,
+        "ms_per_decision": 1000 * rows["planning_seconds"].sum() / decisions if decisions else None,
+        **_estimate("reward_over_ceiling", bootstrap.ratio(reward, ceiling)),
+        **_estimate("normalised", bootstrap.normalised(reward, floor, ceiling)),
+        **_estimate(f"solved_in_{SOON}", bootstrap.mean(f"{name} soon")),
+    }
+
+
+def _estimate(key: str, estimate: Estimate) -> dict[str, Any]:
+    """A value and its interval under two keys; None where JSON has no number for it."""
+    ends = [_finite(estimate.low), _finite(estimate.high)]
+    return {key: _finite(estimate.value), f"{key}_ci95": None if None in ends else ends}
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _cells(entry: Mapping[str, Any]) -> list[str]:
+    """The columns of an agent behind its name."""
+    cells = [
+        _interval(entry[key], entry[f"{key}_ci95"], form)
+        for key, form in (("mean_reward", ".1f"), ("reward_over_ceiling", ".2f"), ("normalised", ".2f"))
+    ]
+    cells.append(_interval(entry["success"], entry["success_ci95"], ".0%"))
+    cells += [_number(entry[f"solved_in_{SOON}"], ".0%"), _number(entry["median_steps"], ".0f")]
+    return [*cells, _number(entry["transitions_per_decision"], ".0f"), _number(entry["ms_per_decision"], ".2g")]
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else f"{value:{form}}"
+
+
+def _interval(value: float | None, ends: list[float] | None, form: str) -> str:
+    """A value and its interval: 26.0 [24.1, 27.9]."""
+    if ends is None:
+        return _number(value, form)
+    return f"{_number(value, form)} [{', '.join(_number(end, form) for end in ends)}]"

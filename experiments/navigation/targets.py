@@ -1,0 +1,119 @@
+"""The rows that tell whether agents navigate: the worst of the training seeds, what is to be reached, and their file.
+
+{VARIANT: {PRESET: {ROW: {"value": worst seed, "mean": ..., "ci95": of the worst seed, "seeds": [...]}}},
+"about": {VARIANT: {PRESET: how the rows were measured}}}
+"""
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agent.system.atomic_files import write_json
+from experiments.common.bootstrap import Estimate
+from experiments.navigation.summary import SOON
+
+REACH = {"success": 0.995, "reward_over_ceiling": 0.97, f"solved_in_{SOON}": 0.97}
+REACH |= {"boundary_f1": 0.97, "boundary_f1_exact": 0.95, "jump_accuracy_1": 0.99, "jump_accuracy_5": 0.95}
+REACH |= {"elbo_gap": 0.02}
+GAP, SMALLER_IS_BETTER = "rssm_gap_", ("elbo_gap",)
+ABOUT = "about"  # beside the variants in the file: how each preset's rows were measured
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Rows of a variant and preset."""
+
+    variant: str
+    preset: str
+    about: dict[str, Any]
+    """how they were measured, as JSON"""
+    rows: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def worst(row: str, seeds: list[Estimate]) -> dict[str, Any]:
+    """A row of the file; an undefined value is the worst, and None in it."""
+    sign = -1 if row in SMALLER_IS_BETTER else 1
+    last = min(seeds, key=lambda seed: sign * seed.value if math.isfinite(seed.value) else -math.inf)
+    ends = [_number(last.low), _number(last.high)]
+    return {
+        "value": _number(last.value),
+        "mean": _number(float(np.mean([seed.value for seed in seeds]))),
+        "ci95": None if None in ends else ends,
+        "seeds": [_number(seed.value) for seed in seeds],
+    }
+
+
+def reached(row: str, numbers: dict[str, Any]) -> bool | None:
+    """Whether the worst seed reaches the row; None for a row without a reach."""
+    if row.startswith(GAP):
+        return numbers["ci95"] is not None and numbers["ci95"][0] > 0
+    if row not in REACH:
+        return None
+    value = numbers["value"]
+    return value is not None and (value <= REACH[row] if row in SMALLER_IS_BETTER else value >= REACH[row])
+
+
+def table(rows: dict[str, dict[str, Any]]) -> str:
+    """The rows as text."""
+    lines = [["row", "worst seed", "95 % interval", "mean", "reach", "reached"]]
+    for row, numbers in rows.items():
+        value, mean = ("-" if numbers[key] is None else f"{numbers[key]:.3f}" for key in ("value", "mean"))
+        ends = "-" if numbers["ci95"] is None else "[{:.3f}, {:.3f}]".format(*numbers["ci95"])
+        reach = "> 0" if row.startswith(GAP) else f"{'<=' if row in SMALLER_IS_BETTER else '>='} {REACH.get(row)}"
+        verdict = {True: "yes", False: "NO", None: "-"}[reached(row, numbers)]
+        lines.append([row, value, ends, mean, reach if verdict != "-" else "-", verdict])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+
+
+def merged(path: Path, measured: Measured, overwrite: bool) -> dict[str, Any]:
+    """The file's content with new rows in it. Rows of other variants and presets stay as they are.
+
+    Args:
+        path: the file; there need not be one.
+        measured: its rows replace those of the same name.
+        overwrite: drop all rows of this variant and preset first.
+
+    Raises:
+        ValueError: if the file holds something else, or rows of this variant and preset that were measured otherwise.
+    """
+    content = _read(path)
+    found, rows = (
+        part.get(measured.variant, {}).get(measured.preset, {}) for part in (content.get(ABOUT, {}), content)
+    )
+    if overwrite:
+        found, rows = {}, {}
+    for name in measured.about:
+        if name != "versions" and name in found and found[name] != measured.about[name]:
+            raise ValueError(
+                f"{path} holds rows of {measured.variant}, {measured.preset} with {name} {found[name]}, "
+                f"asked for is {measured.about[name]}: choose another --json, or --overwrite"
+            )
+    content.setdefault(measured.variant, {})[measured.preset] = rows | measured.rows
+    content.setdefault(ABOUT, {}).setdefault(measured.variant, {})[measured.preset] = found | measured.about
+    return content
+
+
+def write(path: Path, content: dict[str, Any]) -> None:
+    """Write the file; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, content)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The file so far."""
+    try:
+        content = json.loads(path.read_text()) if path.exists() else {}
+    except ValueError:  # no JSON, or no text
+        content = None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is no JSON file of rows: choose another --json")
+    return content
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None

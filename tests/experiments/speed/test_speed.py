@@ -1,0 +1,128 @@
+"""`jumpy speed`: the numbers have the promised names, and the table shows what there is."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from experiments import cli
+from experiments.common.hardware import foreign_load
+from experiments.demo import DemoConfig
+from experiments.speed import demo as speed_demo
+from experiments.speed import train as speed_train
+from experiments.speed.plan import SpeedPlanConfig, speed_plan
+from experiments.speed.table import SpeedConfig, speed
+from experiments.speed.train import SpeedTrainConfig, Timed, load_plain_loss
+from tests.support.tiny import random_batch
+from world_models.interface import Batch, Losses
+
+KEYS = {"step_s", "plain_step_s", "ratio", "gradient_error", "peak_share", "peak_rss_gb"}
+
+
+def read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text())
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_training_is_measured_beside_the_plain_loops(tmp_path, monkeypatch, precision):
+    monkeypatch.setattr(speed_train, "GEMM", 64)
+    path = tmp_path / "speed_train.json"
+    models: tuple[Timed, ...] = ("hrssm", "rssm") if precision == "fp32" else ("hrssm",)
+    speed_train.speed_train(
+        SpeedTrainConfig(models, rounds=1, batch_size=2, device="cpu", precision=precision, json=path)
+    )
+    result = read(path)
+    for model in models:
+        row = result[model]["quick"]
+        assert row.keys() >= KEYS
+        assert row["ratio"] == pytest.approx(row["plain_step_s"] / row["step_s"])
+        assert 0 < row["gradient_error"] <= (1e-5 if precision == "fp32" else 0.03)
+        assert row["loading_share"] > 0
+    assert result["about"]["versions"]["torch"] == torch.__version__
+
+
+def test_what_was_measured_is_kept_when_a_batch_does_not_fit(tmp_path, monkeypatch):
+    def measure(name, *_):
+        if name == "dlh":
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+        return {"step_s": 1.0}
+
+    monkeypatch.setattr(speed_train, "_measure", measure)
+    monkeypatch.setattr(speed_train, "_line", lambda *_: "")
+    path = tmp_path / "speed_train.json"
+    with pytest.raises(ValueError, match="dlh quick does not fit into memory: use a smaller --batch-size"):
+        speed_train.speed_train(SpeedTrainConfig(("rssm", "dlh"), device="cpu", json=path))
+    assert read(path)["rssm"] == {"quick": {"step_s": 1.0}}
+
+
+def test_a_parameter_that_no_gradient_reaches_has_no_error():
+    class Levels(torch.nn.Module):
+        def __init__(self, factor: float) -> None:
+            super().__init__()
+            self.used, self.blocked = torch.nn.Parameter(torch.ones(2)), torch.nn.Parameter(torch.ones(2))
+            self.factor = factor
+
+        def loss(self, batch: Batch, step: int) -> Losses:
+            return Losses({"a": (self.factor * self.used + 0 * self.blocked).sum()}, {"a": 1.0}, {})
+
+    batch = random_batch(1, 1)
+    assert speed_train._gradient_error(Levels(1.5), Levels(1.0), batch) == pytest.approx(0.5)
+
+
+def test_a_model_without_plain_loops_is_named():
+    assert callable(load_plain_loss("rssm"))
+    assert callable(load_plain_loss("dlh"))
+    with pytest.raises(ValueError, match="mine has no plain loops"):
+        load_plain_loss("mine")
+
+
+def test_planning_has_the_promised_names(tmp_path):
+    path = tmp_path / "speed_plan.json"
+    threads = torch.get_num_threads()
+    speed_plan(SpeedPlanConfig(depth=2, repeats=1, device="cpu", json=path))
+    result = read(path)
+    assert 0 < result["tree_depth2_ms"] < result["tree_depth2_batch64_ms"] * 64
+    assert result["benchmark_5000_s"] is None  # needs a trained run
+    assert torch.get_num_threads() == threads
+
+
+def test_demo_reports_minutes_and_reward(tmp_path, monkeypatch):
+    def pretend(config):
+        config.out.mkdir()
+        minutes = {"collect": 0.5, "train": 2.0, "benchmark": 1.0, "total": 3.5}
+        (config.out / "demo.json").write_text(json.dumps({"minutes": minutes, "finished": []}))
+        return {"device": "cpu", "agents": {"hrssm": {"reward_over_ceiling": 0.97}}}
+
+    monkeypatch.setattr(speed_demo, "demo", pretend)
+    path = tmp_path / "speed_demo.json"
+    speed_demo.speed_demo(speed_demo.SpeedDemoConfig(DemoConfig(tmp_path / "demo"), path))
+    result = read(path)
+    assert result["minutes"] == {"collect": 0.5, "train": 2.0, "benchmark": 1.0, "total": 3.5}
+    assert result["reward_over_ceiling"] == 0.97
+
+
+def test_table_shows_what_was_measured_and_guesses_nothing(tmp_path, capsys):
+    row = dict.fromkeys(KEYS, 0.5) | {"ratio": 2.25, "loading_share": 0.01, "frames_per_s": 1000, "precision": "bf16"}
+    about = {"machine": "a machine", "threads": 2, "commit": "abc1234", "versions": {"torch": "2.13.0"}}
+    (tmp_path / "speed_train.json").write_text(json.dumps({"hrssm": {"quick": row}, "about": about}))
+    assert cli.main(["speed", "--results", str(tmp_path)]) == 0
+    lines = (tmp_path / "speed.md").read_text().splitlines()
+    assert "| training step, hrssm, quick, CPU, bf16 | 2.25 × (0.500 s, plain 0.500 s) | 3 × the plain loop |" in lines
+    assert "| training step, hrssm, paper, one GPU | not measured | 10 × the plain loop |" in lines
+    assert "| exhaustive tree, depth 5, one episode | not measured | 5 ms |" in lines
+    assert "- train: a machine, 2 threads, commit abc1234, torch 2.13.0" in lines
+    assert "2.25 ×" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="is no folder: use --results"):
+        speed(SpeedConfig(tmp_path / "nowhere"))
+    (tmp_path / "speed_plan.json").write_text("{")
+    with pytest.raises(ValueError, match=r"speed_plan\.json is no JSON .*: measure it again"):
+        speed(SpeedConfig(tmp_path))
+
+
+def test_foreign_load_leaves_out_our_own_work():
+    with foreign_load() as foreign:
+        sum(number * number for number in range(200_000))
+        load = foreign()
+    assert load is None or load >= 0

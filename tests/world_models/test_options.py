@@ -1,0 +1,108 @@
+"""Changes of a variant's options on the command line: reading, refusing, recording."""
+
+from dataclasses import asdict, replace
+from typing import Any
+
+import pytest
+import torch
+
+from agent.data.collect import CollectConfig, collect
+from agent.data.replay import Replay
+from agent.training.checkpoint import read_checkpoint, write_checkpoint
+from agent.training.runs import CHECKPOINT, load_model
+from agent.training.train import TrainConfig, Trainer, train
+from world_models import hrssm_options, rssm
+from world_models.options import label, override, split_label
+from world_models.registry import build_model, variant_label
+
+
+def test_values_are_read_as_their_fields_types():
+    changes = [
+        "n_max=20",
+        "sigma=0.5",
+        "dequantise=False",
+        "action_weight=None",
+        "legal_weight=2",
+        "lookahead=0",
+    ]
+    options = override(hrssm_options.OURS, changes)
+    expected: dict[str, Any] = {
+        "n_max": 20,
+        "sigma": 0.5,
+        "dequantise": False,
+        "action_weight": None,
+        "legal_weight": 2.0,
+        "lookahead": 0,
+    }
+    assert options == replace(hrssm_options.OURS, **expected)
+    assert isinstance(options.legal_weight, float)
+    assert override(hrssm_options.OURS, []) == hrssm_options.OURS
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("n_max", "--options takes NAME=VALUE, got 'n_max': write for example n_max=20"),
+        ("telepathy=1", "unknown option 'telepathy': choose one of context, window, .*n_max, l_max"),
+        ("n_max=many", "option n_max must be a whole number, got 'many'"),
+        ("n_max=2.5", "option n_max must be a whole number, got '2.5'"),
+        ("n_max=none", "option n_max must be a whole number, got 'none'"),
+        ("n_max=0", "option n_max must be 1 or more, got 0"),
+        ("lookahead=-1", "option lookahead must be 0 or more, got -1"),
+        ("sigma=nan", "option sigma must be a number, got 'nan'"),
+        ("sigma=-1", "option sigma must be 0 or more, got -1"),
+        ("dequantise=1", "option dequantise must be true or false, got '1'"),
+        ("legal_weight=much", "option legal_weight must be a number or none, got 'much'"),
+        ("l_max=3", "option l_max is given twice, got 'l_max=3' last: give it once"),
+    ],
+)
+def test_wrong_changes_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        override(hrssm_options.VTA, ["l_max=20", change])
+
+
+def test_a_label_tells_what_differs_and_reads_back():
+    changes = ["legal_weight=none", "n_max=20", "l_max=8", "rate_weight=1e20"]  # l_max is 8 already
+    options = override(hrssm_options.OURS, changes)
+    named = label("ours", hrssm_options.OURS, options)
+    assert named == "ours+n_max=20+rate_weight=1e20+legal_weight=none"
+    name, again = split_label(named)
+    assert (name, override(hrssm_options.OURS, again)) == ("ours", options)
+    assert variant_label("hrssm", "vta", hrssm_options.VTA) == "vta"
+    assert variant_label("rssm", "vta", override(rssm.VTA, ["sigma=2"])) == "vta+sigma=2.0"
+
+
+def test_a_run_is_built_recorded_resumed_and_loaded_with_its_options(tmp_path):
+    collect(CollectConfig(tmp_path / "data", steps=1000))
+    options: dict[str, Any] = {"variant": "vta", "steps": 2, "batch_size": 2, "device": "cpu"}
+    config = TrainConfig(tmp_path / "data", tmp_path / "run", options=("n_max=20", "l_max=21"), **options)
+    train(replace(config, pause_after=1))
+    model, meta = load_model(config.out)
+    assert meta["run"]["variant"] == "vta+n_max=20+l_max=21"
+    assert (model.config.options.n_max, model.config.options.l_max) == (20, 21)
+    with pytest.raises(ValueError, match=r"with variant 'vta\+n_max=20\+l_max=21', not 'vta': resume it with the same"):
+        train(replace(config, options=(), resume=True))
+    train(replace(config, resume=True))
+    assert read_checkpoint(config.out / CHECKPOINT)[1]["step"] == 2
+
+
+def test_a_run_from_before_an_option_goes_on(tmp_path):
+    """An option that the checkpoint does not know has its default, the paper's, when resuming as when loading."""
+    replay = collect(CollectConfig(tmp_path / "data", steps=1000))
+    config = TrainConfig(tmp_path / "data", tmp_path / "run", variant="vta", device="cpu")
+    trainer = Trainer(config, replay, torch.device("cpu"))
+    trainer.restore()
+    trainer.save()
+    tensors, meta = read_checkpoint(config.out / CHECKPOINT)
+    del meta["run"]["config"]["options"]["l_min"]
+    write_checkpoint(config.out / CHECKPOINT, tensors, meta)
+    Trainer(replace(config, resume=True), Replay.open(config.data), torch.device("cpu")).restore()
+    meta["run"]["config"]["options"]["l_min"] = 3
+    write_checkpoint(config.out / CHECKPOINT, tensors, meta)
+    with pytest.raises(ValueError, match=r"with config.options.l_min 3, not 1: resume it with the same"):
+        Trainer(replace(config, resume=True), Replay.open(config.data), torch.device("cpu")).restore()
+
+
+def test_no_change_builds_the_variant():
+    model = build_model("hrssm", "quick", "ours", 32)
+    assert asdict(model.config)["options"] == asdict(hrssm_options.OURS)  # type: ignore[call-overload]
