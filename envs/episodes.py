@@ -17,6 +17,8 @@ from envs.layout import Layout
 
 ALL = slice(None)
 LARGEST_SEED = 2**63 - 1  # what the jitter's counter holds
+LIFE_STEPS = 100
+"""steps of an episode after which it ends without success; a success after k steps earns LIFE_STEPS - k"""
 
 
 @runtime_checkable

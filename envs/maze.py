@@ -11,7 +11,7 @@ from jaxtyping import Integer, UInt8
 
 from envs.camera import Camera
 from envs.dynamics import ACTIONS
-from envs.episodes import Episodes, View, observation_space, open_view
+from envs.episodes import LIFE_STEPS, Episodes, View, observation_space, open_view
 from envs.layout import Layout
 from envs.top_view import draw_top_view
 
@@ -125,7 +125,7 @@ class JumpyMaze(gymnasium.Env[dict[str, Any], np.int64]):
         layout: str | Layout = "paper",
         view: str = "raycast",
         camera: Camera = Camera(),  # noqa: B008  frozen
-        max_steps: int = 100,
+        max_steps: int = LIFE_STEPS,
         render_mode: str | None = None,
     ) -> None:
         if render_mode not in (None, *self.metadata["render_modes"]):

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float64, Integer
 
 from envs.camera import Camera
 from envs.dynamics import ACTIONS
-from envs.episodes import Episodes, observation_space
+from envs.episodes import LIFE_STEPS, Episodes, observation_space
 from envs.layout import Layout
 
 Batch = dict[str, Any]
@@ -57,7 +57,7 @@ class HallwayMazeVector(VectorEnv[Batch, np.ndarray, np.ndarray]):
         view: str = "raycast",
         camera: Camera = Camera(),  # noqa: B008  frozen
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
-        max_steps: int = 100,
+        max_steps: int = LIFE_STEPS,
     ) -> None:
         self._episodes = Episodes(num_envs, layout, view, camera, max_steps)
         self.num_envs = num_envs

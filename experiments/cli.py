@@ -98,7 +98,8 @@ def _parse(config: type, program: str, arguments: list[str]) -> Any:
     messages = io.StringIO()
     try:
         with contextlib.redirect_stderr(messages):
-            return tyro.cli(config, prog=program, args=arguments)
+            # options are taken before and after the word that names a planner
+            return tyro.cli(config, prog=program, args=arguments, config=(tyro.conf.CascadeSubcommandArgs,))
     except SystemExit as stop:
         if stop.code:
             raise ValueError(f"{_unframed(messages.getvalue())}: see {program} --help") from None

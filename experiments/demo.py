@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
-
-import tyro
 
 from agent.data.collect import CollectConfig, collect
 from agent.system.threads import threads
@@ -17,8 +15,8 @@ from agent.training.runs import CHECKPOINT
 from agent.training.train import TrainConfig, train
 from experiments.common.stage_timer import Stages, check_reached
 from experiments.figures.plots import FIGURES
-from experiments.navigation.agents import PlannerOptions
 from experiments.navigation.benchmark import BenchmarkConfig, benchmark
+from experiments.navigation.planning import PlannerChoice, Standard
 
 REPORT = "demo.json"
 STAGES = ("collect", "train", "benchmark")
@@ -41,8 +39,8 @@ class DemoConfig:
     """Training steps of RSSM; default: the quick preset's."""
     episodes: int = 500
     """Benchmark episodes."""
-    planning: tyro.conf.OmitArgPrefixes[PlannerOptions] = PlannerOptions()  # noqa: RUF009  frozen
-    """How trained agents plan."""
+    planner: PlannerChoice = field(default_factory=Standard)
+    """How trained agents plan: one word, which may be followed by its options, as in 'tree --depth 5'."""
     seed: int = 0
     """Of the data and of the models' weights."""
     device: str = "auto"
@@ -76,7 +74,7 @@ def demo(config: DemoConfig) -> dict[str, Any]:
                 out=out / "benchmark",
                 agents=("random", f"hrssm={out / 'hrssm'}", f"rssm={out / 'rssm'}", "shortest-path"),
                 episodes=config.episodes,
-                planning=config.planning,
+                planner=config.planner,
                 device=config.device,
                 overwrite=config.overwrite,
             )

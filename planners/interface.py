@@ -1,10 +1,10 @@
-"""What a planner knows of a model: functions over its beliefs. A planner never imports a model."""
+"""What a planner is, and what it knows of a model: functions over its beliefs. A planner never imports a model."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import Field, dataclass
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -43,21 +43,6 @@ class ModelFunctions:
         return self.imagine_from(state, parent, action)
 
 
-class Level(NamedTuple):
-    """The imagined states of one depth, for all episodes together (M of them)."""
-
-    episode: Int64[Tensor, " m"]
-    """row of the batch"""
-    root: Int64[Tensor, " m"]
-    """first action of the trajectory"""
-    parent: Int64[Tensor, " m"]
-    """place in the level above; the episode at depth 1"""
-    action: Int64[Tensor, " m"]
-    """action that led here"""
-    score: Float[Tensor, " m"]
-    """cosine with the goal"""
-
-
 class Plan(NamedTuple):
     """A decision for every episode of a batch."""
 
@@ -69,8 +54,56 @@ class Plan(NamedTuple):
     """after how many transitions it reaches that"""
     transitions: Int64[Tensor, " b"]
     """model transitions spent"""
-    tree: list[Level]
-    """what was imagined, one entry a depth"""
+
+
+@runtime_checkable
+class Planner(Protocol):
+    """A search over what a model imagines: a frozen dataclass whose fields are its options.
+
+    An entry in `planners.registry.PLANNERS` gives it a name on the command line.
+    """
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+    kind: ClassVar[str]
+    """its name in results and on the command line"""
+
+    @property
+    def budget(self) -> int:
+        """The most model transitions that one decision may spend."""
+        ...
+
+    def with_budget(self, transitions: int) -> Planner:
+        """The same planner, of which one decision spends at most this many model transitions.
+
+        Raises:
+            ValueError: if no search is that small.
+        """
+        ...
+
+    def plan(
+        self,
+        functions: ModelFunctions,
+        state: State,
+        goal_feature: Float[Tensor, "b d"],
+        root_mask: Bool[Tensor, "b a"],
+        generator: torch.Generator,
+    ) -> Plan:
+        """Decide for a batch of episodes.
+
+        Args:
+            functions: the model.
+            state: beliefs at the roots, B rows.
+            goal_feature: what the imagined features are compared with.
+            root_mask: legal first actions.
+            generator: source of all random draws, on the CPU.
+
+        Returns:
+            The decisions; `transitions` are counted per episode.
+
+        Raises:
+            ValueError: if an episode has no legal action.
+        """
+        ...
 
 
 def take(state: State, rows: Tensor) -> State:
@@ -78,18 +111,19 @@ def take(state: State, rows: Tensor) -> State:
     return type(state)(*(field.index_select(0, rows) for field in state))
 
 
-def choose(best: Float[Tensor, "b depth a"], epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
+def choose(best: Float[Tensor, "b depth a"], tie_tolerance: float) -> tuple[Tensor, Tensor, Tensor]:
     """Choose the first action of the best trajectory.
 
     Args:
         best: largest cosine of any imagined state at each depth after each first action; -inf where there is none.
-        epsilon: scores within this of the best count as equal; then the earliest arrival wins, then the higher score.
+        tie_tolerance: cosines within this of the best count as equal; then the earliest arrival wins, then the higher
+            cosine.
 
     Returns:
         action (B,), score (B,) and arrival depth (B,), which counts from 1.
     """
     top = best.flatten(1).amax(1)
-    good = best >= (top - epsilon)[:, None, None]
+    good = best >= (top - tie_tolerance)[:, None, None]
     arrival = good.any(2).float().argmax(1)
     at_arrival = best[torch.arange(len(best), device=best.device), arrival]
     score, action = at_arrival.max(1)
@@ -97,6 +131,6 @@ def choose(best: Float[Tensor, "b depth a"], epsilon: float) -> tuple[Tensor, Te
 
 
 def check_root(root_mask: Bool[Tensor, "b a"]) -> None:
-    """Refuse an episode in which no action is legal."""
+    """Check that every episode has a legal action."""
     if not bool(root_mask.any(1).all()):
         raise ValueError("an episode has no legal action at the root: every row of root_mask needs a True")

@@ -4,82 +4,92 @@ All trajectories of up to `depth` transitions form a tree; a prefix that several
 costs at most 3 + 9 + ... + 3^depth transitions, and fewer where the model knows that actions are illegal.
 """
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from planners.interface import Level, ModelFunctions, Plan, State, check_root, choose
+from planners.interface import ModelFunctions, Plan, State, check_root, choose
+from world_models.interface import ACTIONS
 
 BLOCK = 512
 """states whose actions a CPU imagines at once: few enough for what lies between to stay in its cache"""
 
 
 @dataclass(frozen=True)
-class TreeConfig:
-    """Options of the exhaustive search."""
+class TreeSearch:
+    """Exhaustive search: every sequence of actions that the model expects to be legal, up to a depth."""
 
+    kind: ClassVar[str] = "tree"
     depth: int = 6
-    """transitions of the longest trajectory"""
-    epsilon: float = 0.2
-    """cosines within this of the best count as equal; the earliest arrival wins"""
+    """Transitions of the longest trajectory; a decision spends at most 3 + 9 + … + 3^depth."""
+    tie_tolerance: float = 0.2
+    """Cosines within this of the best count as equal; the earliest arrival wins."""
 
     def __post_init__(self) -> None:
-        """Refuse a search without a step."""
+        """Check that there is something to search."""
         if self.depth < 1:
-            raise ValueError(f"a search needs a depth of at least 1, got {self.depth}")
+            raise ValueError(f"a tree search needs a --depth of at least 1, got {self.depth}")
+
+    @property
+    def budget(self) -> int:
+        """Transitions of the full tree."""
+        return full_tree(self.depth)
+
+    def with_budget(self, transitions: int) -> TreeSearch:
+        """The deepest search whose full tree fits into the budget."""
+        return replace(self, depth=deepest_tree(transitions))
+
+    def plan(
+        self,
+        functions: ModelFunctions,
+        state: State,
+        goal_feature: Float[Tensor, "b d"],
+        root_mask: Bool[Tensor, "b a"],
+        generator: torch.Generator,
+    ) -> Plan:
+        """Search the whole trees of all episodes at once; nothing is drawn at random. See `Planner.plan`."""
+        check_root(root_mask)
+        b, actions = root_mask.shape
+        goal = F.normalize(goal_feature, dim=-1)
+        best = goal.new_full((self.depth, b, actions), -torch.inf)
+        transitions = torch.zeros(b, dtype=torch.int64, device=goal.device)
+        episode = torch.arange(b, device=goal.device)
+        root = torch.zeros_like(episode)
+        legal = root_mask
+        for depth in range(self.depth):
+            states, score = _expand(functions, state, legal, goal[episode])
+            parent, action = legal.nonzero(as_tuple=True)
+            episode = episode[parent]
+            root = root[parent] if depth else action
+            best[depth].view(-1).scatter_reduce_(0, episode * actions + root, score, "amax")
+            transitions += torch.bincount(episode, minlength=b)
+            if depth + 1 < self.depth:
+                legal = torch.cat([functions.legal(block) for block in states])
+                state = type(state)(*map(torch.cat, zip(*states, strict=True)))
+        return Plan(*choose(best.movedim(0, 1), self.tie_tolerance), transitions)
 
 
-def full_tree(depth: int, actions: int = 3) -> int:
+def full_tree(depth: int, actions: int = ACTIONS) -> int:
     """Transitions of a tree in which every action is tried everywhere."""
     return sum(actions**level for level in range(1, depth + 1))
 
 
-def plan_tree(
-    functions: ModelFunctions,
-    state: State,
-    goal_feature: Float[Tensor, "b d"],
-    root_mask: Bool[Tensor, "b a"],
-    config: TreeConfig,
-) -> Plan:
-    """Search the whole tree of every episode at once.
-
-    Args:
-        functions: the model.
-        state: beliefs at the roots, B rows.
-        goal_feature: what the imagined features are compared with.
-        root_mask: legal first actions.
-        config: depth and epsilon.
-
-    Returns:
-        The decision, with `transitions` counted an episode.
+def deepest_tree(transitions: int, actions: int = ACTIONS) -> int:
+    """Depth of the deepest full tree of at most this many transitions.
 
     Raises:
-        ValueError: an episode has no legal action.
+        ValueError: if not even a tree of depth 1 is that small.
     """
-    check_root(root_mask)
-    b, actions = root_mask.shape
-    goal = F.normalize(goal_feature, dim=-1)
-    best = goal.new_full((config.depth, b, actions), -torch.inf)
-    transitions = torch.zeros(b, dtype=torch.int64, device=goal.device)
-    episode = torch.arange(b, device=goal.device)
-    root = torch.zeros_like(episode)
-    legal = root_mask
-    tree: list[Level] = []
-    for depth in range(config.depth):
-        states, score = _expand(functions, state, legal, goal[episode])
-        parent, action = legal.nonzero(as_tuple=True)
-        episode = episode[parent]
-        root = root[parent] if depth else action
-        best[depth].view(-1).scatter_reduce_(0, episode * actions + root, score, "amax")
-        transitions += torch.bincount(episode, minlength=b)
-        tree.append(Level(episode, root, parent, action, score))
-        if depth + 1 < config.depth:
-            legal = torch.cat([functions.legal(block) for block in states])
-            state = type(state)(*map(torch.cat, zip(*states, strict=True)))
-    return Plan(*choose(best.movedim(0, 1), config.epsilon), transitions, tree)
+    if transitions < actions:
+        raise ValueError(f"a tree search needs a budget of at least {actions} transitions, got {transitions}")
+    return next(depth for depth in count(1) if full_tree(depth + 1, actions) > transitions)
 
 
 def _expand(

@@ -23,7 +23,7 @@ from envs.layout import Layout
 from envs.videos import DATASETS, Fields, Video
 
 EPISODE_LENGTH = 100
-"""frames of an episode in a maze"""
+"""frames of an episode in a data set of a maze, where no goal ends it: part of the format, unlike `envs`' LIFE_STEPS"""
 EPISODES_PER_SHARD = 100
 TRAIN_SHARE = 0.8
 """of the episodes, where a data set says nothing else: the first 80 % are for training, the rest for tests"""

@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from agent.acting.navigate import CONTEXT
 from agent.training.pictures import GAP, strip
 from envs.dynamics import MOVES
 from envs.layout import Layout
@@ -65,7 +64,7 @@ def draw_two_generations(numbers: Numbers) -> Figure:
     page, right, wide = Page(5.82), 5.45, 2.45
     layout = Layout.parse(facts["layout"])
     axes = page.image(draw_top_view(layout, cell=24), 0.1, 0.1, 5.2)
-    _draw_ways(axes, layout, facts)
+    _draw_ways(axes, layout, facts, len(arrays["context"]))
     told = "Lines: what the passages mean in the maze. Numbers: the hallway that the jump means to the model."
     page.text(told, 0.1, 3.75, fontsize=9)
     page.text("context (white dots on the map)", right, 0.1, fontsize=9)
@@ -86,15 +85,15 @@ def draw_two_generations(numbers: Numbers) -> Figure:
     return page.figure
 
 
-def _draw_ways(axes: Axes, layout: Layout, facts: dict[str, Any]) -> None:
-    """On the map: the context, the ways that the passages mean, and a number in each imagined hallway."""
+def _draw_ways(axes: Axes, layout: Layout, facts: dict[str, Any], frames: int) -> None:
+    """On the map: the context of so many frames, the ways that passages mean, a number in each imagined hallway."""
     scale = (axes.get_xlim()[1] + 0.5) / layout.shape[1]
 
     def place(cells: Any) -> np.ndarray:
         return (np.asarray(cells, float).T + 0.5) * scale - 0.5
 
     x, y, heading, _ = facts["pose"]
-    context = np.array([x, y]) - np.arange(CONTEXT)[:, None] * np.array(MOVES[heading])
+    context = np.array([x, y]) - np.arange(frames)[:, None] * np.array(MOVES[heading])
     used: dict[int, int] = {}
     for number, generation in enumerate(facts["generations"]):
         colour, shift = TRAINED[number], 0.14 * (2 * number - 1)

@@ -39,7 +39,7 @@ class PlotConfig:
 
 
 def plot(config: PlotConfig) -> list[Path]:
-    """Draw reward distributions, routes and, for several depths, reward against budget.
+    """Draw reward distributions, routes and, for several budgets, reward against budget.
 
     Returns:
         The pictures' paths.
@@ -56,7 +56,7 @@ def plot(config: PlotConfig) -> list[Path]:
     colours = _colours(summary["agents"])
     with mpl.rc_context(STYLE):
         figures = {REWARDS: _rewards(config.run, summary, colours), ROUTES: _routes(config.run, summary, colours)}
-        if len({entry["depth"] for entry in summary["agents"].values() if "depth" in entry}) > 1:
+        if len({entry["budget"] for entry in summary["agents"].values() if entry["trained"]}) > 1:
             figures[BUDGET] = _budget(summary, colours)
         for name, figure in figures.items():
             save_png(figure, config.run / name)
@@ -123,38 +123,38 @@ def _budget(summary: dict[str, Any], colours: dict[str, str]) -> Figure:
     for axes, key, title in zip(panels, ("mean_reward", "success"), ("mean reward", "solved"), strict=True):
         for name, dashes in ((CEILING, "--"), (FLOOR, ":")):
             axes.axhline(agents[name][key], color=GREY, linestyle=dashes, label=name)
-        for label in dict.fromkeys(entry["label"] for entry in agents.values() if "label" in entry):
+        for label in dict.fromkeys(entry["label"] for entry in agents.values() if entry["trained"]):
             runs = {name: entry for name, entry in agents.items() if entry.get("label") == label}
             _budget_line(axes, label, list(runs.values()), key, colours[next(iter(runs))])
         axes.set(xscale="log", xlabel="model transitions a decision", title=title)
         axes.set_ylim(0, 1.12 * agents[CEILING][key])
     panels[1].yaxis.set_major_formatter(PercentFormatter(1))
     figure.legend(handles=panels[0].get_legend_handles_labels()[0], loc="outside lower center", ncols=6, frameon=False)
-    title = f"{summary['episodes']} episodes, layout {summary['layout']}. Numbers: depth. Bands: 95 % intervals."
+    title = f"{summary['episodes']} episodes, layout {summary['layout']}. Numbers: budget. Bands: 95 % intervals."
     figure.suptitle(title, fontsize=10)
     return figure
 
 
 def _budget_line(axes: Axes, label: str, entries: Sequence[dict[str, Any]], key: str, colour: str) -> None:
-    """One run at all its depths, each point with its depth below."""
+    """One run at all its budgets, each point with its budget below."""
     x = [entry["transitions_per_decision"] for entry in entries]
     y = [entry[key] for entry in entries]
     low, high = np.array([entry[f"{key}_ci95"] for entry in entries]).T
     axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
     axes.plot(x, y, "o-", color=colour, label=label, markersize=4)
     for entry, point in zip(entries, zip(x, y, strict=True), strict=True):
-        depth, shift = str(entry["depth"]), (0, -6)
-        axes.annotate(depth, point, shift, textcoords="offset points", ha="center", va="top", color=colour, fontsize=8)
+        budget, shift = str(entry["budget"]), (0, -6)
+        axes.annotate(budget, point, shift, textcoords="offset points", ha="center", va="top", color=colour, fontsize=8)
 
 
 # ---------------------------------------------------------------- routes
 
 
 def _routes(run: Path, summary: dict[str, Any], colours: dict[str, str], episodes: int = 3) -> Figure:
-    """The first episodes on the map: a column an episode, a row an agent (of each run the deepest search)."""
+    """The first episodes on the map: one column per episode, one row per agent (of each run the last budget)."""
     layout = Layout.parse(summary["layout"])
-    deepest = {entry["label"]: name for name, entry in summary["agents"].items() if "label" in entry}
-    names = [FLOOR, *deepest.values()]
+    last = {entry["label"]: name for name, entry in summary["agents"].items() if entry["trained"]}
+    names = [FLOOR, *last.values()]
     paths = {name: read_paths(run / PATHS / f"{name}.npz") for name in (*names, CEILING)}
     episodes = min(episodes, len(paths[CEILING]["seed"]))
     figure = Figure(figsize=(WIDTH, 0.4 + 1.95 * len(names)), dpi=DOTS, layout="constrained")
@@ -196,10 +196,10 @@ def _draw_route(axes: Axes, layout: Layout, best: np.ndarray, taken: np.ndarray,
 
 
 def _colours(agents: dict[str, Any]) -> dict[str, str]:
-    """A colour an agent, the same for all depths of a run."""
-    labels = list(dict.fromkeys(entry["label"] for entry in agents.values() if "label" in entry))
+    """One colour per agent, the same for all budgets of a run."""
+    labels = list(dict.fromkeys(entry["label"] for entry in agents.values() if entry["trained"]))
     return {
-        name: TRAINED[labels.index(entry["label"]) % len(TRAINED)] if "label" in entry else GREY
+        name: TRAINED[labels.index(entry["label"]) % len(TRAINED)] if entry["trained"] else GREY
         for name, entry in agents.items()
     }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
@@ -18,14 +17,14 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
-from agent.acting.navigate import LIFE_STEPS
+from envs.episodes import LIFE_STEPS
 from experiments.common.bootstrap import PairedBootstrap
 from experiments.figures.numbers import Numbers, Sources
 from experiments.figures.plots import DOTS, GREY, TRAINED, WIDTH
 from experiments.navigation.agents import CEILING, FLOOR
 from experiments.navigation.episode_files import EPISODES, SUMMARY, read_episodes
 from experiments.navigation.summary import Episodes
-from planners.tree import full_tree
+from planners.tree import deepest_tree
 
 COLOURS = {"hrssm": TRAINED[0], "rssm": TRAINED[1]}
 LINES: dict[str, Any] = {FLOOR: ":", CEILING: "--"}  # how their means are drawn
@@ -37,13 +36,13 @@ class Entry:
     """A model with one budget and training seed."""
 
     facts: dict[str, Any]
-    """model, depth, training_seed, planner, run, …"""
+    """model, budget, training_seed, planner, run, …"""
     episodes: Episodes
 
     @property
     def key(self) -> tuple[str, int, int]:
-        """What tells entries apart: model, depth, training seed."""
-        return self.facts["model"], self.facts["depth"], self.facts["training_seed"]
+        """What tells entries apart: model, budget, training seed."""
+        return self.facts["model"], self.facts["budget"], self.facts["training_seed"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Benchmarks:
 
 
 def read_benchmarks(folders: Iterable[Path]) -> Benchmarks:
-    """All benchmarks below folders, as `jumpy navigation --out` lays them out: `…/seed-N/MODEL-PLANNER@DEPTHS`.
+    """All benchmarks below folders, as `jumpy navigation --out` has them.
 
     Where one has more episodes than another, those that all have count.
 
@@ -70,15 +69,12 @@ def read_benchmarks(folders: Iterable[Path]) -> Benchmarks:
     counts: set[int] = set()
     entries: dict[tuple, tuple[Path, Entry]] = {}
     for path in paths:
-        number = re.fullmatch(r"seed-(\d+)", path.parent.parent.name)
-        if number is None:
-            raise ValueError(f"{path} lies in no folder seed-N: give --benchmarks the --out of 'jumpy navigation'")
         summary = json.loads(path.read_text())
-        for entry in _entries(path.parent, summary, int(number[1])):
+        for entry in _entries(path.parent, summary):
             if entry.key in entries:
                 raise ValueError(
-                    f"{path.parent} and {entries[entry.key][0]} both measured {entry.facts['model']} at depth "
-                    f"{entry.facts['depth']}: give --benchmarks only the folders of one measurement"
+                    f"{path.parent} and {entries[entry.key][0]} both measured {entry.facts['model']} at budget "
+                    f"{entry.facts['budget']}: give --benchmarks only the folders of one measurement"
                 )
             entries[entry.key] = path.parent, entry
             counts.add(summary["episodes"])
@@ -102,15 +98,14 @@ def _first(number: int, episodes: Episodes) -> Episodes:
     return {name: column[:number] for name, column in episodes.items()}
 
 
-def _entries(folder: Path, summary: dict[str, Any], training_seed: int) -> Iterable[Entry]:
+def _entries(folder: Path, summary: dict[str, Any]) -> Iterable[Entry]:
     """The trained agents of one benchmark."""
     for name, entry in summary["agents"].items():
-        if "depth" in entry:
-            kept = ("model", "variant", "preset", "depth", "planner", "run", "checkpoint", "trained_steps")
-            facts = {key: entry[key] for key in kept} | {"training_seed": training_seed}
-            episodes = read_episodes(folder / EPISODES / f"{name}.csv")
-            facts["transitions_per_decision"] = entry["transitions_per_decision"]
-            yield Entry(facts | {"warning": entry.get("warning")}, episodes)
+        if entry["trained"]:
+            known = ("model", "variant", "preset", "budget", "planner", "run", "checkpoint", "trained_steps")
+            facts = {key: entry[key] for key in (*known, "training_seed", "transitions_per_decision")}
+            facts["warning"] = entry.get("warning")
+            yield Entry(facts, read_episodes(folder / EPISODES / f"{name}.csv"))
 
 
 # ---------------------------------------------------------------- rewards over imagination lengths
@@ -127,7 +122,7 @@ def measure_rewards(sources: Sources) -> Numbers:
         ValueError: as `read_benchmarks`.
     """
     found = read_benchmarks(sources.benchmarks)
-    columns = {"{} L={} seed={}".format(*entry.key): entry.episodes for entry in found.entries}
+    columns = {"{} budget={} seed={}".format(*entry.key): entry.episodes for entry in found.entries}
     agents = [{"column": column} | entry.facts for column, entry in zip(columns, found.entries, strict=True)]
     table = {"episode": found.floor["seed"].tolist()}
     for name, episodes in ({FLOOR: found.floor} | columns | {CEILING: found.ceiling}).items():
@@ -141,39 +136,39 @@ def measure_rewards(sources: Sources) -> Numbers:
 def draw_rewards(numbers: Numbers) -> Figure:
     """Reward distributions over imagination lengths, both models back to back (Kim et al. 2019, Figure 8)."""
     agents = numbers.facts["agents"]
-    depths, models = (sorted({agent[key] for agent in agents}) for key in ("depth", "model"))
+    budgets, models = (sorted({agent[key] for agent in agents}) for key in ("budget", "model"))
     steps: dict[Any, np.ndarray] = {name: _steps(numbers.rows, name) for name in LINES}
     for model in models:
-        for depth in depths:
-            columns = [agent["column"] for agent in agents if (agent["model"], agent["depth"]) == (model, depth)]
+        for budget in budgets:
+            columns = [agent["column"] for agent in agents if (agent["model"], agent["budget"]) == (model, budget)]
             if columns:
-                steps[model, depth] = np.concatenate([_steps(numbers.rows, column) for column in columns])
+                steps[model, budget] = np.concatenate([_steps(numbers.rows, column) for column in columns])
     figure = Figure(figsize=(WIDTH, 4.6), dpi=DOTS, layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(5, 1.3))
-    for place, depth in enumerate(depths):
+    for place, budget in enumerate(budgets):
         for model, side in zip(models, (-1, 1) if len(models) == 2 else (0,), strict=True):
-            if (model, depth) in steps:
-                _half(above, place, side, steps[model, depth], COLOURS[model])
-                _unsolved(below, place, side, steps[model, depth], COLOURS[model])
-    for place, name in enumerate(LINES, len(depths)):
+            if (model, budget) in steps:
+                _half(above, place, side, steps[model, budget], COLOURS[model])
+                _unsolved(below, place, side, steps[model, budget], COLOURS[model])
+    for place, name in enumerate(LINES, len(budgets)):
         _half(above, place, 0, steps[name], GREY)
         _unsolved(below, place, 0, steps[name], GREY)
     for name, style in LINES.items():
         above.axhline(reward(steps[name]).mean(), color=GREY, linestyle=style, linewidth=1.2, zorder=0)
-    _finish_rewards(figure, above, below, depths, models, numbers.facts)
+    _finish_rewards(figure, above, below, budgets, models, numbers.facts)
     return figure
 
 
 def _finish_rewards(
-    figure: Figure, above: Axes, below: Axes, depths: list[int], models: list[str], facts: dict[str, Any]
+    figure: Figure, above: Axes, below: Axes, budgets: list[int], models: list[str], facts: dict[str, Any]
 ) -> None:
     """Axes, legend and title."""
-    above.set(ylim=(0, 100), ylabel="reward (shapes: solved episodes)", xlim=(-0.55, len(depths) + 1.55))
+    above.set(ylim=(0, 100), ylabel="reward (shapes: solved episodes)", xlim=(-0.55, len(budgets) + 1.55))
     below.set(ylabel="not solved", ylim=(0, None))
     below.margins(y=0.35)
     below.yaxis.set_major_formatter(PercentFormatter(1))
-    ticks = [f"{depth}\n{full_tree(depth)}" for depth in depths] + [f"{FLOOR}\n(floor)", "shortest\n(ceiling)"]
-    below.set_xticks(range(len(depths) + 2), ticks, fontsize=9)
+    ticks = [f"{deepest_tree(budget)}\n{budget}" for budget in budgets] + [f"{FLOOR}\n(floor)", "shortest\n(ceiling)"]
+    below.set_xticks(range(len(budgets) + 2), ticks, fontsize=9)
     below.set_xlabel("imagination length L, and model transitions that a decision may spend")
     handles: list[Any] = [Patch(color=COLOURS[model], alpha=0.75, label=model.upper()) for model in models]
     handles += [Line2D([], [], color="black", linewidth=2, label="mean of all episodes")]
@@ -233,7 +228,7 @@ def measure_budget(sources: Sources) -> Numbers:
     """Mean reward and success of each model at each budget, with 95 % intervals over episodes.
 
     Returns:
-        ``points``: model, depth, ``transitions_per_decision``, ``mean_reward`` and ``success`` (of all training seeds
+        ``points``: model, budget, ``transitions_per_decision``, ``mean_reward`` and ``success`` (of all training seeds
         together) with their ``_ci95``, and under ``seeds`` the same of each training seed; ``floor``, ``ceiling``.
 
     Raises:
@@ -242,9 +237,9 @@ def measure_budget(sources: Sources) -> Numbers:
     found = read_benchmarks(sources.benchmarks)
     groups = {key: list(group) for key, group in groupby(found.entries, key=lambda entry: entry.key[:2])}
     columns = {}
-    for (model, depth), group in groups.items():
+    for (model, budget), group in groups.items():
         for column in ("reward", "success"):
-            columns[f"{model} {depth} {column}"] = np.mean([entry.episodes[column] for entry in group], axis=0)
+            columns[f"{model} {budget} {column}"] = np.mean([entry.episodes[column] for entry in group], axis=0)
     columns |= {f"floor {column}": found.floor[column] for column in ("reward", "success")}
     columns |= {f"ceiling {column}": found.ceiling[column] for column in ("reward", "success")}
     bootstrap = PairedBootstrap(columns)
@@ -259,10 +254,10 @@ def measure_budget(sources: Sources) -> Numbers:
         }
 
     points = [
-        {"model": model, "depth": depth, "transitions_per_decision": _transitions(group)}
-        | estimated(f"{model} {depth}")
+        {"model": model, "budget": budget, "transitions_per_decision": _transitions(group)}
+        | estimated(f"{model} {budget}")
         | {"seeds": [_of_seed(entry) for entry in group]}
-        for (model, depth), group in groups.items()
+        for (model, budget), group in groups.items()
     ]
     return Numbers(found.facts | {"points": points, "floor": estimated("floor"), "ceiling": estimated("ceiling")})
 
@@ -313,7 +308,7 @@ def _budget_line(axes: Axes, points: list[dict[str, Any]], key: str, colour: str
     for point, place in zip(points, zip(x, y, strict=True), strict=True):
         shift = (0, -6)
         axes.annotate(
-            str(point["depth"]),
+            str(deepest_tree(point["budget"])),
             place,
             shift,
             textcoords="offset points",

@@ -1,78 +1,64 @@
-"""Who takes part in a benchmark: agents by their names, or trained runs with a planner."""
+"""The agents of a benchmark: floor and ceiling by their names, and trained runs with a planner."""
 
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
-from agent.acting.navigate import Agent, RandomAgent, ShortestPathAgent, WorldModelAgent
+from agent.acting.agents import Agent, RandomAgent, ShortestPathAgent, WorldModelAgent
 from agent.training.runs import CHECKPOINT, load_model
 from envs.camera import Camera
 from envs.layout import Layout
 from experiments.common.pretrained import Run, find_run
-from planners.plan import PlanConfig
-from planners.shooting import ShootingConfig
-from planners.tree import TreeConfig, full_tree
+from experiments.navigation.planning import Standard, planner_facts, planner_of
+from planners.interface import Planner
+from planners.registry import PLANNERS
 
 FLOOR, CEILING = "random", "shortest-path"
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
-class PlannerOptions:
-    """How trained agents plan."""
-
-    planner: Literal["auto", "tree", "shooting"] = "auto"
-    """tree: exhaustive search; shooting: random trajectories with the budget of a full tree, 3 + 9 + … + 3^depth model
-    transitions a decision; auto: shooting for rssm, whose transitions are single steps, tree for all others"""
-    depth: tuple[int, ...] = (TreeConfig.depth,)
-    """Transitions of the longest trajectory of a tree. Several depths: each run enters once a depth, as LABEL@DEPTH."""
-    horizon: int = ShootingConfig.horizon
-    """Transitions of each trajectory of shooting."""
-    epsilon: float = TreeConfig.epsilon
-    """Cosines within this of the best count as equal; the earliest arrival wins."""
-
-    def __post_init__(self) -> None:
-        """Refuse no depth and a depth twice; the planners check the rest."""
-        if not self.depth or len(set(self.depth)) != len(self.depth) or min(self.depth) < 1:
-            raise ValueError(f"--depth needs one or more different numbers from 1 up, got {list(self.depth)}")
-
-    def config(self, model: str, depth: int) -> PlanConfig:
-        """The planner of a model (its name) at a depth."""
-        if self.planner == "shooting" or (self.planner == "auto" and model == "rssm"):
-            return ShootingConfig(self.horizon, full_tree(depth), self.epsilon)
-        return TreeConfig(depth, self.epsilon)
-
-
-@dataclass(frozen=True)
-class Competitor:
+class BenchmarkAgent:
     """An agent under its name in the benchmark."""
 
     name: str
     agent: Agent
-    facts: dict[str, Any] = field(default_factory=dict)
-    """what decides its results beside the episodes, as JSON: run, checkpoint, what it was trained on, planner"""
+    facts: dict[str, Any]
+    """What decides its results apart from the episodes, as JSON.
+
+    ``trained`` of all; of a trained agent also ``label``, ``run``, ``checkpoint``, ``model``, ``preset``, ``variant``,
+    ``trained_steps``, ``trained_on``, ``training_seed``, ``planner`` (its kind and options), ``budget`` (the most model
+    transitions that a decision was allowed), and perhaps a ``warning``.
+    """
 
 
-def enter(
-    sources: Sequence[str], planning: PlannerOptions, layout: Layout, camera: Camera, device: torch.device
-) -> list[Competitor]:
+def load_agents(
+    sources: Sequence[str],
+    planner: Standard | Planner,
+    budgets: Sequence[int],
+    layout: Layout,
+    camera: Camera,
+    device: torch.device,
+) -> list[BenchmarkAgent]:
     """The agents of a benchmark, floor first and ceiling last, whether named or not.
 
     Args:
         sources: `random`, `shortest-path`, or LABEL=RUN with a run folder or checkpoint of `jumpy train`, or with
             shipped weights (`pretrained`, `pretrained/MODEL-VARIANT`).
-        planning: how trained agents plan.
+        planner: how trained agents plan.
+        budgets: with which budgets, if several: each run enters once per budget, as LABEL@BUDGET.
         layout: the maze of the benchmark.
         camera: what trained agents look through.
         device: where their models run.
 
     Raises:
-        ValueError: for an unknown name, a label twice, or a run that is missing, damaged or of another frame size.
+        ValueError: for an unknown name, a label twice, a run that is missing, damaged or of another frame size, or a
+            budget that is too small for the planner.
     """
     runs: dict[str, Run] = {}
     for source in sources:
@@ -81,19 +67,30 @@ def enter(
         label, _, run = source.partition("=")
         if not LABEL.fullmatch(label) or not run:
             raise ValueError(
-                f"unknown agent {source!r}: use {FLOOR!r}, {CEILING!r} or LABEL=RUN with the folder of a trained run"
+                f"unknown agent {source!r}: use {FLOOR!r}, {CEILING!r} or LABEL=RUN with the folder of a trained run; "
+                f"the planner comes last, as one of {', '.join((Standard.kind, *PLANNERS))}"
             )
         if label in (*runs, FLOOR, CEILING):
             raise ValueError(f"agent names must differ, got {label!r} twice: choose another LABEL for {run}")
         runs[label] = find_run(run, label)
-    trained = [entry for label, run in runs.items() for entry in _trained(label, run, planning, layout, camera, device)]
-    return [Competitor(FLOOR, RandomAgent()), *trained, Competitor(CEILING, ShortestPathAgent(layout))]
+    trained = [
+        agent for label, run in runs.items() for agent in _trained(label, run, planner, budgets, layout, camera, device)
+    ]
+    floor = BenchmarkAgent(FLOOR, RandomAgent(), {"trained": False})
+    ceiling = BenchmarkAgent(CEILING, ShortestPathAgent(layout), {"trained": False})
+    return [floor, *trained, ceiling]
 
 
 def _trained(
-    label: str, run: Run, planning: PlannerOptions, layout: Layout, camera: Camera, device: torch.device
-) -> list[Competitor]:
-    """A trained run, once for each depth."""
+    label: str,
+    run: Run,
+    planner: Standard | Planner,
+    budgets: Sequence[int],
+    layout: Layout,
+    camera: Camera,
+    device: torch.device,
+) -> list[BenchmarkAgent]:
+    """A trained run, once per budget."""
     model, meta = load_model(run.path, device)
     training = meta["run"]
     if "layout" not in training:
@@ -105,24 +102,28 @@ def _trained(
             f"use --camera.size {frame_size}"
         )
     facts = {
+        "trained": True,
+        "label": label,
         "run": run.name,
         "checkpoint": checkpoint_sha256(run.path),
         "model": training["model"],
         "preset": training["preset"],
+        "variant": training["variant"],
+        "trained_steps": meta["step"],
+        "trained_on": training["layout"],
+        "training_seed": training["seed"],
     }
-    facts |= {"variant": training["variant"], "trained_steps": meta["step"], "trained_on": training["layout"]}
     if training["rows"] != list(layout.rows):
         facts["warning"] = f"trained on layout {training['layout']}, benchmarked on {layout.name}"
-    entries = []
-    for depth in planning.depth:
-        config = planning.config(training["model"], depth)
-        kind = "tree" if isinstance(config, TreeConfig) else "shooting"
-        name = label if len(planning.depth) == 1 else f"{label}@{depth}"
-        planner = {"label": label, "depth": depth, "planner": {"kind": kind, **asdict(config)}}
-        entries.append(Competitor(name, WorldModelAgent(model, config), facts | planner))
-    return entries
+    agents = []
+    for budget in budgets or (planner.budget,):
+        its = planner_of(planner.with_budget(budget) if budgets else planner, training["model"])
+        name = f"{label}@{budget}" if budgets else label
+        own = {"planner": planner_facts(its), "budget": budget}
+        agents.append(BenchmarkAgent(name, WorldModelAgent(model, its), facts | own))
+    return agents
 
 
 def checkpoint_sha256(run: Path) -> str:
-    """Digest of a run's checkpoint: a model that was trained on is another competitor."""
+    """Digest of a run's checkpoint: a model that was trained further counts as another agent."""
     return hashlib.sha256((run / CHECKPOINT if run.is_dir() else run).read_bytes()).hexdigest()

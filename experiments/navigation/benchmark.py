@@ -1,4 +1,4 @@
-"""`jumpy benchmark`: agents on the same navigation episodes, beside a floor and a ceiling."""
+"""`jumpy benchmark`: agents on the same navigation episodes, between a floor and a ceiling."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 import torch
-import tyro
 from tqdm import tqdm
 
-from agent.acting.navigate import Agent, navigate
+from agent.acting.agents import Agent
+from agent.acting.navigate import navigate
 from agent.system.atomic_files import write_json
 from agent.system.threads import set_threads, threads
 from agent.system.versions import versions
@@ -26,14 +26,15 @@ from envs.camera import Camera
 from envs.layout import Layout
 from experiments.common.result_folder import begin_or_resume
 from experiments.figures.plots import FIGURES, PlotConfig, plot
-from experiments.navigation.agents import Competitor, PlannerOptions, enter
+from experiments.navigation.agents import BenchmarkAgent, load_agents
 from experiments.navigation.episode_files import EPISODES, PATHS, SUMMARY, EpisodeFile, read_episodes, write_paths
+from experiments.navigation.planning import PlannerChoice, Standard, check_budgets
 from experiments.navigation.summary import summarise, table
 
 
 @dataclass(frozen=True)
 class BenchmarkConfig:
-    """Run agents on the same episodes, always beside the random agent and the shortest path.
+    """Run agents on the same episodes, always with the random agent and the shortest path.
 
     A benchmark that was cut off goes on where it stopped, with the same results.
     """
@@ -46,8 +47,10 @@ class BenchmarkConfig:
     of that name is ./pretrained."""
     episodes: int = 5000
     """Number of episodes."""
-    planning: tyro.conf.OmitArgPrefixes[PlannerOptions] = field(default_factory=PlannerOptions)
-    """How trained agents plan."""
+    planner: PlannerChoice = field(default_factory=Standard)
+    """How trained agents plan: one word, which may be followed by its options, as in 'tree --depth 5'."""
+    budgets: tuple[int, ...] = ()
+    """Budgets of the planner in model transitions per decision: each run enters once per budget, as LABEL@BUDGET."""
     layout: str = "paper"
     """The maze: paper, or random-SEED."""
     first_seed: int = 0
@@ -59,19 +62,20 @@ class BenchmarkConfig:
     device: str = "auto"
     """auto (CUDA where there is one), cpu or cuda."""
     processes: int | None = None
-    """Processes that share an agent's batches, with the same results; default: one a core, but no more than one for
+    """Processes that share an agent's batches, with the same results; default: one per core, but no more than one per
     500 episodes, since each takes seconds to start."""
     overwrite: bool = False
     """Replace a benchmark that is already there."""
 
     def __post_init__(self) -> None:
-        """Refuse a benchmark without episodes, and negative seeds."""
+        """Check the numbers."""
         counts = (("--episodes", self.episodes), ("--batch", self.batch), ("--processes", self.processes))
         for option, value in counts:
             if value is not None and value < 1:
                 raise ValueError(f"{option} must be at least 1, got {value}")
         if self.first_seed < 0:
             raise ValueError(f"--first-seed must be 0 or more, got {self.first_seed}")
+        check_budgets("--budgets", self.budgets)
 
     @property
     def seeds(self) -> range:
@@ -90,14 +94,14 @@ def benchmark(config: BenchmarkConfig) -> dict[str, Any]:
         OSError: if the folder cannot be written.
     """
     layout, device = Layout.parse(config.layout), choose_device(config.device)
-    competitors = enter(config.agents, config.planning, layout, config.camera, device)
+    agents = load_agents(config.agents, config.planner, config.budgets, layout, config.camera, device)
     products = (SUMMARY, *FIGURES, EPISODES, PATHS)
-    begin_or_resume(config.out, "benchmark", _identity(config, competitors, device), products, config.overwrite)
-    for competitor in competitors:
-        _run(competitor, config, layout)
-    episodes = {entry.name: read_episodes(config.out / EPISODES / f"{entry.name}.csv") for entry in competitors}
+    begin_or_resume(config.out, "benchmark", _identity(config, agents, device), products, config.overwrite)
+    for agent in agents:
+        _run(agent, config, layout)
+    episodes = {agent.name: read_episodes(config.out / EPISODES / f"{agent.name}.csv") for agent in agents}
     head = {"episodes": config.episodes, "layout": layout.name, "first_seed": config.first_seed}
-    numbers = summarise(episodes, {entry.name: entry.facts for entry in competitors})
+    numbers = summarise(episodes, {agent.name: agent.facts for agent in agents})
     summary = head | {"device": str(device)} | numbers | {"versions": versions()}
     write_json(config.out / SUMMARY, summary)
     print(table(summary))
@@ -105,15 +109,15 @@ def benchmark(config: BenchmarkConfig) -> dict[str, Any]:
     return summary
 
 
-def _run(competitor: Competitor, config: BenchmarkConfig, layout: Layout) -> None:
+def _run(agent: BenchmarkAgent, config: BenchmarkConfig, layout: Layout) -> None:
     """Run the episodes that an agent has not finished yet, batch by batch."""
-    name = competitor.name
+    name = agent.name
     for folder in (EPISODES, PATHS):
         (config.out / folder).mkdir(exist_ok=True)
     file = EpisodeFile(config.out / EPISODES / f"{name}.csv", name, config.seeds, config.batch)
     with tqdm(initial=file.finished, total=config.episodes, desc=name, unit=" episodes") as progress:
         batches = file.remaining
-        for seeds, result in zip(batches, _results(competitor.agent, config, layout, batches), strict=True):
+        for seeds, result in zip(batches, _results(agent.agent, config, layout, batches), strict=True):
             if not file.finished:
                 write_paths(config.out / PATHS / f"{name}.npz", result)
             file.append(result)
@@ -145,7 +149,7 @@ def _results(
         yield from map(run, batches)
 
 
-def _identity(config: BenchmarkConfig, competitors: list[Competitor], device: torch.device) -> dict[str, Any]:
+def _identity(config: BenchmarkConfig, agents: list[BenchmarkAgent], device: torch.device) -> dict[str, Any]:
     """What decides the results, by the names of the command line where there is one."""
     settings = {
         "--episodes": config.episodes,
@@ -154,7 +158,7 @@ def _identity(config: BenchmarkConfig, competitors: list[Competitor], device: to
         "--batch": config.batch,
         "--device": str(device),
         **{f"--camera.{name}": value for name, value in asdict(config.camera).items()},
-        "--agents": [competitor.name for competitor in competitors],
+        "--agents": [agent.name for agent in agents],
     }
-    facts = {f"{entry.name}: {name}": value for entry in competitors for name, value in entry.facts.items()}
+    facts = {f"{agent.name}: {name}": value for agent in agents for name, value in agent.facts.items()}
     return settings | facts

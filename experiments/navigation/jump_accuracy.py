@@ -10,10 +10,10 @@ from jaxtyping import Float, Int16, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
-from agent.acting.navigate import CONTEXT
+from agent.acting.agents import context_of
 from envs.camera import Camera, camera_jitter
 from envs.dynamics import ARRIVED, MOVES, Dynamics
-from envs.layout import JUNCTION, Layout
+from envs.layout import JUNCTION, SHORTEST_HALLWAY, Layout
 from envs.raycast import Raycaster
 from world_models.images import to_float
 
@@ -42,7 +42,7 @@ def jump_accuracy(
     device = next(model.parameters()).device
     arrival = arrivals(layout)
     hallway = hallway_features(model, layout, device)
-    state = model.observe(*contexts(arrival, layout, camera, jitters, seed, device))
+    state = model.observe(*contexts(arrival, context_of(model), layout, camera, jitters, seed, device))
     pose = np.repeat(arrival, jitters, axis=0)
     accuracy = []
     for _ in range(passages):
@@ -94,28 +94,36 @@ def hallway_features(model: Any, layout: Layout, device: torch.device) -> Float[
 
 
 def contexts(
-    arrival: Int16[np.ndarray, "n 4"], layout: Layout, camera: Camera, jitters: int, seed: int, device: torch.device
+    arrival: Int16[np.ndarray, "n 4"],
+    longest: int,
+    layout: Layout,
+    camera: Camera,
+    jitters: int,
+    seed: int,
+    device: torch.device,
 ) -> tuple[Float[Tensor, "b t 3 s s"], Int64[Tensor, "b t_1"], Int64[Tensor, " b"]]:
     """Frames, actions and lengths of the straight ways into the arrivals, as models observe them.
 
     Args:
         arrival: poses of arrival.
+        longest: how many frames the model is shown; fewer where that is more than the shortest hallway has room for.
         layout: their maze.
         camera: what sees them.
         jitters: jitters of each arrival; they follow each other.
         seed: of the jitters.
         device: where the frames go.
     """
-    back = np.arange(CONTEXT - 1, -1, -1)
+    context = min(longest, 1 + SHORTEST_HALLWAY)
+    back = np.arange(context - 1, -1, -1)
     ahead = np.array(MOVES)[arrival[:, 2]]
-    pose = np.repeat(arrival[:, None], CONTEXT, axis=1)
+    pose = np.repeat(arrival[:, None], context, axis=1)
     pose[..., :2] -= (back[:, None] * ahead[:, None]).astype(np.int16)
     pose = np.repeat(pose, jitters, axis=0).reshape(-1, 4)
     frame = np.arange(len(pose))
     jitter = camera_jitter(
-        np.full_like(frame, seed), frame // CONTEXT, frame % CONTEXT, camera.yaw_degrees, camera.position
+        np.full_like(frame, seed), frame // context, frame % context, camera.yaw_degrees, camera.position
     )
     frames = Raycaster(layout, camera.size, camera.fov_degrees).render(pose, jitter)
-    x = to_float(torch.from_numpy(frames).to(device)).unflatten(0, (-1, CONTEXT))
-    a = torch.zeros(len(x), CONTEXT - 1, dtype=torch.int64, device=device)  # forward
-    return x, a, torch.full((len(x),), CONTEXT, device=device)
+    x = to_float(torch.from_numpy(frames).to(device)).unflatten(0, (-1, context))
+    a = torch.zeros(len(x), context - 1, dtype=torch.int64, device=device)  # forward
+    return x, a, torch.full((len(x),), context, device=device)

@@ -5,7 +5,7 @@
 | `success` | share of the episodes that HRSSM solves | least | 0.995 |
 | `reward_over_ceiling` | its mean reward over the shortest path's | least | 0.97 |
 | `solved_in_50` | share solved within 50 steps over the shortest path's share | least | 0.97 |
-| `rssm_gap_L` | mean reward minus RSSM's, budget 3 + 9 + … + 3^L each | least | 0, interval above it |
+| `rssm_gap_N` | mean reward minus RSSM's, each with a budget of N transitions | least | 0, interval above it |
 | `boundary_f1`, `boundary_f1_exact` | boundaries within a frame, and exact, test split | least | 0.97, 0.95 |
 | `jump_accuracy_K` | imagined hallway is the true one after K passages | least | K = 1: 0.99, K = 5: 0.95 |
 | `elbo_gap` | (nelbo - RSSM's) / RSSM's, nats a frame without the constant, test split | largest | 0.02 |
@@ -39,25 +39,28 @@ from experiments.common.trained_runs import (
     negative_bounds,
     open_data,
 )
-from experiments.navigation.agents import CEILING, PlannerOptions
+from experiments.navigation.agents import CEILING
 from experiments.navigation.benchmark import BenchmarkConfig, benchmark
 from experiments.navigation.episode_files import EPISODES, read_episodes
 from experiments.navigation.jump_accuracy import jump_accuracy
+from experiments.navigation.planning import PlannerOption, check_budgets, planner_facts
 from experiments.navigation.summary import SOON, Episodes
 from experiments.navigation.targets import GAP, Measured, merged, table, worst, write
-from planners.shooting import ShootingConfig
-from planners.tree import TreeConfig
+from planners.interface import Planner
+from planners.shooting import Shooting
+from planners.tree import TreeSearch, full_tree
 
 
 @dataclass(frozen=True)
 class NavigationConfig:
-    """Measure trained runs, a run a training seed, and merge the rows into a JSON file.
+    """Measure trained runs, one per training seed, and merge the rows into a JSON file.
 
-    A measurement that was cut off goes on where it stopped, with the same results.
+    A measurement that was cut off goes on where it stopped, with the same results. Where RSSM plans best with another
+    planner at each budget, call the command once per planner, with its --budgets.
     """
 
     hrssm: tuple[Path, ...]
-    """HRSSM runs, one a training seed."""
+    """HRSSM runs, one per training seed."""
     rssm: tuple[Path, ...] = ()
     """RSSM runs in the same order; without them the rows that need them are left out."""
     data: Path | None = None
@@ -69,20 +72,15 @@ class NavigationConfig:
     episodes: int = 5000
     """Number of episodes."""
     gap_episodes: int | None = None
-    """Episodes of the rssm_gap rows, the first of all: RSSM needs the full budget; default: all of them."""
+    """Episodes of the rssm_gap rows, the first of all: RSSM spends the whole budget; default: all of them."""
     first_seed: int = 0
     """Seed of the first episode. 0 to 4999 are for reports alone; use 100000 and above to develop and to choose."""
-    depth: int = TreeConfig.depth
-    """Depth of HRSSM's search for all rows but rssm_gap."""
-    depths: tuple[int, ...] = tuple(range(1, 9))
-    """L of the rssm_gap rows."""
-    epsilon: float = TreeConfig.epsilon
-    """HRSSM's cosines within this of the best count as equal; the earliest arrival wins."""
-    rssm_horizons: tuple[int, ...] = (ShootingConfig.horizon,)
-    """How RSSM plans: the horizon of shooting, or 0 for exhaustive search. One for all depths, or one for each of
-    them. Choose the best on development seeds."""
-    rssm_epsilon: float = ShootingConfig.epsilon
-    """RSSM's epsilon, chosen likewise."""
+    hrssm_planner: PlannerOption = field(default_factory=TreeSearch)
+    """How HRSSM plans; in the rssm_gap rows with their budgets."""
+    rssm_planner: PlannerOption = field(default_factory=Shooting)
+    """How RSSM plans, with these budgets. Choose it on development seeds."""
+    budgets: tuple[int, ...] = tuple(full_tree(depth) for depth in range(1, 9))
+    """Budgets of the rssm_gap rows, in model transitions per decision."""
     camera: Camera = field(default_factory=Camera)
     """What the agents look through."""
     evaluation: EvaluationConfig = field(default_factory=lambda: EvaluationConfig(batches=32))
@@ -95,21 +93,13 @@ class NavigationConfig:
     """Begin anew, and replace rows that were measured otherwise."""
 
     def __post_init__(self) -> None:
-        """Refuse runs without partners and impossible depths and horizons."""
+        """Check that every run has a partner, and the numbers."""
         if not self.hrssm or len(self.rssm) not in (0, len(self.hrssm)):
             raise ValueError(f"--rssm needs a run for each of --hrssm, got {len(self.rssm)} and {len(self.hrssm)}")
-        if len(set(self.depths)) != len(self.depths) or min((self.depth, *self.depths)) < 1:
-            raise ValueError(
-                f"--depth and --depths need different numbers from 1 up, got {self.depth} and {list(self.depths)}"
-            )
+        check_budgets("--budgets", self.budgets)
         if self.gap_episodes is not None and not 1 <= self.gap_episodes <= self.episodes:
             raise ValueError(
                 f"--gap-episodes must be from 1 to the {self.episodes} of --episodes, got {self.gap_episodes}"
-            )
-        if len(self.rssm_horizons) not in (1, len(self.depths)) or min(self.rssm_horizons) < 0:
-            raise ValueError(
-                f"--rssm-horizons needs one number from 0 up, or one for each of the {len(self.depths)} depths, "
-                f"got {list(self.rssm_horizons)}"
             )
 
 
@@ -131,7 +121,7 @@ def navigation(config: NavigationConfig) -> dict[str, dict[str, Any]]:
         check_bounds(hrssm, rssm)
     training = hrssm[0].training
     measured = Measured(training["variant"], training["preset"], _about(config, replay, hrssm, rssm))
-    merged(config.json, measured, config.overwrite)  # refuses before hours of work
+    merged(config.json, measured, config.overwrite)  # checked before hours of work
     seeds = [_measure(config, replay, one, other) for one, other in zip_longest(hrssm, rssm)]
     rows = {row: worst(row, [estimates[row] for estimates in seeds]) for row in seeds[0]}
     write(config.json, merged(config.json, replace(measured, rows=rows), config.overwrite))
@@ -165,8 +155,7 @@ def _benchmarks(config: NavigationConfig, hrssm: Trained, rssm: Trained | None) 
     """The rows that come from episodes."""
     folder = config.out / "-".join(str(hrssm.training[name]) for name in ("variant", "preset"))
     folder /= f"seed-{hrssm.training['seed']}"
-    main = _episodes(config, hrssm, folder, (config.depth,), 0)
-    agent, ceiling = main[config.depth], main[CEILING]
+    agent, ceiling = _episodes(config, hrssm, folder, config.hrssm_planner, config.hrssm_planner.budget)
     columns = {"success": agent["success"], "soon": _soon(agent), "ceiling soon": _soon(ceiling)}
     columns |= {"reward": agent["reward"], "ceiling": ceiling["reward"]}
     bootstrap = PairedBootstrap(columns)
@@ -178,37 +167,33 @@ def _benchmarks(config: NavigationConfig, hrssm: Trained, rssm: Trained | None) 
 def _gaps(
     config: NavigationConfig, hrssm: Trained, rssm: Trained, folder: Path, agent: Episodes
 ) -> dict[str, Estimate]:
-    """The rssm_gap rows; `agent` holds HRSSM's episodes at `config.depth`."""
+    """The rssm_gap rows; `agent` holds HRSSM's episodes at its planner's own budget."""
     some = config.gap_episodes or config.episodes
     fewer = replace(config, episodes=some)
-    others = tuple(depth for depth in config.depths if depth != config.depth)
-    ours = {config.depth: agent} | _episodes(fewer, hrssm, folder, others, 0)
-    columns = {f"hrssm {depth}": ours[depth]["reward"][:some] for depth in config.depths}
-    horizons = config.rssm_horizons * (len(config.depths) if len(config.rssm_horizons) == 1 else 1)
-    for horizon in dict.fromkeys(horizons):
-        depths = tuple(depth for depth, its in zip(config.depths, horizons, strict=True) if its == horizon)
-        theirs = _episodes(fewer, rssm, folder, depths, horizon)
-        columns |= {f"rssm {depth}": theirs[depth]["reward"] for depth in depths}
+    columns = {}
+    for budget in config.budgets:
+        ours, theirs = config.hrssm_planner.with_budget(budget), config.rssm_planner.with_budget(budget)
+        own = budget == config.hrssm_planner.budget
+        episodes = agent if own else _episodes(fewer, hrssm, folder, ours, budget)[0]
+        columns[f"hrssm {budget}"] = episodes["reward"][:some]
+        columns[f"rssm {budget}"] = _episodes(fewer, rssm, folder, theirs, budget)[0]["reward"]
     bootstrap = PairedBootstrap(columns)
-    return {f"{GAP}{depth}": bootstrap.difference(f"hrssm {depth}", f"rssm {depth}") for depth in config.depths}
+    return {f"{GAP}{budget}": bootstrap.difference(f"hrssm {budget}", f"rssm {budget}") for budget in config.budgets}
 
 
 def _episodes(
-    config: NavigationConfig, run: Trained, folder: Path, depths: tuple[int, ...], horizon: int
-) -> dict[Any, Episodes]:
-    """Benchmark a run with the budgets of these depths; return its episodes by depth, and the ceiling's."""
-    if not depths:
-        return {}
+    config: NavigationConfig, run: Trained, folder: Path, planner: Planner, budget: int
+) -> tuple[Episodes, Episodes]:
+    """Benchmark a run at a budget, in a folder of its own; return its episodes, and the ceiling's."""
     kind = run.training["model"]
-    epsilon = config.rssm_epsilon if kind == "rssm" else config.epsilon
-    options = {"planner": "shooting", "horizon": horizon} if horizon else {"planner": "tree"}
-    out = folder / f"{kind}-{''.join(map(str, options.values()))}@{','.join(map(str, depths))}"
-    summary = benchmark(
+    out = folder / f"{kind}@{budget}"
+    benchmark(
         BenchmarkConfig(
             out=out,
             agents=(f"{kind}={run.path}",),
             episodes=config.episodes,
-            planning=PlannerOptions(depth=depths, epsilon=epsilon, **options),
+            planner=planner,
+            budgets=(budget,),
             layout=run.training["layout"],
             first_seed=config.first_seed,
             camera=config.camera,
@@ -217,9 +202,8 @@ def _episodes(
             overwrite=config.overwrite,
         )
     )
-    names = {entry["depth"]: name for name, entry in summary["agents"].items() if "depth" in entry}
-    files = {**names, CEILING: CEILING}
-    return {key: read_episodes(out / EPISODES / f"{name}.csv") for key, name in files.items()}
+    agent, ceiling = (read_episodes(out / EPISODES / f"{name}.csv") for name in (f"{kind}@{budget}", CEILING))
+    return agent, ceiling
 
 
 def _soon(episodes: Episodes) -> np.ndarray:
@@ -235,11 +219,15 @@ def _about(
 ) -> dict[str, Any]:
     """How the rows are measured, as JSON."""
     about: dict[str, Any] = {"episodes": config.episodes, "layout": hrssm[0].training["layout"]}
-    about |= {"first_seed": config.first_seed, "depth": config.depth, "epsilon": config.epsilon}
+    about |= {"first_seed": config.first_seed, "planner": planner_facts(config.hrssm_planner)}
     about |= {"camera": asdict(config.camera), "versions": versions()}
     if rssm:
-        about |= {"depths": list(config.depths), "rssm_horizons": list(config.rssm_horizons)}
-        about |= {"rssm_epsilon": config.rssm_epsilon, "gap_episodes": config.gap_episodes or config.episodes}
+        about["gap_episodes"] = config.gap_episodes or config.episodes
+        for budget in config.budgets:  # one entry per row: calls with other budgets may have other planners
+            planners = {"hrssm": config.hrssm_planner, "rssm": config.rssm_planner}
+            about[f"{GAP}{budget}"] = {
+                kind: planner_facts(planner.with_budget(budget)) for kind, planner in planners.items()
+            }
     if replay is not None:
         about |= {"data": {"seed": replay.manifest.seed, "episodes": replay.episodes}}
         about |= {"evaluation": asdict(config.evaluation)}

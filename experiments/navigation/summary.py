@@ -17,11 +17,11 @@ SOON = 50  # steps: "most episodes were solved within 50 steps" (Kim et al. 2019
 
 
 def summarise(episodes: Mapping[str, Episodes], facts: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """The numbers of every agent, and of every two trained agents at the same depth.
+    """The numbers of every agent, and of every two trained agents of the same budget.
 
     Args:
         episodes: the agents' episodes by name, floor and ceiling among them; the same seeds in the same order.
-        facts: what is known of each agent, copied into its entry.
+        facts: what is known of each agent (`BenchmarkAgent.facts`), copied into its entry.
 
     Returns:
         ``agents``: name to mean reward, success and the rest, each mean with its 95 % interval under ``…_ci95``;
@@ -34,18 +34,18 @@ def summarise(episodes: Mapping[str, Episodes], facts: Mapping[str, dict[str, An
         columns[f"{name} soon"] = rows["success"] * (rows["steps"] <= SOON)
     bootstrap = PairedBootstrap(columns)
     agents = {name: _numbers(name, rows, bootstrap) | facts[name] for name, rows in episodes.items()}
-    trained = [name for name in episodes if "depth" in facts[name]]
+    trained = [name for name in episodes if facts[name]["trained"]]
     differences = [
         {"agents": [one, other]} | _estimate("mean_reward", bootstrap.difference(f"{one} reward", f"{other} reward"))
         for one, other in combinations(trained, 2)
-        if facts[one]["depth"] == facts[other]["depth"]
+        if facts[one]["budget"] == facts[other]["budget"]
     ]
     return {"agents": agents, "differences": differences}
 
 
 def table(summary: Mapping[str, Any]) -> str:
-    """The summary as text, one line an agent."""
-    titles = ["agent", "mean reward", "of ceiling", "normalised", "solved", f"in {SOON}", "median", "budget", "ms"]
+    """The summary as text, one line per agent."""
+    titles = ["agent", "mean reward", "of ceiling", "normalised", "solved", f"in {SOON}", "median", "spent", "ms"]
     lines = [[name, *_cells(entry)] for name, entry in summary["agents"].items()]
     widths = [max(map(len, column)) for column in zip(titles, *lines, strict=True)]
     rows = ["  ".join(map(str.rjust, line, widths)) for line in [titles, *lines]]
@@ -54,8 +54,8 @@ def table(summary: Mapping[str, Any]) -> str:
     head = f"{summary['episodes']} episodes, seeds {first} to {last}, layout {summary['layout']}; [95 % intervals]"
     foot = [
         f"of ceiling: mean reward over that of {CEILING}; normalised: 0 is {FLOOR}, 1 is {CEILING};",
-        f"in {SOON}: solved within {SOON} steps; median: of the steps; budget: model transitions a decision;",
-        "ms: milliseconds a decision, shared by the episodes that decide together",
+        f"in {SOON}: solved within {SOON} steps; median: of the steps; spent: model transitions per decision;",
+        "ms: milliseconds per decision, shared by the episodes that decide together",
     ]
     foot += [
         f"{one} - {other}: {_interval(difference['mean_reward'], difference['mean_reward_ci95'], '+.1f')} mean reward"

@@ -39,9 +39,9 @@ from experiments.common.stage_timer import Stages, check_reached
 from experiments.figures.curves import MINUTES, REACH, median
 from experiments.figures.numbers import Numbers, Sources, write
 from experiments.figures.registry import FigureConfig, figure
-from experiments.navigation.agents import CEILING, FLOOR, PlannerOptions
+from experiments.navigation.agents import CEILING, FLOOR
 from experiments.navigation.benchmark import BenchmarkConfig, benchmark
-from planners.tree import TreeConfig
+from planners.tree import TreeSearch
 
 NAME = "unseen"  # of the figure and of its numbers
 RESULT, REPORT = f"{NAME}.json", "minutes.json"
@@ -69,8 +69,8 @@ class UnseenConfig:
     """Benchmarks, at equal distances of training steps, the last one after the training."""
     episodes: int = 500
     """Episodes of each benchmark."""
-    depth: int = TreeConfig.depth
-    """Planning depth."""
+    depth: int = TreeSearch.depth
+    """Depth of the tree search."""
     seed: int = 0
     """Of the data and of the weights."""
     device: str = "auto"
@@ -187,7 +187,7 @@ def _benchmark(config: UnseenConfig, folder: Path, step: int) -> tuple[dict[str,
             out=folder / f"step-{step}",
             agents=(f"{AGENT}={folder / AGENT}",),
             episodes=config.episodes,
-            planning=PlannerOptions(depth=(config.depth,)),
+            planner=TreeSearch(config.depth),
             layout=folder.name,
             device=config.device,
         )

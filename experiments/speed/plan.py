@@ -8,19 +8,22 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+import tyro
 
+from agent.acting.agents import context_of
 from agent.system.atomic_files import write_json
 from agent.system.threads import threads
 from agent.training.train import choose_device
 from experiments.common.hardware import about, foreign_load
 from experiments.navigation.benchmark import BenchmarkConfig, benchmark
+from experiments.navigation.planning import PlannerOption, planner_facts
 from planners.interface import ModelFunctions
-from planners.tree import TreeConfig, full_tree, plan_tree
+from planners.tree import TreeSearch
 from world_models.interface import ACTIONS
 from world_models.registry import build_model
 
@@ -31,14 +34,16 @@ DEVELOPMENT = 100_000
 
 @dataclass(frozen=True)
 class SpeedPlanConfig:
-    """Measure exhaustive planning in which every action counts as legal."""
+    """Measure planning in which every action counts as legal."""
 
     model: str = "hrssm"
     """world model"""
     preset: str = "quick"
     """its sizes"""
-    depth: int = 5
-    """depth of the tree"""
+    planner: tyro.conf.OmitArgPrefixes[tyro.conf.OmitSubcommandPrefixes[PlannerOption]] = field(
+        default_factory=lambda: TreeSearch(depth=5)
+    )
+    """the planner: one word, which may be followed by its options, as in 'tree --depth 5'"""
     repeats: int = 20
     """decisions measured, after two for warming up; medians are reported"""
     device: str = "auto"
@@ -53,7 +58,7 @@ class SpeedPlanConfig:
 
 
 def speed_plan(config: SpeedPlanConfig) -> None:
-    """Print, and write if asked, milliseconds a decision for one episode and for a batch of 64, and a benchmark's time.
+    """Print, and write if asked, milliseconds per call for one episode and for a batch of 64, and a benchmark's time.
 
     One episode is planned on one thread, which is faster than two for so small a batch.
 
@@ -67,17 +72,18 @@ def speed_plan(config: SpeedPlanConfig) -> None:
     functions = replace(ModelFunctions.of(model), legal=_all_legal)
     result: dict[str, Any] = {}
     for batch in BATCHES:
-        name = f"tree_depth{config.depth}" + (f"_batch{batch}" if batch > 1 else "") + "_ms"
+        name = f"decision_batch{batch}_ms"
         with threads(1 if batch == 1 else torch.get_num_threads()), foreign_load() as foreign:
-            result[name] = 1000 * _median_decision(model, functions, batch, config, device)
+            seconds, spent = _median_decision(model, functions, batch, config, device)
+            result[name] = 1000 * seconds
             result["foreign_load"] = foreign()
-        print(f"depth {config.depth}, {batch:3d} episodes at once: {result[name]:8.2f} ms a call")
-    result["transitions_per_s"] = BATCHES[-1] * full_tree(config.depth) / result[name] * 1000
-    print(f"{result['transitions_per_s']:,.0f} model transitions a second")
+        print(f"{config.planner}, {batch:3d} episodes at once: {result[name]:8.2f} ms per call")
+    result["transitions_per_s"] = spent / seconds
+    print(f"{result['transitions_per_s']:,.0f} model transitions per second")
     result[f"benchmark_{config.episodes}_s"] = None if config.run is None else _benchmark_seconds(config)
     if config.run is not None:
         print(f"benchmark of {config.episodes} episodes: {result[f'benchmark_{config.episodes}_s']:.1f} s")
-    result |= {"model": config.model, "preset": config.preset}
+    result |= {"model": config.model, "preset": config.preset, "planner": planner_facts(config.planner)}
     if config.json is not None:
         write_json(config.json, result | {"about": about(device)})
 
@@ -98,22 +104,24 @@ def _benchmark_seconds(config: SpeedPlanConfig) -> float:
 @torch.inference_mode()
 def _median_decision(
     model: Any, functions: ModelFunctions, batch: int, config: SpeedPlanConfig, device: torch.device
-) -> float:
-    """Seconds of one `plan_tree` call over a batch of random contexts."""
+) -> tuple[float, int]:
+    """Seconds of one call of the planner over a batch of random contexts, and the transitions that it spends."""
     torch.manual_seed(0)
     size = model.config.frame_size
-    context = model.config.options.context
+    context = context_of(model)
     x = torch.rand(batch, context, 3, size, size, device=device) * 2 - 1
     a = torch.randint(ACTIONS, (batch, context - 1), device=device)
     state = model.observe(x, a, torch.full((batch,), context, device=device))
     goal = model.goal_feature(torch.rand(batch, 3, 3, 3, device=device) * 2 - 1)
     root = torch.ones(batch, ACTIONS, dtype=torch.bool, device=device)
-    seconds = []
+    generator = torch.Generator().manual_seed(0)
+    seconds, spent = [], 0
     for _ in range(config.repeats + 2):
         since = time.perf_counter()
-        float(plan_tree(functions, state, goal, root, TreeConfig(config.depth)).score.sum())  # waits for a GPU
+        plan = config.planner.plan(functions, state, goal, root, generator)
+        spent = int(plan.transitions.sum())  # waits for a GPU
         seconds.append(time.perf_counter() - since)
-    return statistics.median(seconds[2:])
+    return statistics.median(seconds[2:]), spent
 
 
 def _all_legal(state: Any) -> torch.Tensor:

@@ -66,8 +66,8 @@ def _table(found: dict[str, dict[str, Any]]) -> list[str]:
         ("demo: benchmark", _number(minutes.get("benchmark"), "{:.1f} min"), ""),
         ("demo: HRSSM's reward over the ceiling", _number(demo.get("reward_over_ceiling"), "{:.3f}"), "0.9"),
         ("benchmark, 5000 episodes, depth 6", _number(plan.get("benchmark_5000_s"), "{:.0f} s"), "60 s"),
-        ("exhaustive tree, depth 5, one episode", _number(plan.get("tree_depth5_ms"), "{:.1f} ms"), "5 ms"),
-        ("the same, 64 episodes", _number(plan.get("tree_depth5_batch64_ms"), "{:.0f} ms"), "40 ms"),
+        ("exhaustive tree, depth 5, one episode", _number(plan.get("decision_batch1_ms"), "{:.1f} ms"), "5 ms"),
+        ("the same, 64 episodes", _number(plan.get("decision_batch64_ms"), "{:.0f} ms"), "40 ms"),
     ]
     for model in ("hrssm", "rssm"):
         for preset, where, reach in (("quick", "train", "3"), ("paper", "train", "1.7"), ("paper", "train_cuda", "10")):

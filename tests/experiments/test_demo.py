@@ -8,7 +8,7 @@ import pytest
 
 from experiments import demo as module
 from experiments.demo import DemoConfig, demo
-from experiments.navigation.agents import PlannerOptions
+from experiments.navigation.planning import Standard
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> DemoConfig:
         hrssm_steps=2,
         rssm_steps=1,
         episodes=2,
-        planning=PlannerOptions(depth=(1,)),
+        planner=Standard(budget=3),
         device="cpu",
     )
     demo(config)

@@ -1,78 +1,12 @@
 """Navigation with agents whose path is known."""
 
-from typing import NamedTuple
-
 import numpy as np
 import pytest
-import torch
-from torch import Tensor
 
-from agent.acting import navigate as navigation
-from agent.acting.navigate import Context, Decision, RandomAgent, ShortestPathAgent, WorldModelAgent, navigate
-from envs.dynamics import Dynamics
-from envs.layout import Layout
+from agent.acting.agents import Decision, RandomAgent, ShortestPathAgent
+from agent.acting.navigate import navigate
 from envs.maze import JumpyMaze
-from planners.tree import TreeConfig
-
-PAPER = Layout.paper()
-CELLS = 26 * 18
-
-
-class PoseState(NamedTuple):
-    """The belief of a model that knows everything."""
-
-    pose: Tensor
-
-
-class PerfectModel(torch.nn.Module):
-    """Imagines one true environment step; reads the pose from frames that `Revealing` wrote."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.anchor = torch.nn.Parameter(torch.zeros(()))
-        self.lengths: list[int] = []
-        self.actions: list[np.ndarray] = []
-
-    def observe(self, x: Tensor, a: Tensor, length: Tensor) -> PoseState:
-        assert x.shape[1] == 5
-        assert a.shape[1] == 4
-        self.lengths += length.tolist()
-        self.actions += list(a.numpy())
-        return PoseState(spelled(x[:, -1]))
-
-    def imagine(self, state: PoseState, action: Tensor) -> PoseState:
-        pose, _ = Dynamics.of(PAPER).step(state.pose.numpy(), action.numpy())
-        return PoseState(torch.from_numpy(pose))
-
-    def feature(self, state: PoseState) -> Tensor:
-        cell = state.pose[:, 1].long() * 26 + state.pose[:, 0]
-        return torch.nn.functional.one_hot(cell, CELLS).float()
-
-    def goal_feature(self, goal: Tensor) -> Tensor:
-        return self.feature(PoseState(spelled(goal)))
-
-    def legal(self, state: PoseState) -> Tensor:
-        return torch.from_numpy(Dynamics.of(PAPER).action_mask(state.pose.numpy()) == 1)
-
-
-class Revealing(WorldModelAgent):
-    """Spells the pose and the goal in the pixels, which survives the models' 5-bit quantisation."""
-
-    def act(self, observation: dict, info: dict, deciding: np.ndarray) -> Decision:
-        frame, goal = np.zeros((2, len(deciding), 3, 3, 3), np.uint8)
-        frame.reshape(-1, 27)[:, :4] = info["pose"] * 8
-        goal.reshape(-1, 27)[:, :2] = info["goal"] * 8
-        return super().act({"observation": frame, "desired_goal": goal}, info, deciding)
-
-
-def spelled(image: Tensor) -> Tensor:
-    """The pose that `Revealing` wrote into images (B, 3, 3, 3) in [-1, 1], channels first."""
-    levels = ((image.movedim(1, -1).flatten(1) + 1) * 16).floor()
-    return levels[:, :4].to(torch.int16)
-
-
-def perfect_agent() -> Revealing:
-    return Revealing(PerfectModel(), TreeConfig(depth=40))
+from tests.support.perfect import PAPER, perfect_agent
 
 
 def same(one: dict, other: dict, rows: slice = slice(None)) -> bool:
@@ -149,46 +83,6 @@ def test_episode_of_a_seed_is_that_of_the_environment() -> None:
         env.close()
 
 
-def test_plans_only_where_there_is_a_choice(monkeypatch: pytest.MonkeyPatch) -> None:
-    planned = []
-
-    def spy(functions, state, goal_feature, root_mask, config, generator):
-        planned.append(root_mask.numpy())
-        return real(functions, state, goal_feature, root_mask, config, generator)
-
-    real = navigation.plan
-    monkeypatch.setattr(navigation, "plan", spy)
-    result = navigate(perfect_agent(), PAPER, range(10))
-    roots = np.concatenate(planned)
-    assert (roots.sum(axis=1) > 1).all()
-    assert len(roots) == result["decisions"].sum() > 0
-
-
-def test_context_grows_to_five_frames() -> None:
-    context = Context(2, 5)
-    for t in range(7):
-        context.see(np.full((2, 1, 1, 3), t + 1, np.uint8))
-        frames, actions, length = context.tensors(np.array([1]))
-        seen = [0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7][t : t + 5]  # left-padded with zeros
-        assert frames[0, :, 0, 0, 0].tolist() == seen
-        assert length.tolist() == [min(t + 1, 5)]
-        assert actions[0].tolist() == [0 if frame == 0 else 10 + frame for frame in seen[:-1]]
-        context.took(np.array([0, 11 + t]))  # after frame t + 1
-
-
-def test_model_is_given_a_short_context_at_the_start_of_an_episode() -> None:
-    # An episode that starts where there is a choice decides at once, from a single frame.
-    start = navigate(RandomAgent(), PAPER, range(300), record=True)["pose"][:, 0]
-    at_once = np.flatnonzero(Dynamics.of(PAPER).action_mask(start).sum(axis=1) > 1)
-    assert len(at_once) >= 5
-    agent = perfect_agent()
-    navigate(agent, PAPER, at_once[:5].tolist())
-    lengths, actions = agent.model.lengths, agent.model.actions
-    assert lengths[:5] == [1] * 5
-    assert set(lengths[5:]) == {5}  # the next junction is at least five steps away
-    assert not np.any(actions[:5])
-
-
-def test_no_seeds_are_refused() -> None:
+def test_no_seeds_are_an_error() -> None:
     with pytest.raises(ValueError, match="at least one episode seed"):
         navigate(RandomAgent(), PAPER, [])

@@ -24,7 +24,8 @@ from experiments.common import pretrained
 from experiments.common import publish_weights as module
 from experiments.common.pretrained import find_run, read_manifest
 from experiments.common.publish_weights import LARGEST, ShipConfig, ship
-from experiments.navigation.agents import PlannerOptions, enter
+from experiments.navigation.agents import load_agents
+from experiments.navigation.planning import Standard
 
 PACKAGE = Path(pretrained.__file__).parent.parent
 
@@ -197,8 +198,8 @@ def test_a_folder_of_that_name_is_told_apart(shipped, capsys):
 
 def test_agents_by_shipped_weights(run, shipped):
     sources = ("rssm=pretrained", "other=pretrained/rssm-ours", f"own={run}")
-    competitors = enter(sources, PlannerOptions(), Layout.paper(), Camera(), torch.device("cpu"))
-    facts = {entry.name: entry.facts for entry in competitors}
+    agents = load_agents(sources, Standard(), (), Layout.paper(), Camera(), torch.device("cpu"))
+    facts = {agent.name: agent.facts for agent in agents}
     for name in ("rssm", "other"):
         assert facts[name]["run"] == "pretrained/rssm-ours"
         assert facts[name]["checkpoint"] == read_manifest()["rssm-ours"]["sha256"]

@@ -32,16 +32,18 @@ SEEDS = range(100_000, 100_006)
 
 
 def benchmarks(folder: Path) -> Path:
-    """What `jumpy navigation` writes of two training seeds at two depths; one episode ends with its last step."""
+    """What `jumpy navigation` writes of two training seeds with two budgets; one episode ends with its last step."""
     steps = {"random": [100, 100, 100, 30, 40, 100], "shortest-path": [20, 25, 30, 10, 20, 40]}
     solved = {"random": [0, 0, 1, 1, 1, 0], "shortest-path": [1] * 6}
     for seed in (0, 1):
         for model in ("hrssm", "rssm"):
-            own = folder / "ours-quick" / f"seed-{seed}" / f"{model}-tree@1,2"
+            own = folder / "ours-quick" / f"seed-{seed}" / f"{model}"
             (own / "episodes").mkdir(parents=True)
-            names = {f"{model}@{depth}": {"model": model, "depth": depth} for depth in (1, 2)}
-            facts: dict[str, dict[str, Any]] = {"random": {}, "shortest-path": {}}
-            known = {
+            names = {f"{model}@{budget}": {"model": model, "budget": budget} for budget in (3, 12)}
+            facts: dict[str, dict[str, Any]] = {name: {"trained": False} for name in steps}
+            known: dict[str, Any] = {
+                "trained": True,
+                "training_seed": seed,
                 "variant": "ours",
                 "preset": "quick",
                 "planner": {},
@@ -54,7 +56,7 @@ def benchmarks(folder: Path) -> Path:
             for name, fact in facts.items():
                 taken = np.array(steps.get(name, [50 + seed, 60, 70, 20, 100, 100]))
                 success = np.array(solved.get(name, [1, 1, 1, 1, 1, 0]))
-                spent = np.full(6, 3 * fact.get("depth", 0))
+                spent = np.full(6, fact.get("budget", 0))
                 episodes[name] = {
                     "seed": np.array(SEEDS),
                     "steps": taken,
@@ -138,8 +140,8 @@ def test_numbers_alone_are_drawn(numbers: Path, tmp_path: Path, drawn: dict[str,
     # Both training seeds were measured at the steps 1 and 2: the means of (2, 3) and of (1.5, 2.5).
     assert np.asarray(mean.get_xydata()).tolist() == [[1, 2.5], [2, 2]]
     lines = {line.get_label(): line for line in drawn["budget"].axes[0].lines}
-    # Rewards (50 or 49, 40, 30, 80, 0, 0) of six episodes; 3 and 6 transitions a decision.
-    assert np.asarray(lines["HRSSM"].get_xydata()) == pytest.approx(np.array([[3, 199.5 / 6], [6, 199.5 / 6]]))
+    # Rewards (50 or 49, 40, 30, 80, 0, 0) of six episodes; 3 and 12 transitions per decision.
+    assert np.asarray(lines["HRSSM"].get_xydata()) == pytest.approx(np.array([[3, 199.5 / 6], [12, 199.5 / 6]]))
     assert np.asarray(lines["ceiling"].get_ydata())[0] == pytest.approx(455 / 6)
     bars = [patch.get_height() for patch in drawn["vta-8"].axes[1].patches]  # type: ignore[attr-defined]
     assert bars == pytest.approx([1 / 6] * 4 + [0.5, 0])
@@ -147,7 +149,7 @@ def test_numbers_alone_are_drawn(numbers: Path, tmp_path: Path, drawn: dict[str,
 
 def test_every_episode_is_kept_though_rewards_are_equal(numbers: Path) -> None:
     kept = read(numbers, "vta-8", ("json", "csv"), "")
-    column = [row["hrssm L=1 seed=1"] for row in kept.rows]
+    column = [row["hrssm budget=3 seed=1"] for row in kept.rows]
     assert column == ["51", "60", "70", "20", "100", ""]  # the last two earn 0, one of them is solved
     assert [row["episode"] for row in kept.rows] == [str(seed) for seed in SEEDS]
     steps = np.array([float(value or "nan") for value in column])
@@ -211,14 +213,14 @@ def test_numbers_are_replaced_only_when_asked(numbers: Path, tmp_path: Path) -> 
 def test_two_measurements_of_one_agent_are_refused(tmp_path: Path) -> None:
     folder = benchmarks(tmp_path)
     own = folder / "ours-quick" / "seed-0"
-    shutil.copytree(own / "rssm-tree@1,2", own / "rssm-shooting@1,2")
-    with pytest.raises(ValueError, match="both measured rssm at depth 1: give --benchmarks only"):
+    shutil.copytree(own / "rssm", own / "rssm-again")
+    with pytest.raises(ValueError, match="both measured rssm at budget 3: give --benchmarks only"):
         read_benchmarks([folder])
 
 
 def test_of_benchmarks_of_different_lengths_the_common_episodes_count(tmp_path: Path) -> None:
     folder = benchmarks(tmp_path)
-    own = folder / "ours-quick" / "seed-1" / "rssm-tree@1,2"
+    own = folder / "ours-quick" / "seed-1" / "rssm"
     for file in (own / "episodes").iterdir():
         file.write_text("".join(file.read_text().splitlines(keepends=True)[:5]))
     (own / "summary.json").write_text((own / "summary.json").read_text().replace('"episodes": 6', '"episodes": 4', 1))

@@ -8,7 +8,8 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from agent.acting.navigate import RandomAgent, ShortestPathAgent, navigate
+from agent.acting.agents import RandomAgent, ShortestPathAgent
+from agent.acting.navigate import navigate
 from envs.layout import Layout
 from experiments.figures import plots
 from experiments.figures.plots import PlotConfig, plot
@@ -26,7 +27,7 @@ def folder_of(path: Path, facts: dict[str, dict], episodes: int = 30) -> Path:
         agent = ShortestPathAgent(PAPER) if name == "shortest-path" else RandomAgent(seed=len(name))
         file = EpisodeFile(path / "episodes" / f"{name}.csv", name, range(100_000, 100_000 + episodes), episodes)
         result = navigate(agent, PAPER, file.seeds, record=True)
-        file.append(result | {"transitions": result["decisions"] * 3 ** facts[name].get("depth", 0)})
+        file.append(result | {"transitions": result["decisions"] * facts[name].get("budget", 0)})
         write_paths(path / "paths" / f"{name}.npz", result)
     numbers = summarise({name: read_episodes(path / "episodes" / f"{name}.csv") for name in facts}, facts)
     summary = {"episodes": episodes, "layout": "paper", "first_seed": 100_000} | numbers
@@ -34,8 +35,11 @@ def folder_of(path: Path, facts: dict[str, dict], episodes: int = 30) -> Path:
     return path
 
 
-def trained(label: str, depth: int) -> dict[str, object]:
-    return {"label": label, "depth": depth}
+UNTRAINED: dict[str, object] = {"trained": False}
+
+
+def trained(label: str, budget: int) -> dict[str, object]:
+    return {"trained": True, "label": label, "budget": budget}
 
 
 @pytest.fixture
@@ -52,8 +56,8 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
     return caught
 
 
-def test_one_depth_makes_two_pictures(tmp_path: Path, figures: dict[str, Figure]) -> None:
-    run = folder_of(tmp_path, {"random": {}, "hrssm": trained("hrssm", 2), "shortest-path": {}})
+def test_one_budget_makes_two_pictures(tmp_path: Path, figures: dict[str, Figure]) -> None:
+    run = folder_of(tmp_path, {"random": UNTRAINED, "hrssm": trained("hrssm", 2), "shortest-path": UNTRAINED})
     pictures = plot(PlotConfig(run))
     assert [path.name for path in pictures] == ["rewards.png", "routes.png"]
     for path in pictures:
@@ -63,7 +67,7 @@ def test_one_depth_makes_two_pictures(tmp_path: Path, figures: dict[str, Figure]
 
 
 def test_histogram_counts_the_solved_episodes(tmp_path: Path, figures: dict[str, Figure]) -> None:
-    run = folder_of(tmp_path, {"random": {}, "hrssm": trained("hrssm", 2), "shortest-path": {}})
+    run = folder_of(tmp_path, {"random": UNTRAINED, "hrssm": trained("hrssm", 2), "shortest-path": UNTRAINED})
     plot(PlotConfig(run))
     panels = figures["rewards.png"].axes  # two a row: share of unsolved episodes, rewards of the others
     for row, name in enumerate(("random", "hrssm", "shortest-path")):
@@ -75,21 +79,21 @@ def test_histogram_counts_the_solved_episodes(tmp_path: Path, figures: dict[str,
         assert f"{episodes['reward'].mean():.1f}" in [text.get_text() for text in panels[2 * row + 1].texts]
 
 
-def test_depths_make_a_third_picture(tmp_path: Path, figures: dict[str, Figure]) -> None:
-    depths = {f"{label}@{depth}": trained(label, depth) for label in ("hrssm", "rssm") for depth in (1, 3)}
-    run = folder_of(tmp_path, {"random": {}, **depths, "shortest-path": {}})
+def test_budgets_make_a_third_picture(tmp_path: Path, figures: dict[str, Figure]) -> None:
+    budgets = {f"{label}@{budget}": trained(label, budget) for label in ("hrssm", "rssm") for budget in (3, 39)}
+    run = folder_of(tmp_path, {"random": UNTRAINED, **budgets, "shortest-path": UNTRAINED})
     assert plots.BUDGET in [path.name for path in plot(PlotConfig(run))]
     reward, _ = figures["budget.png"].axes
     lines = {str(line.get_label()): line for line in reward.lines}
     assert set(lines) == {"random", "shortest-path", "hrssm", "rssm"}
-    assert np.asarray(lines["hrssm"].get_xdata()) == pytest.approx([3, 27])
+    assert np.asarray(lines["hrssm"].get_xdata()) == pytest.approx([3, 39])
     assert len({lines[label].get_color() for label in ("hrssm", "rssm", "random")}) == 3
     titles = [axes.get_title() for axes in figures["routes.png"].axes]
-    assert [title.partition(":")[0] for title in titles[::3]] == ["random", "hrssm@3", "rssm@3"]  # the deepest
+    assert [title.partition(":")[0] for title in titles[::3]] == ["random", "hrssm@39", "rssm@39"]  # the last
 
 
 def test_route_ends_at_the_goal_or_at_a_cross(tmp_path: Path, figures: dict[str, Figure]) -> None:
-    run = folder_of(tmp_path, {"random": {}, "shortest-path": {}})
+    run = folder_of(tmp_path, {"random": UNTRAINED, "shortest-path": UNTRAINED})
     plot(PlotConfig(run))
     success = read_episodes(run / "episodes" / "random.csv")["success"][:3]
     for axes, solved in zip(figures["routes.png"].axes, success, strict=True):
@@ -99,7 +103,7 @@ def test_route_ends_at_the_goal_or_at_a_cross(tmp_path: Path, figures: dict[str,
 
 
 def test_a_single_episode_can_be_drawn(tmp_path: Path) -> None:
-    run = folder_of(tmp_path, {"random": {}, "h": trained("h", 1), "shortest-path": {}}, episodes=1)
+    run = folder_of(tmp_path, {"random": UNTRAINED, "h": trained("h", 1), "shortest-path": UNTRAINED}, episodes=1)
     assert all(path.exists() for path in plot(PlotConfig(run)))
 
 
@@ -112,7 +116,7 @@ def test_folder_without_a_summary_is_refused(tmp_path: Path) -> None:
 
 
 def test_missing_episodes_are_named(tmp_path: Path) -> None:
-    run = folder_of(tmp_path, {"random": {}, "shortest-path": {}}, episodes=2)
+    run = folder_of(tmp_path, {"random": UNTRAINED, "shortest-path": UNTRAINED}, episodes=2)
     (run / "episodes" / "random.csv").unlink()
     with pytest.raises(ValueError, match=r"random\.csv is missing"):
         plot(PlotConfig(run))

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -23,15 +24,17 @@ class Pose(NamedTuple):
 class Oracle(nn.Module):
     """Knows the maze; its features are one-hot hallways. `late` makes its first jump stay where it is."""
 
-    def __init__(self, late: bool = False) -> None:
+    def __init__(self, late: bool = False, context: int = 5, shown: int = 5) -> None:
         super().__init__()
+        self.context, self.shown = context, shown
         self.nothing = nn.Parameter(torch.zeros(1))
         self.late = late
         self.hallways = int(LAYOUT.hallway.max()) + 1
 
     def observe(self, x: Tensor, a: Tensor, length: Tensor) -> Pose:
-        assert x.shape[1:] == (5, 3, 32, 32)
-        assert length.tolist() == [5] * len(x)
+        assert x.shape[1:] == (self.shown, 3, 32, 32)
+        assert a.shape[1] == self.shown - 1
+        assert length.tolist() == [self.shown] * len(x)
         pose = torch.from_numpy(np.repeat(arrivals(LAYOUT), len(x) // len(arrivals(LAYOUT)), axis=0))
         return Pose(torch.cat([pose, torch.full((len(pose), 1), -1, dtype=torch.int16)], 1))
 
@@ -59,6 +62,12 @@ def test_a_model_that_knows_the_maze_is_always_right() -> None:
 def test_a_model_that_names_one_hallway_is_right_as_often_as_it_is_reached() -> None:
     accuracy = jump_accuracy(Oracle(late=True), LAYOUT, Camera(), passages=2, jitters=1)
     assert all(0 < share < 0.1 for share in accuracy)
+
+
+@pytest.mark.parametrize(("context", "shown"), [(1, 1), (3, 3), (9, 5)])  # the shortest hallway has four cells
+def test_a_model_is_shown_its_context_as_far_as_hallways_reach(context: int, shown: int) -> None:
+    oracle = Oracle(context=context, shown=shown)
+    assert jump_accuracy(oracle, LAYOUT, Camera(), passages=1, jitters=1) == [1.0]
 
 
 def test_every_junction_is_entered_through_each_of_its_hallways() -> None:

@@ -1,7 +1,6 @@
-"""The navigation rows: their file, the worst of the seeds, resuming, refusals."""
+"""The navigation rows: what they are measured from, resuming, errors."""
 
 import json
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,14 @@ from agent.data.replay import Replay
 from agent.training.evaluate import EvaluationConfig, boundary_scores
 from agent.training.runs import CHECKPOINT
 from agent.training.train import TrainConfig, Trainer
-from experiments.common.bootstrap import Estimate
 from experiments.common.trained_runs import load_run_of, negative_bounds
 from experiments.navigation import benchmark as benchmark_module
 from experiments.navigation import navigation as module
 from experiments.navigation.episode_files import read_episodes
 from experiments.navigation.navigation import NavigationConfig, navigation
-from experiments.navigation.targets import Measured, merged, reached, table, worst
+from experiments.navigation.planning import planner_facts
+from planners.shooting import Shooting
+from planners.tree import TreeSearch
 
 CPU = torch.device("cpu")
 EVALUATION = EvaluationConfig(batches=2, batch_size=2, episodes=2)
@@ -66,9 +66,9 @@ def tiny(world: Path, out: Path, **changes: Any) -> NavigationConfig:
         json=out / "results" / "navigation.json",
         episodes=4,
         first_seed=100_000,
-        depth=2,
-        depths=(1, 2),
-        rssm_horizons=(0, 4),
+        hrssm_planner=TreeSearch(depth=2),
+        rssm_planner=Shooting(horizon=4),
+        budgets=(3, 12),
         evaluation=EVALUATION,
         batch=4,
         device="cpu",
@@ -96,7 +96,7 @@ def test_file_holds_every_row(finished: NavigationConfig) -> None:
     content = json.loads(finished.json.read_text())
     assert list(content) == ["ours", "about"]
     rows, about = content["ours"]["quick"], content["about"]["ours"]["quick"]
-    gaps = ["rssm_gap_1", "rssm_gap_2"]
+    gaps = ["rssm_gap_3", "rssm_gap_12"]
     scores = ["boundary_f1", "boundary_f1_exact", *(f"jump_accuracy_{k}" for k in range(1, 6)), "elbo_gap"]
     assert list(rows) == ["success", "reward_over_ceiling", "solved_in_50", *gaps, *scores]
     for row, numbers in rows.items():
@@ -109,37 +109,53 @@ def test_file_holds_every_row(finished: NavigationConfig) -> None:
     assert (about["episodes"], about["layout"], about["first_seed"]) == (4, "paper", 100_000)
     assert about["versions"]["torch"] == torch.__version__
     assert [run["seed"] for run in about["hrssm"]] == [0, 1]
+    tree, shooting = TreeSearch(depth=1), Shooting(horizon=4, transitions=3)
+    assert about["rssm_gap_3"] == {"hrssm": planner_facts(tree), "rssm": planner_facts(shooting)}
+    assert about["planner"] == planner_facts(TreeSearch(depth=2))
 
 
 def test_rows_are_those_of_the_episodes(finished: NavigationConfig) -> None:
     rows = json.loads(finished.json.read_text())["ours"]["quick"]
     for number in (0, 1):
-        agent = episodes(finished, f"seed-{number}/hrssm-tree@2", "hrssm")
-        ceiling = episodes(finished, f"seed-{number}/hrssm-tree@2", "shortest-path")
+        agent = episodes(finished, f"seed-{number}/hrssm@12", "hrssm@12")
+        ceiling = episodes(finished, f"seed-{number}/hrssm@12", "shortest-path")
         assert rows["success"]["seeds"][number] == pytest.approx(agent["success"].mean())
         over = agent["reward"].mean() / ceiling["reward"].mean()
         assert rows["reward_over_ceiling"]["seeds"][number] == pytest.approx(over)
         soon = (agent["reward"] >= 50).sum() / (ceiling["reward"] >= 50).sum()  # the reward is 100 minus the steps
         assert rows["solved_in_50"]["seeds"][number] == pytest.approx(soon)
-        # RSSM searches exhaustively at depth 1 and shoots over 4 steps with the budget of depth 2.
-        ours = {1: episodes(finished, f"seed-{number}/hrssm-tree@1", "hrssm"), 2: agent}
-        for depth, planner, most in ((1, "tree", 3), (2, "shooting4", 12)):
-            theirs = episodes(finished, f"seed-{number}/rssm-{planner}@{depth}", "rssm")
-            gap = (ours[depth]["reward"] - theirs["reward"]).mean()
-            assert rows[f"rssm_gap_{depth}"]["seeds"][number] == pytest.approx(gap)
-            for model in (ours[depth], theirs):
-                assert (model["transitions"] <= most * model["decisions"]).all()
+        ours = {3: episodes(finished, f"seed-{number}/hrssm@3", "hrssm@3"), 12: agent}
+        for budget in (3, 12):
+            theirs = episodes(finished, f"seed-{number}/rssm@{budget}", f"rssm@{budget}")
+            gap = (ours[budget]["reward"] - theirs["reward"]).mean()
+            assert rows[f"rssm_gap_{budget}"]["seeds"][number] == pytest.approx(gap)
+            assert (theirs["transitions"] == budget * theirs["decisions"]).all()
+            assert (ours[budget]["transitions"] <= budget * ours[budget]["decisions"]).all()
+
+
+def test_calls_with_other_planners_of_rssm_fill_one_file(world: Path, tmp_path: Path) -> None:
+    one = tiny(world, tmp_path, data=None, episodes=3, budgets=(3,), rssm_planner=TreeSearch())
+    one = replace(one, hrssm=one.hrssm[:1], rssm=one.rssm[:1])
+    other = replace(one, budgets=(12,), rssm_planner=Shooting(horizon=4))
+    gaps = navigation(one) | navigation(other)
+    content = json.loads(one.json.read_text())
+    assert {row: content["ours"]["quick"][row] for row in gaps} == gaps
+    assert {"rssm_gap_3", "rssm_gap_12"} <= set(gaps)
+    about = content["about"]["ours"]["quick"]
+    assert [about[f"rssm_gap_{budget}"]["rssm"]["kind"] for budget in (3, 12)] == ["tree", "shooting"]
+    with pytest.raises(ValueError, match=r"rssm_gap_12 .*'shooting'.*'tree'.*--overwrite"):
+        navigation(replace(other, rssm_planner=TreeSearch()))
 
 
 def test_gaps_may_be_measured_on_the_first_episodes_alone(world: Path, tmp_path: Path) -> None:
-    config = tiny(world, tmp_path, data=None, depth=2, depths=(2,), rssm_horizons=(4,), episodes=3, gap_episodes=2)
+    config = tiny(world, tmp_path, data=None, budgets=(12,), episodes=3, gap_episodes=2)
     config = replace(config, hrssm=config.hrssm[:1], rssm=config.rssm[:1])
     rows = navigation(config)
-    agent = episodes(config, "seed-0/hrssm-tree@2", "hrssm")
-    theirs = episodes(config, "seed-0/rssm-shooting4@2", "rssm")
+    agent = episodes(config, "seed-0/hrssm@12", "hrssm@12")
+    theirs = episodes(config, "seed-0/rssm@12", "rssm@12")
     assert (len(agent["reward"]), len(theirs["reward"])) == (3, 2)
     assert rows["success"]["value"] == pytest.approx(agent["success"].mean())
-    assert rows["rssm_gap_2"]["value"] == pytest.approx((agent["reward"][:2] - theirs["reward"]).mean())
+    assert rows["rssm_gap_12"]["value"] == pytest.approx((agent["reward"][:2] - theirs["reward"]).mean())
     assert json.loads(config.json.read_text())["about"]["ours"]["quick"]["gap_episodes"] == 2
 
 
@@ -174,66 +190,10 @@ def test_both_models_see_the_same_windows_and_contexts(finished: NavigationConfi
         assert torch.equal(context, its_context)
 
 
-def test_worst_seed_by_hand() -> None:
-    seeds = [Estimate(0.9, 0.8, 1.0), Estimate(0.5, 0.4, 0.6), Estimate(0.7, 0.6, 0.8)]
-    numbers = {"value": 0.5, "mean": pytest.approx(0.7), "ci95": [0.4, 0.6], "seeds": [0.9, 0.5, 0.7]}
-    assert worst("success", seeds) == numbers
-    assert worst("elbo_gap", seeds) == numbers | {"value": 0.9, "ci95": [0.8, 1.0]}
-    undefined = Estimate(math.nan, math.nan, math.nan)
-    for row in ("success", "elbo_gap"):
-        numbers = {"value": None, "mean": None, "ci95": None, "seeds": [0.9, None]}
-        assert worst(row, [seeds[0], undefined]) == numbers
-        assert reached(row, numbers) is False
-
-
-@pytest.mark.parametrize(
-    ("row", "value", "ends", "verdict"),
-    [
-        ("success", 0.995, [0.99, 1.0], True),
-        ("success", 0.994, [0.99, 1.0], False),
-        ("elbo_gap", 0.02, [0.0, 0.1], True),
-        ("elbo_gap", 0.021, [0.0, 0.1], False),
-        ("rssm_gap_3", 1.0, [0.1, 2.0], True),
-        ("rssm_gap_3", 1.0, [0.0, 2.0], False),
-        ("jump_accuracy_1", 0.99, None, True),
-        ("jump_accuracy_3", 0.99, None, None),
-    ],
-)
-def test_what_is_reached(row: str, value: float, ends: list[float] | None, verdict: bool | None) -> None:
-    numbers = {"value": value, "mean": value, "ci95": ends, "seeds": [value]}
-    assert reached(row, numbers) is verdict
-    assert table({row: numbers}).endswith({True: "yes", False: "NO", None: "-"}[verdict])
-
-
-def test_other_variants_and_rows_stay(tmp_path: Path) -> None:
-    path = tmp_path / "navigation.json"
-    before = {"ours": {"paper": {"success": {"value": 1.0}}}, "vta": {"quick": {"success": {"value": 0.2}}}}
-    path.write_text(json.dumps(before))
-    new = Measured("ours", "quick", {"episodes": 5}, {"success": {"value": 0.9}})
-    content = merged(path, new, overwrite=False)
-    assert content["vta"] == before["vta"]
-    assert content["ours"] == before["ours"] | {"quick": {"success": {"value": 0.9}}}
-    path.write_text(json.dumps(content))
-    more = replace(new, about={"episodes": 5, "depths": [1]}, rows={"rssm_gap_1": {"value": 2.0}})
-    content = merged(path, more, overwrite=False)
-    assert list(content["ours"]["quick"]) == ["success", "rssm_gap_1"]
-    assert content["about"]["ours"]["quick"] == {"episodes": 5, "depths": [1]}
-    other = replace(new, about={"episodes": 6})
-    with pytest.raises(ValueError, match="holds rows of ours, quick with episodes 5, asked for is 6"):
-        merged(path, other, overwrite=False)
-    assert merged(path, other, overwrite=True)["about"]["ours"]["quick"] == {"episodes": 6}
-
-
-@pytest.mark.parametrize("text", ["[]", "{", "\ud800"])
-def test_file_of_something_else_is_refused(text: str, tmp_path: Path) -> None:
-    path = tmp_path / "navigation.json"
-    path.write_bytes(text.encode(errors="surrogatepass"))
-    with pytest.raises(ValueError, match="is no JSON file of rows: choose another --json"):
-        merged(path, Measured("ours", "quick", {}), overwrite=True)
-
-
 def test_rows_without_partners_and_data_are_left_out(world: Path, tmp_path: Path) -> None:
-    config = tiny(world, tmp_path, hrssm=(world / "hrssm-0",), rssm=(), data=None, depth=1, episodes=3)
+    config = tiny(
+        world, tmp_path, hrssm=(world / "hrssm-0",), rssm=(), data=None, hrssm_planner=TreeSearch(depth=1), episodes=3
+    )
     jumps = [f"jump_accuracy_{k}" for k in range(1, 6)]
     assert list(navigation(config)) == ["success", "reward_over_ceiling", "solved_in_50", *jumps]
     faithful = replace(config, hrssm=(world / "faithful",))
@@ -275,12 +235,12 @@ def test_killed_measurement_goes_on_with_the_same_rows(finished: NavigationConfi
         ({"hrssm": ("hrssm-0",)}, r"--rssm needs a run for each of --hrssm, got 2 and 1"),
         ({"hrssm": ("hrssm-0", "nowhere")}, r"there is no run .*nowhere"),
         ({"first_seed": 7}, r"holds rows of ours, quick with first_seed 100000, asked for is 7"),
-        ({"depths": (0, 1)}, r"need different numbers from 1 up, got 2 and \[0, 1\]"),
+        ({"budgets": (0, 12)}, r"--budgets.*from 1 up, got \[0, 12\]"),
+        ({"budgets": (2, 12)}, r"tree.*at least 3.*got 2"),
         ({"gap_episodes": 5}, r"--gap-episodes must be from 1 to the 4 of --episodes, got 5"),
-        ({"rssm_horizons": (1, 2, 3)}, r"or one for each of the 2 depths, got \[1, 2, 3\]"),
     ],
 )
-def test_what_does_not_belong_together_is_refused(finished: NavigationConfig, change: dict, message: str) -> None:
+def test_what_does_not_belong_together_is_an_error(finished: NavigationConfig, change: dict, message: str) -> None:
     if "hrssm" in change:
         change = {"hrssm": tuple(finished.hrssm[0].parent / name for name in change["hrssm"])}
     before = {path: path.read_bytes() for path in finished.out.parent.rglob("*") if path.is_file()}
@@ -289,7 +249,7 @@ def test_what_does_not_belong_together_is_refused(finished: NavigationConfig, ch
     assert before == {path: path.read_bytes() for path in finished.out.parent.rglob("*") if path.is_file()}
 
 
-def test_data_of_another_maze_and_other_likelihoods_are_refused(
+def test_data_of_another_maze_and_other_likelihoods_are_an_error(
     finished: NavigationConfig, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     collect(CollectConfig(tmp_path / "other", steps=1000, layout="random-3"))

@@ -15,6 +15,7 @@ from experiments.speed import train as speed_train
 from experiments.speed.plan import SpeedPlanConfig, speed_plan
 from experiments.speed.table import SpeedConfig, speed
 from experiments.speed.train import SpeedTrainConfig, Timed, load_plain_loss
+from planners.tree import TreeSearch
 from tests.support.tiny import random_batch
 from world_models.interface import Batch, Losses
 
@@ -81,9 +82,9 @@ def test_a_model_without_plain_loops_is_named():
 def test_planning_has_the_promised_names(tmp_path):
     path = tmp_path / "speed_plan.json"
     threads = torch.get_num_threads()
-    speed_plan(SpeedPlanConfig(depth=2, repeats=1, device="cpu", json=path))
+    speed_plan(SpeedPlanConfig(planner=TreeSearch(depth=2), repeats=1, device="cpu", json=path))
     result = read(path)
-    assert 0 < result["tree_depth2_ms"] < result["tree_depth2_batch64_ms"] * 64
+    assert 0 < result["decision_batch1_ms"] < result["decision_batch64_ms"] * 64
     assert result["benchmark_5000_s"] is None  # needs a trained run
     assert torch.get_num_threads() == threads
 

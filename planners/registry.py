@@ -1,0 +1,7 @@
+"""The planners by their names in results and on the command line. A new planner is one file and one entry here."""
+
+from planners.interface import Planner
+from planners.shooting import Shooting
+from planners.tree import TreeSearch
+
+PLANNERS: dict[str, type[Planner]] = {planner.kind: planner for planner in (TreeSearch, Shooting)}

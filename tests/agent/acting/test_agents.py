@@ -1,0 +1,78 @@
+"""Agents: what they decide on, what their models are shown, what their draws depend on."""
+
+import numpy as np
+import pytest
+import torch
+
+from agent.acting.agents import Context, RandomAgent, context_of
+from agent.acting.navigate import navigate
+from envs import dynamics
+from envs.dynamics import Dynamics
+from planners.interface import ModelFunctions, Plan
+from planners.tree import TreeSearch
+from tests.support.perfect import PAPER, PerfectModel, Revealing, perfect_agent
+from world_models import interface
+from world_models.registry import build_model
+
+
+def test_models_and_mazes_have_the_same_actions() -> None:
+    assert interface.ACTIONS == dynamics.ACTIONS
+
+
+def test_plans_only_where_there_is_a_choice() -> None:
+    planned: list[np.ndarray] = []
+
+    class Recording(TreeSearch):
+        def plan(
+            self,
+            functions: ModelFunctions,
+            state: object,
+            goal_feature: torch.Tensor,
+            root_mask: torch.Tensor,
+            generator: torch.Generator,
+        ) -> Plan:
+            planned.append(root_mask.numpy())
+            return super().plan(functions, state, goal_feature, root_mask, generator)
+
+    result = navigate(Revealing(PerfectModel(), Recording(depth=40)), PAPER, range(10))
+    roots = np.concatenate(planned)
+    assert (roots.sum(axis=1) > 1).all()
+    assert len(roots) == result["decisions"].sum() > 0
+
+
+def test_context_grows_to_five_frames() -> None:
+    context = Context(2, 5)
+    for t in range(7):
+        context.see(np.full((2, 1, 1, 3), t + 1, np.uint8))
+        frames, actions, length = context.tensors(np.array([1]))
+        seen = [0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7][t : t + 5]  # left-padded with zeros
+        assert frames[0, :, 0, 0, 0].tolist() == seen
+        assert length.tolist() == [min(t + 1, 5)]
+        assert actions[0].tolist() == [0 if frame == 0 else 10 + frame for frame in seen[:-1]]
+        context.took(np.array([0, 11 + t]))  # after frame t + 1
+
+
+def test_model_is_given_a_short_context_at_the_start_of_an_episode() -> None:
+    # An episode that starts where there is a choice decides at once, from a single frame.
+    start = navigate(RandomAgent(), PAPER, range(300), record=True)["pose"][:, 0]
+    at_once = np.flatnonzero(Dynamics.of(PAPER).action_mask(start).sum(axis=1) > 1)
+    assert len(at_once) >= 5
+    agent = perfect_agent()
+    navigate(agent, PAPER, at_once[:5].tolist())
+    lengths, actions = agent.model.lengths, agent.model.actions
+    assert lengths[:5] == [1] * 5
+    assert set(lengths[5:]) == {5}  # the next junction is at least five steps away
+    assert not np.any(actions[:5])
+
+
+@pytest.mark.parametrize("context", [1, 3, 7])
+def test_a_model_is_shown_the_context_of_its_training(context: int) -> None:
+    agent = perfect_agent(context)  # the model asserts the number of frames
+    assert navigate(agent, PAPER, range(6))["success"].all()
+    assert max(agent.model.lengths) == context
+
+
+@pytest.mark.parametrize("model", ["hrssm", "rssm"])
+def test_the_context_of_a_model_is_its_option(model: str) -> None:
+    assert context_of(build_model(model, "quick", "ours", 32, ["context=3"])) == 3
+    assert context_of(build_model(model, "quick", "ours", 32)) == 5
