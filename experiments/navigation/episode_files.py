@@ -1,17 +1,18 @@
-"""A benchmark's folder: its files' names, and each agent's finished episodes, one CSV row an episode.
+"""A benchmark's folder: its files' names, and each agent's finished episodes, one CSV row per episode.
 
 | file | content |
 |---|---|
 | `config.json` | what decides the results |
-| `episodes/AGENT.csv` | a row an episode, written in whole batches |
+| `episodes/AGENT.csv` | one row per episode, written in whole batches |
 | `paths/AGENT.npz` | where the agent went in the first episodes |
 | `summary.json` | the numbers |
 | `*.png` | the figures |
 """
 
+import csv
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -34,11 +35,9 @@ COLUMNS: dict[str, type] = {
 }
 """Columns of the file and their types; `success` is 0 or 1, the last one has microseconds."""
 
-HEADER = ",".join(COLUMNS) + "\n"
-
 
 class EpisodeFile:
-    """An agent's episodes so far; a run that was killed goes on behind the last whole batch.
+    """An agent's episodes so far; a run that was killed goes on after the last whole batch.
 
     Only whole batches are kept, since a planner's draws belong to its batch.
     """
@@ -58,7 +57,7 @@ class EpisodeFile:
         self.path, self.agent, self.seeds, self.batch = path, agent, seeds, batch
         rows = self._whole_rows()
         self.finished = len(rows) if len(rows) == len(seeds) else len(rows) // batch * batch
-        content = HEADER + "".join(rows[: self.finished])
+        content = _text([COLUMNS, *rows[: self.finished]])
         if not path.exists() or path.read_text() != content:
             write_file(path, content.encode())
 
@@ -70,30 +69,33 @@ class EpisodeFile:
 
     def append(self, result: Mapping[str, np.ndarray]) -> None:
         """Write a batch and wait until it is on the disk."""
-        columns = [np.asarray(result[name]) for name in COLUMNS if name != "agent"]
-        rows = "".join(_row(self.agent, values) for values in zip(*columns, strict=True))
+        columns = [
+            [f"{value:.6f}" if kind is float else int(value) for value in result[name]]
+            for name, kind in COLUMNS.items()
+            if name != "agent"
+        ]
         with self.path.open("a") as file:
-            file.write(rows)
+            file.write(_text([self.agent, *values] for values in zip(*columns, strict=True)))
             file.flush()
             os.fsync(file.fileno())
         self.finished += len(columns[0])
 
-    def _whole_rows(self) -> list[str]:
+    def _whole_rows(self) -> list[list[str]]:
         """Rows up to the last line break, checked against the seeds."""
         if not self.path.exists():
             return []
         text = self.path.read_text()
-        lines = text[: text.rfind("\n") + 1].splitlines(keepends=True)
-        if lines and lines[0] != HEADER:
-            raise ValueError(f"{self.path} does not begin with the columns {HEADER.strip()}: use --overwrite")
-        for number, line in enumerate(lines[1:]):
+        rows = list(csv.reader(text[: text.rfind("\n") + 1].splitlines()))
+        if rows and rows[0] != list(COLUMNS):
+            raise ValueError(f"{self.path} does not begin with the columns {', '.join(COLUMNS)}: use --overwrite")
+        for number, row in enumerate(rows[1:]):
             seed = self.seeds[number] if number < len(self.seeds) else None
-            if not line.startswith(f"{self.agent},{seed},") or len(line.split(",")) != len(COLUMNS):
+            if row[:2] != [self.agent, str(seed)] or len(row) != len(COLUMNS):
                 raise ValueError(
                     f"{self.path}, line {number + 2}: expected the episode of {self.agent} with seed {seed}, "
-                    f"got {line.strip()!r}: use --overwrite"
+                    f"got {','.join(row)!r}: use --overwrite"
                 )
-        return lines[1:]
+        return rows[1:]
 
 
 def read_episodes(path: Path) -> dict[str, np.ndarray]:
@@ -104,9 +106,10 @@ def read_episodes(path: Path) -> dict[str, np.ndarray]:
     """
     if not path.is_file():
         raise ValueError(f"{path} is missing: run the benchmark again")
-    rows = [line.split(",") for line in path.read_text().splitlines()[1:]]
-    if any(len(row) != len(COLUMNS) for row in rows):
-        raise ValueError(f"{path} has a row without {len(COLUMNS)} columns: run the benchmark again")
+    with path.open(newline="") as file:
+        rows = list(csv.reader(file))[1:]
+    if not rows or any(len(row) != len(COLUMNS) for row in rows):
+        raise ValueError(f"{path} has no rows of {len(COLUMNS)} columns: run the benchmark again")
     columns = zip(COLUMNS.items(), zip(*rows, strict=True), strict=True)
     return {name: np.array([kind(value) for value in column]) for (name, kind), column in columns if name != "agent"}
 
@@ -131,8 +134,8 @@ def read_paths(path: Path) -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
-def _row(agent: str, values: tuple[np.generic, ...]) -> str:
-    """A line of the file."""
-    kinds = list(COLUMNS.values())[1:]
-    numbers = [f"{value:.6f}" if kind is float else str(int(value)) for kind, value in zip(kinds, values, strict=True)]
-    return ",".join([agent, *numbers]) + "\n"
+def _text(rows: Iterable[Iterable[object]]) -> str:
+    """Rows as the file has them."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
