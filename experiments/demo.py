@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 from agent.data.collect import CollectConfig, collect
 from agent.system.threads import threads
+from agent.training.config import TrainConfig
 from agent.training.runs import CHECKPOINT
-from agent.training.train import TrainConfig, train
+from agent.training.train import train
 from experiments.common.stage_timer import Stages, check_reached
 from experiments.figures.plots import FIGURES
 from experiments.navigation.benchmark import BenchmarkConfig, benchmark

@@ -10,8 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-State = Any
-"""a belief: a named tuple of tensors with the batch first in each"""
+from world_models.interface import Branching, Plannable, State
 
 
 @dataclass(frozen=True)
@@ -32,9 +31,10 @@ class ModelFunctions:
     imagine_from: Callable[[State, Tensor, Tensor], State] | None = None
 
     @classmethod
-    def of(cls, model: Any) -> ModelFunctions:
+    def of(cls, model: Plannable) -> ModelFunctions:
         """Take the functions from a world model, `imagine_from` if it has one."""
-        return cls(model.imagine, model.feature, model.legal, getattr(model, "imagine_from", None))
+        branch = model.imagine_from if isinstance(model, Branching) else None
+        return cls(model.imagine, model.feature, model.legal, branch)
 
     def branch(self, state: State, parent: Int64[Tensor, " m"], action: Int64[Tensor, " m"]) -> State:
         """Imagine one transition from rows of a state, M rows, of which any may share a parent."""

@@ -10,7 +10,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from planners.interface import ModelFunctions, Plan, State, check_root, choose, take
+from planners.interface import ModelFunctions, Plan, check_root, choose, take
+from world_models.interface import State
 
 
 @dataclass(frozen=True)

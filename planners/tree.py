@@ -15,8 +15,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from planners.interface import ModelFunctions, Plan, State, check_root, choose
-from world_models.interface import ACTIONS
+from planners.interface import ModelFunctions, Plan, check_root, choose
+from world_models.interface import ACTIONS, State
 
 BLOCK = 512
 """states whose actions a CPU imagines at once: few enough for what lies between to stay in its cache"""

@@ -40,9 +40,10 @@ from world_models.distributions import Gaussian, GaussianHead, gaussian_kl, imag
 from world_models.filter_scan import filter_scan
 from world_models.frames import frame_decoder, frame_encoder
 from world_models.images import scale
-from world_models.interface import Batch, Losses
+from world_models.interface import Batch, Losses, ModelConfig
 from world_models.networks import GRU, FrameSizes
 from world_models.options import check_context
+from world_models.spec import ModelSpec, Recipe
 
 
 @dataclass(frozen=True)
@@ -82,17 +83,6 @@ class CWVAEOptions:
 
 
 VARIANTS = {"paper": CWVAEOptions()}
-
-
-@dataclass(frozen=True)
-class CWVAEConfig:
-    """Everything that defines a CW-VAE."""
-
-    sizes: CWVAESizes
-    options: CWVAEOptions
-    frame_size: int = 32
-    actions: int = 0
-    """none: a CW-VAE models videos"""
 
 
 class CWVAEState(NamedTuple):
@@ -157,7 +147,7 @@ class CWVAE(nn.Module):
 
     generation_modes = ("full",)
 
-    def __init__(self, config: CWVAEConfig) -> None:
+    def __init__(self, config: ModelConfig[CWVAESizes, CWVAEOptions]) -> None:
         """Build the networks with random weights."""
         super().__init__()
         self.config = config
@@ -166,6 +156,11 @@ class CWVAE(nn.Module):
         self.decoder = frame_decoder(sizes, config.frame_size, sizes.belief + sizes.state)
         levels = [Level(sizes, o.factor**number, number == o.levels - 1) for number in range(o.levels)]
         self.levels: Sequence[Level] = nn.ModuleList(levels)  # type: ignore[assignment]
+
+    @property
+    def context(self) -> int:
+        """Frames that it is shown before it imagines."""
+        return self.config.options.context
 
     @property
     def window_length(self) -> int:
@@ -233,6 +228,10 @@ class CWVAE(nn.Module):
         """One frame at the priors' means; the action is not read."""
         return self._next(state, sample=False)
 
+    def start_at(self, colour: Float[Tensor, " 3"]) -> None:
+        """Let the untrained decoder decode about this colour."""
+        self.decoder.start_at(colour)
+
     def decode(self, state: CWVAEState) -> Float[Tensor, "b 3 h w"]:
         """Frame of the lowest level's state."""
         return self.decoder(torch.cat([state.h[:, :1], state.z[:, :1]], -1))[:, 0]
@@ -288,3 +287,10 @@ class CWVAE(nn.Module):
         metrics = {f"kl_s_{number}": value.detach() for number, value in enumerate(kl, 1)}
         metrics["nelbo"] = torch.stack(list(terms.values())).sum().detach()
         return Losses(terms, dict.fromkeys(terms, 1.0), metrics)
+
+
+RECIPES = {
+    ("quick", "paper"): Recipe(2_000, 32, 1e-3, clip=1e4, warmup=100, decay=0.5, epsilon=1e-4, amsgrad=False),
+    ("paper", "paper"): Recipe(60_000, 100, 3e-4, clip=1e4, epsilon=1e-4, amsgrad=False),
+}
+SPEC = ModelSpec(CWVAE, SIZES, VARIANTS, RECIPES, "CW-VAE", colour="#cc79a7", acts=False, shown=36)

@@ -37,11 +37,12 @@ from torch.nn import functional as F
 
 from world_models.distributions import image_nll
 from world_models.dlh_hierarchy import DLHState, Hierarchy, LevelPath
-from world_models.dlh_options import DLHConfig
+from world_models.dlh_options import SIZES, VARIANTS, DLHOptions, DLHSizes
 from world_models.frames import frame_decoder, frame_encoder
 from world_models.goals import GoalSpace, cosine_loss
 from world_models.images import scale, to_float
-from world_models.interface import Batch, Losses
+from world_models.interface import Batch, Losses, ModelConfig
+from world_models.spec import ModelSpec, Recipe
 
 
 class Changes(NamedTuple):
@@ -58,7 +59,7 @@ class DLH(nn.Module):
 
     generation_modes = ("full", "mode")
 
-    def __init__(self, config: DLHConfig) -> None:
+    def __init__(self, config: ModelConfig[DLHSizes, DLHOptions]) -> None:
         """Build the networks with random weights."""
         super().__init__()
         self.config = config
@@ -68,6 +69,11 @@ class DLH(nn.Module):
         self.hierarchy = Hierarchy(sizes, o, config.actions if o.temporal_sees_actions else 0)
         if config.actions:
             self.goals = GoalSpace(sizes.state + sizes.belief, sizes.belief, None, False)
+
+    @property
+    def context(self) -> int:
+        """Frames that it is shown before it imagines."""
+        return self.config.options.context
 
     @property
     def window_length(self) -> int:
@@ -132,6 +138,10 @@ class DLH(nn.Module):
     def legal(self, state: DLHState) -> Bool[Tensor, "b 3"]:
         """All actions: a DLH predicts no legal ones."""
         return self.goals.legal(state.s[:, 0])
+
+    def start_at(self, colour: Float[Tensor, " 3"]) -> None:
+        """Let the untrained decoder decode about this colour."""
+        self.decoder.start_at(colour)
 
     def decode(self, state: DLHState) -> Float[Tensor, "b 3 h w"]:
         """Frame of a belief (Eq. 11 at level 1)."""
@@ -239,3 +249,17 @@ def _begins(length: Tensor, frames: int) -> Tensor:
 def _frame_code(path: LevelPath, shape: torch.Size) -> Tensor:
     """(s^1, c^1) at all frames, which level 1 has posteriors for, (B, T, ...)."""
     return torch.cat([path.s, path.context], -1).unflatten(0, shape)
+
+
+RECIPES = {
+    "quick": Recipe(4_000, 16, 1e-3, clip=1e4, warmup=100, decay=0.5, epsilon=1e-4, amsgrad=False),
+    "paper": Recipe(200_000, 100, 5e-4, clip=1e4, epsilon=1e-4, amsgrad=False),
+}
+SPEC = ModelSpec(
+    DLH,
+    SIZES,
+    VARIANTS,
+    {(preset, variant): recipe for preset, recipe in RECIPES.items() for variant in VARIANTS},
+    "DLH",
+    colour="#009e73",
+)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from world_models.interface import ACTIONS
 from world_models.networks import FrameSizes
 from world_models.options import check_context
 
@@ -73,14 +72,3 @@ class DLHOptions:
 
 OURS = DLHOptions(kl_steps=500, hold=0.6, factor_sees_below=True)
 VARIANTS = {"paper": DLHOptions(), "ours": OURS}
-
-
-@dataclass(frozen=True)
-class DLHConfig:
-    """Everything that defines a DLH."""
-
-    sizes: DLHSizes
-    options: DLHOptions
-    frame_size: int = 32
-    actions: int = ACTIONS
-    """0 for videos, which have neither actions nor goals"""

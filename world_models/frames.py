@@ -174,7 +174,15 @@ def _channels_last(network: nn.Sequential) -> nn.Sequential:
 
 
 def frame_encoder(sizes: FrameSizes, frame_size: int) -> FrameEncoder:
-    """Build the encoder (B, T, 3, H, W) to (B, T, D)."""
+    """Build the encoder (B, T, 3, H, W) to (B, T, D).
+
+    Raises:
+        ValueError: the frames' size is not a multiple of 32.
+    """
+    if frame_size % 32:
+        raise ValueError(
+            f"frames of {frame_size} pixels cannot be encoded: collect with a size that is a multiple of 32"
+        )
     build = patch_encoder if sizes.images == "patch" else convolution_encoder
     return FrameEncoder(build(frame_size, sizes.channels, sizes.embedding))
 

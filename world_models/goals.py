@@ -1,5 +1,7 @@
 """The space in which beliefs meet goals: features of both, the losses that bring them together, legal actions."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor, nn
@@ -64,6 +66,20 @@ class GoalSpace(nn.Module):
         crop = crop[rows, pick].flatten(0, 1)
         feature = self.feature(belief[rows, pick].flatten(0, 1))
         return contrastive_loss(feature, self.goal(to_float(crop)), crop_id(crop), temperature)
+
+
+def check_goals(actions: int, options: Any) -> None:
+    """Check that data has the goals and legal actions that options learn from.
+
+    Raises:
+        ValueError: the data is of videos, which have none, and an option needs them.
+    """
+    needs = [name for name in ("imagination_weight", "legal_weight") if getattr(options, name) is not None]
+    if needs and not actions:
+        raise ValueError(
+            f"options {' and '.join(needs)} learn from goals and legal actions, videos have none: use --variant vta, "
+            f"or --options {' '.join(f'{name}=none' for name in needs)}"
+        )
 
 
 def crop_id(crop: UInt8[Tensor, "*batch 3 3 3"]) -> Int64[Tensor, "*batch"]:

@@ -47,16 +47,13 @@ from world_models.distributions import (
     straight_through_bernoulli,
 )
 from world_models.frames import frame_decoder, frame_encoder
-from world_models.goals import GoalSpace, cosine_loss
-from world_models.hrssm_options import HRSSMConfig
+from world_models.goals import GoalSpace, check_goals, cosine_loss
+from world_models.hrssm_options import VARIANTS, HRSSMOptions
 from world_models.images import scale, to_float
-from world_models.interface import Batch, Losses
-from world_models.networks import (
-    GRU,
-    keep_last,
-    mlp,
-    one_hot_actions,
-)
+from world_models.interface import Batch, Losses, ModelConfig
+from world_models.networks import GRU, SIZES, Sizes, keep_last, mlp, one_hot_actions
+from world_models.rssm import RECIPES
+from world_models.spec import ModelSpec
 
 
 class HRSSMState(NamedTuple):
@@ -80,9 +77,10 @@ class HRSSM(nn.Module):
 
     generation_modes = ("full", "jumpy")
 
-    def __init__(self, config: HRSSMConfig) -> None:
+    def __init__(self, config: ModelConfig[Sizes, HRSSMOptions]) -> None:
         """Build the networks with random weights."""
         super().__init__()
+        check_goals(config.actions, config.options)
         self.config = config
         sizes, o = config.sizes, config.options
         d, belief = sizes.embedding, sizes.belief
@@ -105,6 +103,11 @@ class HRSSM(nn.Module):
             self.goals = GoalSpace(sizes.abstraction + belief, belief, feature, o.legal_weight is not None)
             if o.action_weight is not None:
                 self.foreseen_actions = ForeseenActions(sizes.abstraction + belief, belief, o.l_max)
+
+    @property
+    def context(self) -> int:
+        """Frames that it is shown before it imagines."""
+        return self.config.options.context
 
     @property
     def window_length(self) -> int:
@@ -207,6 +210,10 @@ class HRSSM(nn.Module):
     def legal(self, state: HRSSMState) -> Bool[Tensor, "b 3"]:
         """Actions expected to be legal at the end of the subsequence; all, where the variant predicts none."""
         return self.goals.legal(torch.cat(state, -1))
+
+    def start_at(self, colour: Float[Tensor, " 3"]) -> None:
+        """Let the untrained decoder decode about this colour."""
+        self.decoder.start_at(colour)
 
     def decode(self, state: HRSSMState) -> Float[Tensor, "b 3 h w"]:
         """First frame of the subsequence: s at its prior mean after INIT."""
@@ -391,3 +398,6 @@ class HRSSM(nn.Module):
             z = self.prior_z(c).sample()
         drawn = self.decoder.arranged(self.prior_s(self.init_s(z, c.detach())).mean[None])
         return image_nll(x[None], drawn, self.config.options.sigma)
+
+
+SPEC = ModelSpec(HRSSM, SIZES, VARIANTS, RECIPES, "HRSSM", colour="#0072b2", bounded_context=True)

@@ -2,9 +2,6 @@
 
 from dataclasses import dataclass
 
-from world_models.interface import ACTIONS
-from world_models.networks import Sizes
-
 
 @dataclass(frozen=True)
 class HRSSMOptions:
@@ -88,14 +85,3 @@ OURS = HRSSMOptions(
     legal_weight=10.0,
 )
 VARIANTS = {"vta": VTA, "ours": OURS}
-
-
-@dataclass(frozen=True)
-class HRSSMConfig:
-    """Everything that defines a HRSSM."""
-
-    sizes: Sizes
-    options: HRSSMOptions
-    frame_size: int = 32
-    actions: int = ACTIONS
-    """0 for videos, which have neither actions nor goals"""

@@ -1,22 +1,37 @@
-"""What every world model takes and answers (DESIGN: training, planning and plots use these calls and no others)."""
+"""The contract of a world model, split by capability: training, planning and figures ask for no more than they use.
 
+| capability   | calls                                                               | used by                      |
+|--------------|---------------------------------------------------------------------|------------------------------|
+| `Trainable`  | `config`, `window_length`, `loss`                                   | `jumpy train`                |
+| `Plannable`  | `context`, `observe`, `imagine`, `feature`, `goal_feature`, `legal` | planners, `jumpy benchmark`  |
+| `Generative` | `context`, `generation_modes`, `generate`                           | `jumpy predict`, TensorBoard |
+| `Decoding`   | `observe`, `decode`                                                 | figures of single beliefs    |
+| `Rebuilding` | `context`, `reconstruct`                                            | TensorBoard                  |
+| `Segmenting` | `segment`                                                           | boundary scores              |
+| `Branching`  | `imagine_from`                                                      | tree search, if it is there  |
+| `Colouring`  | `start_at`                                                          | training on videos, likewise |
+
+A model needs the first to be trained and the second to navigate; the others are optional. All shapes: B batch, T time,
+A actions. `x` is float in [-1, 1], channels first. A context is left-padded to T frames, of which the last `length`
+count; what the padding holds never changes a result.
+"""
+
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int64, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 
 ACTIONS = 3
 """forward, turn left, turn right; a video has 0 actions"""
 
-S = TypeVar("S", bound="StateLike")
+State = Any
+"""A belief: a named tuple of tensors, each with the batch first."""
 
-
-class StateLike(Protocol):
-    """A belief: a named tuple of tensors with the batch first in each."""
-
-    def _replace(self, **fields: Tensor) -> Any: ...
+SizesT = TypeVar("SizesT")
+OptionsT = TypeVar("OptionsT")
 
 
 class Batch(NamedTuple):
@@ -46,7 +61,7 @@ class Losses:
     weights: dict[str, float]
     """weight of each term in `total`"""
     metrics: dict[str, Tensor] = field(default_factory=dict)
-    """what is watched but not minimised"""
+    """what is watched but not minimised; `nelbo` is the negative lower bound"""
 
     @property
     def total(self) -> Tensor:
@@ -54,42 +69,160 @@ class Losses:
         return torch.stack([self.weights[name] * term for name, term in self.terms.items()]).sum()
 
 
-class WorldModel(Protocol[S]):
-    """The calls that training, planning and plots use.
+@dataclass(frozen=True)
+class ModelConfig(Generic[SizesT, OptionsT]):
+    """Everything that defines a model; checkpoints hold it as JSON."""
 
-    Shapes: B batch, T time. `x` is float in [-1, 1], channels first. A context is left-padded to T frames, of which the
-    last `length` count; what the padding holds never changes a result.
+    sizes: SizesT
+    """dataclass: what `--preset` chooses"""
+    options: OptionsT
+    """dataclass: what `--variant` and `--options` choose"""
+    frame_size: int = 32
+    """height and width of a frame, in pixels"""
+    actions: int = ACTIONS
+    """0 for videos, which have neither actions nor goals"""
 
-    A model may also answer `imagine_from(state, parent, action)`, `imagine` from some rows of a belief, where it can
-    share what several actions from one row have in common: searches over trees use it.
-    """
 
-    config: Any
+@runtime_checkable
+class Network(Protocol):
+    """What training and planning use of `torch.nn.Module`."""
+
+    training: bool
+
+    def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]:
+        """All parameters."""
+        ...
+
+    def train(self, mode: bool = True) -> "Network":
+        """Switch to training (or evaluation) mode."""
+        ...
+
+    def eval(self) -> "Network":
+        """Switch to evaluation mode."""
+        ...
+
+
+@runtime_checkable
+class Trainable(Network, Protocol):
+    """Learns from windows of episodes."""
+
+    config: ModelConfig
+
+    @property
+    def window_length(self) -> int:
+        """Frames of a training window."""
+        ...
 
     def loss(self, batch: Batch, step: int) -> Losses:
         """Training terms of a batch whose windows are `window_length` frames long."""
         ...
 
-    def observe(self, x: Float[Tensor, "b t 3 h w"], a: Int64[Tensor, "b t-1"], length: Int64[Tensor, " b"]) -> S:
+
+@runtime_checkable
+class Plannable(Network, Protocol):
+    """Imagines by actions, and compares beliefs with goals."""
+
+    @property
+    def context(self) -> int:
+        """Frames that the model is shown before it imagines; fewer at the start of an episode."""
+        ...
+
+    def observe(self, x: Float[Tensor, "b t 3 h w"], a: Int64[Tensor, "b t-1"], length: Int64[Tensor, " b"]) -> State:
         """Belief after a context of 1 to T frames and the actions between them."""
         ...
 
-    def imagine(self, state: S, action: Int64[Tensor, " b"]) -> S:
+    def imagine(self, state: State, action: Int64[Tensor, " b"]) -> State:
         """One transition of the model's own time scale."""
         ...
 
-    def feature(self, state: S) -> Float[Tensor, "b d"]:
-        """What goals are compared with."""
+    def feature(self, state: State) -> Float[Tensor, "b d"]:
+        """What goals are compared with, by cosine."""
         ...
 
     def goal_feature(self, goal: Float[Tensor, "b 3 3 3"]) -> Float[Tensor, "b d"]:
         """A goal crop in the same space."""
         ...
 
-    def legal(self, state: S) -> Bool[Tensor, "b 3"]:
+    def legal(self, state: State) -> Bool[Tensor, "b 3"]:
         """Actions that the model expects to be legal next; all of them where it does not predict that."""
         ...
 
-    def decode(self, state: S) -> Float[Tensor, "b 3 h w"]:
-        """The picture of a belief."""
+
+@runtime_checkable
+class Generative(Network, Protocol):
+    """Samples futures, frame by frame."""
+
+    generation_modes: tuple[str, ...]
+    """what `mode` may be; "full", every frame, is the first"""
+
+    @property
+    def context(self) -> int:
+        """As in `Plannable`."""
+        ...
+
+    def generate(
+        self,
+        x: Float[Tensor, "b t 3 h w"],
+        a: Int64[Tensor, "b t-1"],
+        length: Int64[Tensor, " b"],
+        actions: Int64[Tensor, "b k"],
+        mode: str = "full",
+    ) -> tuple[Float[Tensor, "b n 3 h w"], Float[Tensor, "b n"] | None]:
+        """Sample a future of a context; also 1 where a subsequence starts, None where the model knows none."""
+        ...
+
+
+@runtime_checkable
+class Decoding(Network, Protocol):
+    """Decodes single beliefs."""
+
+    def observe(self, x: Float[Tensor, "b t 3 h w"], a: Int64[Tensor, "b t-1"], length: Int64[Tensor, " b"]) -> State:
+        """As in `Plannable`."""
+        ...
+
+    def decode(self, state: State) -> Float[Tensor, "b 3 h w"]:
+        """The frame of a belief."""
+        ...
+
+
+@runtime_checkable
+class Rebuilding(Network, Protocol):
+    """Reconstructs what it was shown."""
+
+    @property
+    def context(self) -> int:
+        """As in `Plannable`."""
+        ...
+
+    def reconstruct(
+        self, x: Float[Tensor, "b t 3 h w"], a: Int64[Tensor, "b t"]
+    ) -> tuple[Float[Tensor, "b n 3 h w"], Float[Tensor, "b n"] | None]:
+        """Rebuild N frames after the context of a training window; starts of subsequences as in `Generative`."""
+        ...
+
+
+@runtime_checkable
+class Segmenting(Network, Protocol):
+    """Finds where subsequences end."""
+
+    def segment(self, x: Float[Tensor, "b t 3 h w"], a: Int64[Tensor, "b t"]) -> Float[Tensor, "b t"]:
+        """Probability that a subsequence ends at each frame."""
+        ...
+
+
+@runtime_checkable
+class Branching(Protocol):
+    """Shares work between several actions from one belief; what it returns equals `imagine` from copies of the rows."""
+
+    def imagine_from(self, state: State, parent: Int64[Tensor, " b"], action: Int64[Tensor, " b"]) -> State:
+        """`imagine` from the rows `parent` of a belief."""
+        ...
+
+
+@runtime_checkable
+class Colouring(Protocol):
+    """Can start its decoder at a colour, so that a nearly plain background does not saturate it at once."""
+
+    def start_at(self, colour: Float[Tensor, " 3"]) -> None:
+        """Let the untrained decoder decode about this colour, channels in [-1, 1]."""
         ...

@@ -21,15 +21,11 @@ from torch import Tensor, nn
 
 from world_models.distributions import Gaussian, GaussianHead, gaussian_kl, image_nll
 from world_models.frames import frame_decoder, frame_encoder
-from world_models.goals import GoalSpace, cosine_loss
+from world_models.goals import GoalSpace, check_goals, cosine_loss
 from world_models.images import scale, to_float
-from world_models.interface import ACTIONS, Batch, Losses
-from world_models.networks import (
-    GRU,
-    Sizes,
-    keep_last,
-    one_hot_actions,
-)
+from world_models.interface import Batch, Losses, ModelConfig
+from world_models.networks import GRU, SIZES, Sizes, keep_last, one_hot_actions
+from world_models.spec import ModelSpec, Recipe
 
 
 @dataclass(frozen=True)
@@ -61,17 +57,6 @@ OURS = RSSMOptions(horizon=36, dequantise=False, imagination_weight=10.0, legal_
 VARIANTS = {"vta": VTA, "ours": OURS}
 
 
-@dataclass(frozen=True)
-class RSSMConfig:
-    """Everything that defines a RSSM."""
-
-    sizes: Sizes
-    options: RSSMOptions
-    frame_size: int = 32
-    actions: int = ACTIONS
-    """0 for videos, which have neither actions nor goals"""
-
-
 class RSSMState(NamedTuple):
     """Belief at one environment step."""
 
@@ -84,9 +69,10 @@ class RSSM(nn.Module):
 
     generation_modes = ("full",)
 
-    def __init__(self, config: RSSMConfig) -> None:
+    def __init__(self, config: ModelConfig[Sizes, RSSMOptions]) -> None:
         """Build the networks with random weights."""
         super().__init__()
+        check_goals(config.actions, config.options)
         self.config = config
         sizes, o = config.sizes, config.options
         d, belief = sizes.embedding, sizes.belief
@@ -100,6 +86,11 @@ class RSSM(nn.Module):
         feature = None if o.imagination_weight is None else sizes.feature
         if config.actions:
             self.goals = GoalSpace(sizes.state + belief, belief, feature, o.legal_weight is not None)
+
+    @property
+    def context(self) -> int:
+        """Frames that it is shown before it imagines."""
+        return self.config.options.context
 
     @property
     def window_length(self) -> int:
@@ -138,6 +129,10 @@ class RSSM(nn.Module):
     def legal(self, state: RSSMState) -> Bool[Tensor, "b 3"]:
         """Actions expected to be legal after the step; all, where the variant predicts none."""
         return self.goals.legal(torch.cat(state, -1))
+
+    def start_at(self, colour: Float[Tensor, " 3"]) -> None:
+        """Let the untrained decoder decode about this colour."""
+        self.decoder.start_at(colour)
 
     def decode(self, state: RSSMState) -> Float[Tensor, "b 3 h w"]:
         """Frame of the state."""
@@ -234,3 +229,13 @@ class RSSM(nn.Module):
             mask = batch.action_mask[:, o.context : o.context + o.horizon]
             terms["legal"] = self.goals.legal_error(imagined, torch.ones_like(imagined[..., 0]), mask)
         return terms
+
+
+# Also those of HRSSM, whose baseline this is.
+RECIPES = {
+    ("quick", "vta"): Recipe(3_000, 32, 5e-4, clip=10.0),
+    ("quick", "ours"): Recipe(1_600, 32, 2e-3, clip=100.0, warmup=100, decay=0.5),
+    ("paper", "vta"): Recipe(500_000, 64, 5e-4, clip=10.0),
+    ("paper", "ours"): Recipe(50_000, 64, 5e-4, clip=10.0, warmup=100, decay=0.5),
+}
+SPEC = ModelSpec(RSSM, SIZES, VARIANTS, RECIPES, "RSSM", colour="#d55e00", planner="shooting", bounded_context=True)

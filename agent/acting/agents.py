@@ -4,7 +4,7 @@ An agent decides only where more than one action is legal; elsewhere the one leg
 planned.
 """
 
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from envs.episodes import LIFE_STEPS
 from envs.layout import Layout
 from planners.interface import ModelFunctions, Planner
 from world_models.images import to_float
+from world_models.interface import Plannable
 
 
 class Decision(NamedTuple):
@@ -98,11 +99,11 @@ class WorldModelAgent:
 
     looks = True
 
-    def __init__(self, model: Any, planner: Planner):
+    def __init__(self, model: Plannable, planner: Planner):
         """Takes a model on any device.
 
         Args:
-            model: a `world_models.interface.WorldModel` in evaluation mode.
+            model: in evaluation mode.
             planner: how it plans, with what budget.
         """
         self.model, self.planner = model, planner
@@ -111,7 +112,7 @@ class WorldModelAgent:
 
     def reset(self, seeds: Int64[np.ndarray, " n"]) -> None:
         """Begin N episodes; the first seed decides what a random planner draws."""
-        self._context = Context(len(seeds), context_of(self.model))
+        self._context = Context(len(seeds), self.model.context)
         self._generator = torch.Generator().manual_seed(int(seeds[0]))
 
     def act(self, observation: dict, info: dict, deciding: Bool[np.ndarray, " n"]) -> Decision:
@@ -134,11 +135,6 @@ class WorldModelAgent:
         legal = torch.from_numpy(mask.astype(bool)).to(self._device)
         chosen = self.planner.plan(self._functions, state, goal_feature, legal, self._generator)
         return chosen.action.cpu().numpy(), chosen.transitions.cpu().numpy()
-
-
-def context_of(model: Any) -> int:
-    """How many frames a model is shown before it imagines."""
-    return model.context if hasattr(model, "context") else model.config.options.context
 
 
 class Context:

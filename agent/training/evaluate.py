@@ -1,7 +1,8 @@
 """How well a model does on the test split: its loss terms, and its boundaries against the true ones."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from agent.data.replay import Replay
 from world_models.images import to_float
-from world_models.interface import Batch
+from world_models.interface import Batch, Network, Segmenting, Trainable
 
 
 @dataclass(frozen=True)
@@ -42,30 +43,48 @@ def to_batch(fields: dict[str, np.ndarray], device: torch.device) -> Batch:
     ).to(device)
 
 
+@contextmanager
+def evaluating(model: Network) -> Iterator[None]:
+    """Evaluation mode for the time of the block."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
+
+
+@contextmanager
+def seeded(device: torch.device, seed: int) -> Iterator[None]:
+    """Random numbers from a seed for the time of the block; torch's random state is left as it was."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
 @torch.no_grad()
-def evaluate(model: Any, replay: Replay, step: int, device: torch.device, config: EvaluationConfig) -> dict[str, float]:
-    """Mean loss terms on fixed test batches; for models with `segment`, scores of the boundaries where these are known.
+def evaluate(
+    model: Trainable, replay: Replay, step: int, device: torch.device, config: EvaluationConfig
+) -> dict[str, float]:
+    """Mean loss terms on fixed test batches; of a model that segments, scores of the boundaries where these are known.
 
     The model is put back into its mode afterwards, and torch's random state is left as it was.
     """
-    training = model.training
-    model.eval()
     rng = np.random.default_rng(config.seed)
     scores: dict[str, list[float]] = {}
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(config.seed)
+    with evaluating(model), seeded(device, config.seed):
         for _ in range(config.batches):
             batch = to_batch(replay.sample(rng, config.batch_size, model.window_length, "test"), device)
             losses = model.loss(batch, step)
             for name, value in {**losses.terms, **losses.metrics}.items():
                 scores.setdefault(name, []).append(float(value))
-    model.train(training)
     means = {name: float(np.mean(values)) for name, values in scores.items()}
-    scored = hasattr(model, "segment") and replay.manifest.has_boundaries
-    return means | (boundary_scores(model, replay, device, config.episodes) if scored else {})
+    if isinstance(model, Segmenting) and replay.manifest.has_boundaries:
+        means |= boundary_scores(model, replay, device, config.episodes)
+    return means
 
 
-def boundary_scores(model: Any, replay: Replay, device: torch.device, episodes: int) -> dict[str, float]:
+def boundary_scores(model: Segmenting, replay: Replay, device: torch.device, episodes: int) -> dict[str, float]:
     """Boundaries q(m_t) > 0.5 of whole test episodes against the true ones: F1, precision, recall, share of frames.
 
     Beside the F1 within a frame stands what it would be by chance: against another episode's true boundaries. An
@@ -84,7 +103,7 @@ def boundary_scores(model: Any, replay: Replay, device: torch.device, episodes: 
 
 
 def boundary_profile(
-    model: Any, replay: Replay, device: torch.device, episodes: int, reach: int
+    model: Segmenting, replay: Replay, device: torch.device, episodes: int, reach: int
 ) -> dict[int, float | None]:
     """Where boundaries fall beside the true ones: of the latter, the share that has one k frames later.
 
@@ -92,7 +111,7 @@ def boundary_profile(
     finds none.
 
     Args:
-        model: anything with `segment`.
+        model: what finds boundaries.
         replay: whose test split is looked at.
         device: where the model is.
         episodes: test episodes.
@@ -112,17 +131,15 @@ def boundary_profile(
 
 @torch.no_grad()
 def _boundaries(
-    model: Any, replay: Replay, device: torch.device, episodes: int
+    model: Segmenting, replay: Replay, device: torch.device, episodes: int
 ) -> tuple[Bool[np.ndarray, "n t"], Bool[np.ndarray, "n t"]]:
     """Predicted and true ends of subsequences in test episodes, without the first frame."""
-    training = model.training
-    model.eval()
     chosen = np.array(replay.split("test")[:episodes])
     fields = replay.slices(chosen, np.zeros_like(chosen), replay.episode_length)
     batch = to_batch(fields, device)
     true = replay.manifest.subsequence_ends(fields)
-    predicted = (model.segment(to_float(batch.observation), batch.action) > 0.5).cpu().numpy()
-    model.train(training)
+    with evaluating(model):
+        predicted = (model.segment(to_float(batch.observation), batch.action) > 0.5).cpu().numpy()
     return predicted[:, 1 : true.shape[1]], true[:, 1:]
 
 

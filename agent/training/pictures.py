@@ -1,7 +1,5 @@
 """Pictures for TensorBoard: reconstructions with their subsequences, and what a model imagines."""
 
-from typing import Any
-
 import numpy as np
 import torch
 from jaxtyping import UInt8
@@ -9,8 +7,9 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from agent.data.replay import Replay
-from agent.training.evaluate import to_batch
+from agent.training.evaluate import evaluating, seeded, to_batch
 from world_models.images import to_float, to_uint8
+from world_models.interface import Batch, Generative, Rebuilding, Trainable
 
 START_COLOUR = (255, 40, 40)
 GAP = 2  # pixels between frames
@@ -37,36 +36,45 @@ def stack(strips: list[UInt8[np.ndarray, "_ _ 3"]]) -> UInt8[np.ndarray, "h w 3"
 
 
 @torch.no_grad()
-def log_pictures(writer: SummaryWriter, model: Any, replay: Replay, step: int, device: torch.device) -> None:
-    """Write reconstructions of two test windows and generations from a context, full and, for HRSSM, jumpy."""
-    training = model.training
-    model.eval()
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(0)
+def log_pictures(writer: SummaryWriter, model: Trainable, replay: Replay, step: int, device: torch.device) -> None:
+    """Write what a model can show of two test windows: reconstructions, and a generation in each of its modes."""
+    with evaluating(model), seeded(device, 0):
         fields = replay.sample(np.random.default_rng(0), 2, model.window_length, "test")
         batch = to_batch(fields, device)
-        x = to_float(batch.observation)
-        rebuilt, start = model.reconstruct(x, batch.action)
-        context = model.config.options.context
-        window = slice(context, context + rebuilt.shape[1])
-        rows = []
-        for number in range(len(x)):
-            mark = None if start is None else start[number].cpu().numpy()
-            rows += [strip(fields["observation"][number, window], mark), strip(_pixels(rebuilt[number]), mark)]
-        writer.add_image("reconstruction", stack(rows), step, dataformats="HWC")
-        length = torch.full((2,), context, device=device)
-        actions = torch.randint(max(model.config.actions, 1), (2, 8), device=device)
-        for mode in model.generation_modes:
-            frames, start = model.generate(x[:, :context], batch.action[:, : context - 1], length, actions, mode)
-            marks = [None, None] if start is None else list(start.cpu().numpy())
-            shown = [
-                strip(
-                    np.concatenate([fields["observation"][n, :context], _pixels(frames[n])]), _after(context, marks[n])
-                )
-                for n in range(2)
-            ]
-            writer.add_image(f"generation/{mode}", stack(shown), step, dataformats="HWC")
-    model.train(training)
+        if isinstance(model, Rebuilding):
+            writer.add_image("reconstruction", _reconstructions(model, fields, batch), step, dataformats="HWC")
+        if isinstance(model, Generative):
+            actions = torch.randint(max(model.config.actions, 1), (2, 8), device=device)
+            for mode in model.generation_modes:
+                shown = _generations(model, fields, batch, actions, mode)
+                writer.add_image(f"generation/{mode}", shown, step, dataformats="HWC")
+
+
+def _reconstructions(model: Rebuilding, fields: dict[str, np.ndarray], batch: Batch) -> np.ndarray:
+    """Each window above its reconstruction, subsequences marked."""
+    rebuilt, start = model.reconstruct(to_float(batch.observation), batch.action)
+    window = slice(model.context, model.context + rebuilt.shape[1])
+    rows = []
+    for number in range(len(rebuilt)):
+        mark = None if start is None else start[number].cpu().numpy()
+        rows += [strip(fields["observation"][number, window], mark), strip(_pixels(rebuilt[number]), mark)]
+    return stack(rows)
+
+
+def _generations(
+    model: Generative, fields: dict[str, np.ndarray], batch: Batch, actions: Tensor, mode: str
+) -> np.ndarray:
+    """Each context, then what the model samples after it, subsequences marked."""
+    context, x = model.context, to_float(batch.observation)
+    length = torch.full((len(x),), context, device=x.device)
+    frames, start = model.generate(x[:, :context], batch.action[:, : context - 1], length, actions, mode)
+    marks = [None] * len(x) if start is None else list(start.cpu().numpy())
+    return stack(
+        [
+            strip(np.concatenate([seen[:context], _pixels(sampled)]), _after(context, mark))
+            for seen, sampled, mark in zip(fields["observation"], frames, marks, strict=True)
+        ]
+    )
 
 
 def _pixels(frames: Tensor) -> np.ndarray:

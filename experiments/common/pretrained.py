@@ -45,7 +45,7 @@ def find_run(source: str, label: str = "") -> Run:
         path = Path(source)
         return Run(path, f"./{path}" if path.parts[:1] == (WORD,) else str(path))
     if not slash:
-        known = [model for model, (_, _, variants) in MODELS.items() if "ours" in variants]
+        known = [model for model, spec in MODELS.items() if "ours" in spec.variants]
         if label not in known:
             raise ValueError(
                 f"{WORD!r} alone means the model that the agent is called by, {' or '.join(known)}, got {label!r}: "

@@ -15,7 +15,6 @@ from jaxtyping import Float32, Int16, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
-from agent.acting.agents import context_of
 from envs.camera import Camera
 from envs.dynamics import ARRIVED, HEADINGS, Dynamics
 from envs.layout import Layout
@@ -155,7 +154,7 @@ def measure_varied_lengths(sources: Sources) -> Numbers:
 def _measured(start: Start, actions: np.ndarray, source: str, modes: tuple[str, ...]) -> Numbers:
     """Generate from the context, a row of actions a generation."""
     model, layout = start.run.model, start.layout
-    x, a, length = contexts(start.pose[None], context_of(model), layout, start.camera, 1, start.seed, CPU)
+    x, a, length = contexts(start.pose[None], model.context, layout, start.camera, 1, start.seed, CPU)
     arrays = {"context": to_uint8(x)[0].numpy()}
     repeated, taken = [field.expand(len(actions), *field.shape[1:]) for field in (x, a, length)], torch.tensor(actions)
     with torch.random.fork_rng(devices=[]):

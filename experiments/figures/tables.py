@@ -22,8 +22,8 @@ import tyro
 
 from agent.data.replay import Replay
 from agent.system.atomic_files import write_file, write_json
+from agent.system.device import choose_device
 from agent.system.versions import commit, versions
-from agent.training.train import choose_device
 from experiments.common.bootstrap import Estimate
 from experiments.figures.markdown import markdown
 from experiments.video import level_metrics as structure

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from jaxtyping import Float, Int16, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
-from agent.acting.agents import context_of
 from envs.camera import Camera, camera_jitter
 from envs.dynamics import ARRIVED, MOVES, Dynamics
 from envs.layout import JUNCTION, SHORTEST_HALLWAY, Layout
 from envs.raycast import Raycaster
 from world_models.images import to_float
+from world_models.interface import Plannable
 
 PASSAGES = 5
 JITTERS = 10
@@ -23,7 +21,7 @@ JITTERS = 10
 
 @torch.inference_mode()
 def jump_accuracy(
-    model: Any, layout: Layout, camera: Camera, passages: int = PASSAGES, jitters: int = JITTERS, seed: int = 0
+    model: Plannable, layout: Layout, camera: Camera, passages: int = PASSAGES, jitters: int = JITTERS, seed: int = 0
 ) -> list[float]:
     """Share of imagined rollouts whose best hallway is the true one, after 1 to `passages` passages.
 
@@ -42,7 +40,7 @@ def jump_accuracy(
     device = next(model.parameters()).device
     arrival = arrivals(layout)
     hallway = hallway_features(model, layout, device)
-    state = model.observe(*contexts(arrival, context_of(model), layout, camera, jitters, seed, device))
+    state = model.observe(*contexts(arrival, model.context, layout, camera, jitters, seed, device))
     pose = np.repeat(arrival, jitters, axis=0)
     accuracy = []
     for _ in range(passages):
@@ -84,7 +82,7 @@ def pass_on(
 
 
 @torch.inference_mode()
-def hallway_features(model: Any, layout: Layout, device: torch.device) -> Float[Tensor, "h d"]:
+def hallway_features(model: Plannable, layout: Layout, device: torch.device) -> Float[Tensor, "h d"]:
     """Mean normalised goal feature of each hallway's cells, normalised again."""
     rows = []
     for number in range(int(layout.hallway.max()) + 1):

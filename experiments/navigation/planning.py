@@ -10,16 +10,12 @@ import tyro
 from planners.interface import Planner
 from planners.registry import PLANNERS
 from planners.tree import TreeSearch
-
-
-def standard_planner(model: str) -> str:
-    """Name of a model's standard planner: shooting where transitions are single steps."""
-    return "shooting" if model == "rssm" else "tree"
+from world_models.registry import spec_of
 
 
 @dataclass(frozen=True)
 class Standard:
-    """Each model's own standard planner: shooting for rssm, whose transitions are single steps, tree for the others."""
+    """Each model's own planner, as its entry in `world_models.registry` says: shooting for rssm, tree for the others."""
 
     kind: ClassVar[str] = "standard"
     budget: int = TreeSearch().budget
@@ -36,7 +32,7 @@ class Standard:
 
     def of(self, model: str) -> Planner:
         """The planner of a model, given by its name."""
-        return PLANNERS[standard_planner(model)]().with_budget(self.budget)
+        return PLANNERS[spec_of(model).planner]().with_budget(self.budget)
 
 
 def planner_of(choice: Standard | Planner, model: str) -> Planner:

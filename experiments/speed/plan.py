@@ -15,10 +15,9 @@ from typing import Any
 import torch
 import tyro
 
-from agent.acting.agents import context_of
 from agent.system.atomic_files import write_json
+from agent.system.device import choose_device
 from agent.system.threads import threads
-from agent.training.train import choose_device
 from experiments.common.hardware import about, foreign_load
 from experiments.navigation.benchmark import BenchmarkConfig, benchmark
 from experiments.navigation.planning import PlannerOption, planner_facts
@@ -108,7 +107,7 @@ def _median_decision(
     """Seconds of one call of the planner over a batch of random contexts, and the transitions that it spends."""
     torch.manual_seed(0)
     size = model.config.frame_size
-    context = context_of(model)
+    context = model.context
     x = torch.rand(batch, context, 3, size, size, device=device) * 2 - 1
     a = torch.randint(ACTIONS, (batch, context - 1), device=device)
     state = model.observe(x, a, torch.full((batch,), context, device=device))

@@ -20,19 +20,18 @@ from torch.utils.flop_counter import FlopCounterMode
 from agent.data.collect import CollectConfig, collect
 from agent.data.replay import Replay
 from agent.system.atomic_files import write_json
+from agent.system.device import choose_device
 from agent.system.memory import is_out_of_memory, limit_memory
+from agent.training.config import TrainConfig
 from agent.training.evaluate import to_batch
-from agent.training.train import TrainConfig, Trainer, choose_device
+from agent.training.trainer import Trainer
 from envs.camera import Camera
 from experiments.common.hardware import about, foreign_load, peak_memory_gb, reset_peak_memory, wait
 from world_models.interface import Batch, Losses
-from world_models.registry import build_model, standard_variant
+from world_models.registry import build_model, spec_of
 
 GEMM = 2048
 """side of the square matrices whose product gives the machine's peak"""
-
-Timed = Literal["hrssm", "rssm", "dlh"]
-"""models that learn from mazes, each with plain loops"""
 
 PlainLoss = Callable[[Any, Batch, int], dict[str, Tensor]]
 
@@ -41,11 +40,11 @@ PlainLoss = Callable[[Any, Batch, int], dict[str, Tensor]]
 class SpeedTrainConfig:
     """Measure training steps beside the plain loops, on freshly collected data."""
 
-    models: tuple[Timed, ...] = ("hrssm", "rssm")
-    """which world models"""
+    models: tuple[str, ...] = ("hrssm", "rssm")
+    """which world models; each needs plain loops in world_models/reference"""
     presets: tuple[str, ...] = ("quick",)
     """their sizes: quick, paper (minutes a model on a CPU)"""
-    variant: Literal["vta", "ours", "paper"] | None = None
+    variant: str | None = None
     """their options; default: ours where there is one, else paper"""
     rounds: int = 5
     """rounds of a step, a plain step and a loaded batch, after one for warming up; medians are reported"""
@@ -73,7 +72,7 @@ def speed_train(config: SpeedTrainConfig) -> None:
     device = choose_device(config.device)
     for name in config.models:
         for preset in config.presets:
-            build_model(name, preset, config.variant or standard_variant(name), Camera().size)  # refuses unknown names
+            build_model(name, preset, config.variant or spec_of(name).standard_variant, Camera().size)
     plain = {name: load_plain_loss(name) for name in config.models}
     if device.type == "cpu":
         limit_memory()
@@ -114,9 +113,10 @@ def _measure(
     batch, length = fast.recipe.batch_size, fast.model.window_length
     rng = np.random.default_rng(0)
     sample = to_batch(replay.sample(rng, batch, length), device)
-    weights = plain.model.loss(sample, 0).weights
-    plain.model.to(memory_format=torch.contiguous_format)
-    plain.model.loss = lambda batch, step: Losses(plain_loss(plain.model, batch, step), weights)
+    model: Any = plain.model
+    weights = model.loss(sample, 0).weights
+    model.to(memory_format=torch.contiguous_format)
+    model.loss = lambda batch, step: Losses(plain_loss(model, batch, step), weights)
     error = _gradient_error(fast.model, plain.model, sample)
     flops = _flops(fast)
     reset_peak_memory(device)

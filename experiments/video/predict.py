@@ -27,8 +27,8 @@ from tqdm import tqdm
 
 from agent.data.replay import Replay
 from agent.system.atomic_files import locked, write_file, write_json
+from agent.system.device import choose_device
 from agent.system.versions import commit, versions
-from agent.training.train import choose_device
 from experiments.common.result_folder import begin_or_resume
 from experiments.video.floors import FLOORS
 from experiments.video.lpips import ALEXNET_SHA256, LPIPS, load_lpips

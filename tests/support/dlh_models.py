@@ -8,8 +8,8 @@ from torch import Tensor
 
 from tests.support.tiny import FRAME, random_batch, random_frames
 from world_models.dlh import DLH
-from world_models.dlh_options import DLHConfig, DLHOptions, DLHSizes
-from world_models.interface import Batch
+from world_models.dlh_options import DLHOptions, DLHSizes
+from world_models.interface import Batch, ModelConfig
 
 WINDOW = 12
 PATCH = DLHSizes(images="patch", channels=8, embedding=10, belief=12, state=4, hidden=9)
@@ -20,7 +20,7 @@ def build(sizes: DLHSizes = PATCH, actions: int = 3, **changes: Any) -> DLH:
     """A model whose levels change in many frames and stay static in many: narrow posteriors that see the frames."""
     torch.manual_seed(0)
     options = DLHOptions(**{"window": WINDOW, "context": 4, "levels": 3} | changes)
-    model = DLH(DLHConfig(sizes, options, FRAME, actions))
+    model = DLH(ModelConfig(sizes, options, FRAME, actions))
     with torch.no_grad():
         for level in model.hierarchy.levels:
             level.post.net[-1].bias[sizes.state :] = -6.0 if sizes.images == "patch" else -4.0  # type: ignore

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from tests.support.tiny import FRAME, PATCH
 from world_models.hrssm import HRSSM
-from world_models.hrssm_options import VTA, HRSSMConfig, HRSSMOptions
+from world_models.hrssm_options import VTA, HRSSMOptions
+from world_models.interface import ModelConfig
 from world_models.networks import Sizes
 
 WINDOW = 9
@@ -16,7 +17,7 @@ SHORT = {"window": WINDOW, "horizon": 9, "n_max": 4, "l_max": 4, "contrast_frame
 
 def build(options: HRSSMOptions = VTA, sizes: Sizes = PATCH, **changes) -> HRSSM:
     torch.manual_seed(0)
-    return HRSSM(HRSSMConfig(sizes, replace(options, **(SHORT | changes)), FRAME))
+    return HRSSM(ModelConfig(sizes, replace(options, **(SHORT | changes)), FRAME))
 
 
 def lengths(rows: int, length: int) -> Tensor:

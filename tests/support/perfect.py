@@ -56,6 +56,8 @@ class PerfectModel(torch.nn.Module):
 class Revealing(WorldModelAgent):
     """Spells the pose and the goal in the pixels, which survives the models' 5-bit quantisation."""
 
+    model: PerfectModel
+
     def act(self, observation: dict, info: dict, deciding: np.ndarray) -> Decision:
         frame, goal = np.zeros((2, len(deciding), 3, 3, 3), np.uint8)
         frame.reshape(-1, 27)[:, :4] = info["pose"] * 8

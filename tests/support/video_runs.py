@@ -1,6 +1,6 @@
 """Tiny runs on videos, as a training leaves them."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,9 @@ from agent.data.make_videos import VideosConfig, make_videos
 from agent.data.replay import Replay
 from agent.training.runs import CHECKPOINT, save_run
 from tests.support.tiny import PATCH
-from world_models import cwvae, dlh, dlh_options, hrssm, hrssm_options, rssm
+from world_models import cwvae, dlh_options
+from world_models.interface import ModelConfig
+from world_models.registry import MODELS
 
 FRAMES, TESTED = 24, 4
 SECONDS = {"a GPU": 90.0, "a CPU, 1 thread": 30.0}
@@ -28,14 +30,11 @@ def model_of(kind: str, **options: Any) -> Any:
     levels = dlh_options.DLHSizes(images="patch", channels=8, embedding=10, belief=12, state=4, hidden=8)
     clocks = cwvae.CWVAESizes(images="patch", channels=8, embedding=10, belief=12, state=4)
     short: dict[str, Any] = {"window": 12, "context": 6} | options
-    if kind == "dlh":
-        own = dlh_options.DLHOptions(**{"levels": 2} | short)
-        return dlh.DLH(dlh_options.DLHConfig(levels, own, 32, 0))
-    if kind == "cwvae":
-        return cwvae.CWVAE(cwvae.CWVAEConfig(clocks, cwvae.CWVAEOptions(**short), 32, 0))
-    if kind == "rssm":
-        return rssm.RSSM(rssm.RSSMConfig(PATCH, rssm.RSSMOptions(**short), 32, 0))
-    return hrssm.HRSSM(hrssm_options.HRSSMConfig(PATCH, hrssm_options.HRSSMOptions(**short), 32, 0))
+    sizes = {"dlh": levels, "cwvae": clocks}.get(kind, PATCH)
+    spec = MODELS[kind]
+    faithful = next(iter(spec.variants.values()))
+    chosen = replace(faithful, **({"levels": 2} if kind == "dlh" else {}) | short)
+    return spec.network(ModelConfig(sizes, chosen, 32, 0))
 
 
 def run_of(kind: str, data: Path, out: Path, seconds: dict[str, float] | None = SECONDS, **options: Any) -> Path:

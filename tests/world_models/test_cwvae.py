@@ -10,14 +10,16 @@ import torch
 from torch import Tensor
 
 from agent.data.make_videos import VideosConfig, make_videos
+from agent.training.config import TrainConfig
 from agent.training.evaluate import EvaluationConfig
 from agent.training.runs import load_model
-from agent.training.train import TrainConfig, train
+from agent.training.train import train
 from experiments import cli
 from tests.support.tiny import FRAME, assert_same_losses, random_batch, random_frames
-from world_models.cwvae import CWVAE, PAPER, SIZES, CWVAEConfig, CWVAEOptions, CWVAESizes, CWVAEState, Filtered
+from world_models.cwvae import CWVAE, PAPER, SIZES, CWVAEOptions, CWVAESizes, CWVAEState, Filtered
 from world_models.distributions import gaussian_kl
 from world_models.images import to_float
+from world_models.interface import ModelConfig
 from world_models.reference.cwvae import plain_loss
 from world_models.registry import build_model
 
@@ -30,7 +32,7 @@ WINDOW = 23  # neither a multiple of 3 nor of 9: the last tick of the two upper 
 def build(sizes: CWVAESizes = PATCH, **changes: Any) -> CWVAE:
     torch.manual_seed(0)
     options = CWVAEOptions(**{"window": WINDOW, "context": 5, "factor": 3} | changes)
-    return CWVAE(CWVAEConfig(sizes, options, FRAME))
+    return CWVAE(ModelConfig(sizes, options, FRAME, 0))
 
 
 def infer(model: CWVAE, x: Tensor, sample: bool = False) -> list[Filtered]:
@@ -301,7 +303,7 @@ def test_trains_evaluates_resumes_and_loads(data, tmp_path):
     train(replace(config, resume=True))
     loaded, meta = load_model(config.out)
     assert (meta["step"], meta["run"]["variant"]) == (3, "paper+factor=3+window=20+context=9")
-    assert loaded.config == CWVAEConfig(SIZES["quick"], CWVAEOptions(window=20, context=9, factor=3), FRAME)
+    assert loaded.config == ModelConfig(SIZES["quick"], CWVAEOptions(window=20, context=9, factor=3), FRAME, 0)
     x = torch.zeros(2, 9, 3, FRAME, FRAME)
     assert generate(loaded, x, torch.tensor([9, 4]), 11).isfinite().all()
 

@@ -11,19 +11,20 @@ from torch import Tensor, nn
 
 from agent.data.make_videos import VideosConfig, make_videos
 from agent.data.replay import Replay
+from agent.training.config import TrainConfig
 from agent.training.evaluate import EvaluationConfig, boundary_scores, evaluate, to_batch
 from agent.training.runs import load_model
-from agent.training.train import RECIPES, TrainConfig, train
+from agent.training.train import train
 from tests.support.dlh_models import CONVOLUTION, PATCH, WINDOW, build, colours, lengths, plain_colours
 from tests.support.tiny import FRAME, assert_close, assert_same_losses, random_frames
 from world_models.distributions import Gaussian
 from world_models.dlh_hierarchy import DLHState, Hierarchy, LevelPath
-from world_models.dlh_options import PAPER, DLHConfig, DLHOptions, DLHSizes
+from world_models.dlh_options import PAPER, DLHOptions, DLHSizes
 from world_models.images import to_float
-from world_models.interface import Batch
+from world_models.interface import Batch, ModelConfig
 from world_models.options import override
 from world_models.reference.dlh import plain, plain_loss
-from world_models.registry import build_model
+from world_models.registry import MODELS, build_model
 
 CPU = torch.device("cpu")
 
@@ -369,12 +370,12 @@ def test_wrong_options_are_refused(change, message):
 
 def test_built_by_its_name():
     model: Any = build_model("dlh", "paper", "paper", 64, actions=0)
-    assert model.config == DLHConfig(PAPER, DLHOptions(), 64, 0)
+    assert model.config == ModelConfig(PAPER, DLHOptions(), 64, 0)
     assert not hasattr(model, "goals")
     assert sum(value.numel() for value in model.parameters()) == pytest.approx(7e6, rel=0.05)  # as the paper says
     with pytest.raises(ValueError, match="unknown variant 'vta' of dlh: choose one of paper, ours"):
         build_model("dlh", "quick", "vta", 32)
-    recipe = RECIPES["dlh", "paper"]
+    recipe = MODELS["dlh"].recipes["paper", "paper"]
     assert (recipe.batch_size, recipe.learning_rate, recipe.epsilon, recipe.amsgrad) == (100, 5e-4, 1e-4, False)
 
 

@@ -9,8 +9,10 @@ import torch
 from agent.data.collect import CollectConfig, collect
 from agent.data.replay import Replay
 from agent.training.checkpoint import read_checkpoint, write_checkpoint
+from agent.training.config import TrainConfig
 from agent.training.runs import CHECKPOINT, load_model
-from agent.training.train import TrainConfig, Trainer, train
+from agent.training.train import train
+from agent.training.trainer import Trainer
 from world_models import hrssm_options, rssm
 from world_models.options import label, override, split_label
 from world_models.registry import build_model, variant_label

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from tests.support.tiny import CONVOLUTION, FRAME, PATCH, assert_same_losses, random_batch, random_frames
+from world_models.interface import ModelConfig
 from world_models.networks import Sizes
 from world_models.reference.rssm import plain_loss
-from world_models.rssm import OURS, RSSM, VARIANTS, VTA, RSSMConfig, RSSMOptions, RSSMState
+from world_models.rssm import OURS, RSSM, VARIANTS, VTA, RSSMOptions, RSSMState
 
 WINDOW = 7
 
@@ -17,7 +18,7 @@ WINDOW = 7
 def build(options: RSSMOptions = VTA, sizes: Sizes = PATCH, **changes) -> RSSM:
     torch.manual_seed(0)
     short = {"window": WINDOW, "horizon": 9, "contrast_frames": 4}
-    return RSSM(RSSMConfig(sizes, replace(options, **(short | changes)), FRAME))
+    return RSSM(ModelConfig(sizes, replace(options, **(short | changes)), FRAME))
 
 
 def lengths(rows: int, length: int) -> Tensor:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from agent.acting.agents import Context, RandomAgent, context_of
+from agent.acting.agents import Context, RandomAgent
 from agent.acting.navigate import navigate
 from envs import dynamics
 from envs.dynamics import Dynamics
@@ -12,7 +12,6 @@ from planners.interface import ModelFunctions, Plan
 from planners.tree import TreeSearch
 from tests.support.perfect import PAPER, PerfectModel, Revealing, perfect_agent
 from world_models import interface
-from world_models.registry import build_model
 
 
 def test_models_and_mazes_have_the_same_actions() -> None:
@@ -70,9 +69,3 @@ def test_a_model_is_shown_the_context_of_its_training(context: int) -> None:
     agent = perfect_agent(context)  # the model asserts the number of frames
     assert navigate(agent, PAPER, range(6))["success"].all()
     assert max(agent.model.lengths) == context
-
-
-@pytest.mark.parametrize("model", ["hrssm", "rssm"])
-def test_the_context_of_a_model_is_its_option(model: str) -> None:
-    assert context_of(build_model(model, "quick", "ours", 32, ["context=3"])) == 3
-    assert context_of(build_model(model, "quick", "ours", 32)) == 5

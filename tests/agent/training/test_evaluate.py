@@ -3,6 +3,7 @@
 import itertools
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_evaluation_leaves_mode_and_random_state_as_they_were(data):
     replay, config = Replay.open(data), EvaluationConfig(batches=1, batch_size=2, episodes=2)
-    model = build_model("hrssm", "quick", "vta", 32)
+    model: Any = build_model("hrssm", "quick", "vta", 32)
     results = []
     for seed, training in ((1, True), (2, False)):
         torch.manual_seed(seed)
@@ -41,7 +42,8 @@ def test_evaluation_leaves_mode_and_random_state_as_they_were(data):
     assert results[0] == results[1]  # the same batches and noise at every evaluation
     other = evaluate(model, replay, 5, CPU, replace(config, seed=1))
     assert other["image"] != results[0]["image"]
-    assert "boundary_f1" not in evaluate(build_model("rssm", "quick", "vta", 32), replay, 5, CPU, config)
+    rssm: Any = build_model("rssm", "quick", "vta", 32)
+    assert "boundary_f1" not in evaluate(rssm, replay, 5, CPU, config)
 
 
 def passages(replay: Replay) -> np.ndarray:

@@ -18,16 +18,20 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from agent.data.collect import CollectConfig, collect
 from agent.data.replay import Replay
+from agent.system.device import choose_device, choose_precision
 from agent.training.checkpoint import read_checkpoint, write_checkpoint
+from agent.training.config import TrainConfig
 from agent.training.evaluate import EvaluationConfig
 from agent.training.runs import CHECKPOINT, load_model
-from agent.training.train import Recipe, TrainConfig, Trainer, choose_device, choose_precision, schedule, train
+from agent.training.train import train
+from agent.training.trainer import Trainer, schedule
 from envs.camera import Camera
 from tests.support.video_runs import videos
 from world_models.hrssm import HRSSM
 from world_models.images import to_float
 from world_models.interface import Losses
 from world_models.registry import build_model
+from world_models.spec import Recipe
 
 CPU = torch.device("cpu")
 STEPS = 40
@@ -345,12 +349,12 @@ def test_files_of_other_models_are_refused(copy):
     with pytest.raises(ValueError, match=r"holds no model of this kind and version, train it again: .*Missing key"):
         load_model(copy)
     write_checkpoint(path, tensors, meta | {"run": meta["run"] | {"model": "dreamer"}})
-    with pytest.raises(ValueError, match=r"unknown model 'dreamer': choose one of rssm, hrssm"):
+    with pytest.raises(ValueError, match=r"unknown model 'dreamer': choose one of hrssm, rssm"):
         load_model(copy)
     options = meta["run"]["config"]["options"] | {"telepathy": True}
     changed = meta["run"]["config"] | {"options": options}
     write_checkpoint(path, tensors, meta | {"run": meta["run"] | {"config": changed}})
-    with pytest.raises(ValueError, match=r"no hrssm of this configuration .*telepathy"):
+    with pytest.raises(ValueError, match=r"hrssm of this configuration .*telepathy"):
         load_model(copy)
     write_checkpoint(path, tensors, {"step": 3})
     with pytest.raises(ValueError, match="is a checkpoint, but of no training run"):
@@ -407,5 +411,6 @@ def test_a_videos_first_step_draws_its_mean_colour_not_grey(tmp_path):
     trainer = Trainer(tiny(folder, tmp_path / "run", variant="vta", options=("window=12",)), Replay.open(folder), CPU)
     frames = Replay.open(folder).slices(np.arange(4), np.zeros(4, int), 10)["observation"]
     x = to_float(torch.from_numpy(frames))
-    drawn = trainer.model.decoder(torch.zeros(1, 1, trainer.model.config.sizes.state))
+    model: Any = trainer.model
+    drawn = model.decoder(torch.zeros(1, 1, model.config.sizes.state))
     assert (drawn - x).square().mean() < 0.5 * x.square().mean()

@@ -18,12 +18,14 @@ import torch
 from agent.data.make_videos import VideosConfig, make_videos
 from agent.data.manifest import VideoManifest
 from agent.data.replay import Replay
+from agent.training.config import TrainConfig
 from agent.training.evaluate import EvaluationConfig, boundary_scores, to_batch
 from agent.training.runs import load_model
-from agent.training.train import TrainConfig, train
+from agent.training.train import train
 from envs.videos import DATASETS, PALETTE, Balls, Video
 from experiments import cli
 from tests.support.tiny import PATCH, Oracle
+from world_models.interface import ModelConfig
 from world_models.registry import MODELS, build_model
 
 CPU = torch.device("cpu")
@@ -246,8 +248,8 @@ def tiny(data: Path, out: Path, **changes: Any) -> TrainConfig:
 def test_every_parameter_gets_a_gradient(data, kind, training):
     torch.manual_seed(0)
     replay = Replay.open(data)
-    network, config, variants = MODELS[kind]
-    model = network(config(PATCH, variants["vta"], replay.frame_size, actions=0)).train(training)
+    spec = MODELS[kind]
+    model: Any = spec.network(ModelConfig(PATCH, spec.variants["vta"], replay.frame_size, actions=0)).train(training)
     fields = replay.sample(np.random.default_rng(0), 8, model.window_length)
     losses = model.loss(to_batch(fields, CPU), 0)
     assert {"image", "kl_s"} <= set(losses.terms)
@@ -360,7 +362,7 @@ BAD_INPUT = [
     ("collect --out balls", "was collected with --layout None, asked for is paper: choose another --out"),
     (
         "train --data balls --out new",
-        "variant 'ours' of hrssm learns from goals and legal actions, videos have none: use",
+        "learn from goals and legal actions, videos have none",
     ),
     (
         "train --data short --out new --variant vta",

@@ -11,8 +11,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from agent.data.collect import CollectConfig, collect
+from agent.training.config import TrainConfig
 from agent.training.evaluate import EvaluationConfig
-from agent.training.train import TrainConfig, train
+from agent.training.train import train
 from envs.dynamics import Dynamics
 from envs.layout import Layout
 from experiments.figures.curves import median

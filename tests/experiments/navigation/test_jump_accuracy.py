@@ -45,6 +45,9 @@ class Oracle(nn.Module):
             reached = np.zeros_like(reached)
         return Pose(torch.from_numpy(np.concatenate([pose, reached[:, None].astype(np.int16)], 1)))
 
+    def legal(self, state: Pose) -> Tensor:
+        return torch.from_numpy(Dynamics.of(LAYOUT).action_mask(state.pose[:, :4].numpy()) == 1)
+
     def feature(self, state: Pose) -> Tensor:
         return nn.functional.one_hot(state.pose[:, 4].long(), self.hallways).float()
 

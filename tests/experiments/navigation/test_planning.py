@@ -10,6 +10,7 @@ from planners.interface import Planner
 from planners.registry import PLANNERS
 from planners.shooting import Shooting
 from planners.tree import TreeSearch
+from world_models.registry import MODELS
 
 
 def test_the_standard_planner_follows_the_model() -> None:
@@ -17,6 +18,7 @@ def test_the_standard_planner_follows_the_model() -> None:
     assert Standard().of("rssm") == Shooting()
     assert Standard(40).of("hrssm") == TreeSearch(depth=3)
     assert Standard(40).of("rssm") == Shooting(transitions=40)
+    assert all(Standard().of(name).kind == spec.planner for name, spec in MODELS.items())
     assert planner_of(Standard().with_budget(3), "hrssm") == TreeSearch(depth=1)
     assert planner_of(Shooting(horizon=4), "hrssm") == Shooting(horizon=4)
 

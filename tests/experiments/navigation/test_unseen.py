@@ -11,11 +11,12 @@ import torch
 from agent.system.atomic_files import locked
 from agent.training.checkpoint import read_checkpoint
 from agent.training.runs import CHECKPOINT
-from agent.training.train import RECIPES, train
+from agent.training.train import train
 from experiments import cli
 from experiments.figures.numbers import read
 from experiments.navigation import unseen as module
 from experiments.navigation.unseen import UnseenConfig, unseen
+from world_models.rssm import RECIPES
 
 QUICK = ("quick", "ours")
 
@@ -25,8 +26,8 @@ def tiny() -> Iterator[None]:
     """Three training steps of two windows, without evaluation and without a benchmark's pictures."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(RECIPES, QUICK, replace(RECIPES[QUICK], steps=3, batch_size=2))
-        patch.setattr("agent.training.train.evaluate", lambda *_: {})
-        patch.setattr("agent.training.train.log_pictures", lambda *_: None)
+        patch.setattr("agent.training.trainer.evaluate", lambda *_: {})
+        patch.setattr("agent.training.trainer.log_pictures", lambda *_: None)
         patch.setattr("experiments.navigation.benchmark.plot", lambda _: None)
         yield
 

@@ -14,7 +14,7 @@ from experiments.speed import demo as speed_demo
 from experiments.speed import train as speed_train
 from experiments.speed.plan import SpeedPlanConfig, speed_plan
 from experiments.speed.table import SpeedConfig, speed
-from experiments.speed.train import SpeedTrainConfig, Timed, load_plain_loss
+from experiments.speed.train import SpeedTrainConfig, load_plain_loss
 from planners.tree import TreeSearch
 from tests.support.tiny import random_batch
 from world_models.interface import Batch, Losses
@@ -30,7 +30,7 @@ def read(path: Path) -> dict[str, Any]:
 def test_training_is_measured_beside_the_plain_loops(tmp_path, monkeypatch, precision):
     monkeypatch.setattr(speed_train, "GEMM", 64)
     path = tmp_path / "speed_train.json"
-    models: tuple[Timed, ...] = ("hrssm", "rssm") if precision == "fp32" else ("hrssm",)
+    models: tuple[str, ...] = ("hrssm", "rssm") if precision == "fp32" else ("hrssm",)
     speed_train.speed_train(
         SpeedTrainConfig(models, rounds=1, batch_size=2, device="cpu", precision=precision, json=path)
     )

@@ -1,0 +1,88 @@
+"""What `jumpy train` is told: one dataclass is the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from agent.training.evaluate import EvaluationConfig
+from world_models.registry import MODELS, choose, spec_of
+from world_models.spec import Recipe
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Train a world model on collected data."""
+
+    data: Path
+    """folder that `jumpy collect` or `jumpy videos` wrote"""
+    out: Path
+    """run folder: checkpoint, TensorBoard files"""
+    model: Annotated[str, tyro.conf.arg(metavar=f"{{{','.join(MODELS)}}}")] = "hrssm"
+    """which world model; cwvae is for videos"""
+    preset: str = "quick"
+    """sizes: quick or paper"""
+    variant: str | None = None
+    """options: vta (hrssm, rssm) or paper (dlh, cwvae) is faithful, ours (not of cwvae) adds what an ablation showed to
+    help; default: ours where there is one, else paper"""
+    options: tuple[str, ...] = ()
+    """changes of the variant's options, such as n_max=20 l_max=20; results name the variant with them"""
+    steps: int | None = None
+    """training steps in all, which the learning rate's decay follows; default: the preset's"""
+    pause_after: int | None = None
+    """save and stop after this many steps of this call, to be resumed (training in pieces)"""
+    batch_size: int | None = None
+    """sequences per step; default: the preset's"""
+    learning_rate: float | None = None
+    """peak learning rate of Adam; default: the preset's"""
+    seed: int = 0
+    """of the weights and of everything drawn while training"""
+    device: str = "auto"
+    """auto (CUDA where there is one), cpu or cuda"""
+    precision: Literal["auto", "fp32", "bf16"] = "fp32"
+    """what encoder, decoder and boundary network compute in while training; auto: bf16 on a CPU that
+    multiplies it (AMX, AVX512-BF16), else fp32"""
+    log_every: int = 50
+    """steps between scalars"""
+    evaluate_every: int = 500
+    """steps between evaluations on the test split, with pictures"""
+    checkpoint_every: int = 500
+    """steps between checkpoints"""
+    resume: bool = False
+    """go on with the run in `out`"""
+    overwrite: bool = False
+    """replace the run in `out`"""
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    """what is evaluated"""
+
+    def __post_init__(self) -> None:
+        """Check names and counts."""
+        spec = spec_of(self.model)
+        choose("preset", self.preset, spec.sizes, self.model)
+        choose("variant", self.chosen_variant, spec.variants, self.model)
+        counts = ("steps", "pause_after", "batch_size", "learning_rate", "log_every", "evaluate_every")
+        for name in (*counts, "checkpoint_every"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"--{name.replace('_', '-')} must be more than 0, got {value}")
+        if self.seed < 0:
+            raise ValueError(f"--seed must be 0 or more, got {self.seed}")
+
+    @property
+    def chosen_variant(self) -> str:
+        """The variant, or the model's standard one."""
+        return self.variant or spec_of(self.model).standard_variant
+
+    @property
+    def recipe(self) -> Recipe:
+        """The preset's recipe with the command line's choices."""
+        base = choose("recipe", (self.preset, self.chosen_variant), spec_of(self.model).recipes, self.model)
+        return replace(
+            base,
+            steps=self.steps or base.steps,
+            batch_size=self.batch_size or base.batch_size,
+            learning_rate=self.learning_rate or base.learning_rate,
+        )

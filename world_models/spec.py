@@ -1,0 +1,71 @@
+"""What the registry knows of a model beside its code: one `ModelSpec`, at the end of the model's file."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from world_models.interface import ModelConfig
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is trained, unless the command line says otherwise."""
+
+    steps: int
+    batch_size: int
+    """windows per step"""
+    learning_rate: float
+    """peak learning rate of Adam"""
+    clip: float
+    """largest norm of the gradient"""
+    warmup: int = 0
+    """steps over which the learning rate rises from zero"""
+    decay: float = 0.0
+    """last share of the steps over which the learning rate falls to zero"""
+    epsilon: float = 1e-8
+    """Adam's epsilon"""
+    amsgrad: bool = True
+    """keep the largest second moment"""
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model's entry in the registry: training, benchmark, figures and tables learn of the model from here."""
+
+    network: Callable[[ModelConfig], nn.Module]
+    """the model's class; it raises ValueError for a configuration that it cannot learn from"""
+    sizes: Mapping[str, Any]
+    """presets: dataclasses of one type, by name"""
+    variants: Mapping[str, Any]
+    """options: dataclasses of one type, by name; the last one is the standard"""
+    recipes: Mapping[tuple[str, str], Recipe]
+    """how each (preset, variant) is trained"""
+    display_name: str
+    """name in figures and tables"""
+    colour: str
+    """its colour in figures, as #rrggbb"""
+    planner: str = "tree"
+    """name of its standard planner (`planners.registry`)"""
+    acts: bool = True
+    """False: it models videos only, which have no actions"""
+    shown: int = 30
+    """frames that `jumpy predict` shows it"""
+    bounded_context: bool = False
+    """True: it reads contexts of at most `config.options.context` frames, the lengths that it was trained with"""
+
+    @property
+    def standard_variant(self) -> str:
+        """The variant that is trained where none is named."""
+        return list(self.variants)[-1]
+
+    def configuration(self, config: Mapping[str, Any]) -> ModelConfig:
+        """The configuration in a checkpoint; options that it lacks have their defaults, the paper's.
+
+        Raises:
+            KeyError, TypeError: it has entries that this version does not know, or lacks some.
+        """
+        sizes, options = (type(next(iter(known.values()))) for known in (self.sizes, self.variants))
+        rest = {name: value for name, value in config.items() if name not in ("sizes", "options")}
+        return ModelConfig(sizes(**config["sizes"]), options(**config["options"]), **rest)
