@@ -4,9 +4,13 @@ import inspect
 
 import numba
 import pytest
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 import agent  # noqa: F401  sets OpenMP's wait policy, which must come before torch
+
+settings.register_profile("quick", max_examples=25, deadline=None, derandomize=True, database=None)
+settings.load_profile("quick")
 
 njit = numba.njit
 

@@ -15,7 +15,7 @@ from agent.training.evaluate import EvaluationConfig, boundary_scores, evaluate,
 from agent.training.runs import load_model
 from agent.training.train import RECIPES, TrainConfig, train
 from tests.support.dlh_models import CONVOLUTION, PATCH, WINDOW, build, colours, lengths, plain_colours
-from tests.support.tiny import FRAME, assert_close, assert_same_losses, random_frames
+from tests.support.tiny import FRAME, Oracle, assert_close, assert_same_losses, random_frames
 from world_models.distributions import Gaussian
 from world_models.dlh_hierarchy import DLHState, Hierarchy, LevelPath
 from world_models.dlh_options import PAPER, DLHConfig, DLHOptions, DLHSizes
@@ -399,6 +399,15 @@ def test_trains_on_moving_ball_evaluates_resumes_and_loads(tmp_path):
     replay = Replay.open(config.data)
     scores = evaluate(model, replay, 2, CPU, evaluation)
     assert {"image", "kl_s", "kl_e", "kl_s_1", "kl_s_2", "levels", "boundary_f1"} <= set(scores)
-    assert 0 <= boundary_scores(model, replay, CPU, 4)["boundary_f1"] <= 1
-    batch = to_batch(replay.sample(np.random.default_rng(0), 2, 10), CPU)
+
+
+def test_boundary_scores_are_those_of_the_second_levels_changes(tmp_path):
+    replay = make_videos(VideosConfig(tmp_path, "moving-ball", sequences=20, length=20))
+    test = np.array(replay.split("test"))
+    batch = to_batch(replay.slices(test, np.zeros_like(test), 20), CPU)
     assert batch.action_mask.shape[-1] == 0
+    model = build(levels=2, actions=0).eval()
+    changes = model.infer(to_float(batch.observation), batch.action).q[..., 1].detach().numpy()
+    assert 0 < changes[:, 1:].mean() < 1
+    ends = np.roll(changes, -1, axis=1)
+    assert boundary_scores(model, replay, CPU, 4) == boundary_scores(Oracle(ends), replay, CPU, 4)
