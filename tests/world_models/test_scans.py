@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from world_models.distributions import GaussianHead
-from world_models.filter_scan import filter_scan
+from world_models.filter_scan import filter_scan, rollout
 from world_models.networks import GRU, one_hot_actions
 from world_models.registry import build_model
-from world_models.scans import gru_scan, rollout
+from world_models.scans import gru_scan
 
 BATCH, STEPS, INPUTS, HIDDEN = 5, 4, 3, 4
 PREDICTION = 2
@@ -148,7 +148,7 @@ def test_rollout_equals_a_loop_of_steps_and_means(copy, hard):
 def test_rollout_gradients_in_double_precision(copy):
     x, generator = tensors(torch.float64, hard=False), torch.Generator().manual_seed(0)
     g, d, p = 3 * HIDDEN, 7, PREDICTION
-    shapes = [(BATCH, STEPS, g), (BATCH, p), (g, p), (g, HIDDEN), (g,), (d, HIDDEN), (d,), (p, d), (p,)]
+    shapes = [(BATCH, STEPS, g), (BATCH, p), (g, p), (g, HIDDEN), (g,), (d, HIDDEN), (d,), (2 * p, d), (2 * p,)]
     projected, s, *weights = (torch.randn(shape, generator=generator, dtype=torch.float64) / 2 for shape in shapes)
     given = (projected, s, x["h"], *([x["update"]] if copy else []), *weights)
 
