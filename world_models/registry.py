@@ -20,6 +20,8 @@ MODELS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
 OWN_SIZES: dict[str, dict[str, Any]] = {"cwvae": cwvae.SIZES, "dlh": dlh_options.SIZES}
 """presets of the models whose sizes are not `networks.Sizes`"""
 VIDEOS_ONLY = ("cwvae",)
+RETIRED = {"dlh": [("vade", False)]}
+"""options that older checkpoints carry, with the one value that is still computed"""
 
 
 def standard_variant(model: str) -> str:
@@ -103,7 +105,8 @@ def _configuration(model: str, config: dict[str, Any]) -> Any:
         raise ValueError(f"unknown model {model!r}: choose one of {', '.join(MODELS)}")
     _, whole, variants = MODELS[model]
     try:
-        options = type(variants[standard_variant(model)])(**config["options"])
+        known = dict(option for option in config["options"].items() if option not in RETIRED.get(model, []))
+        options = type(variants[standard_variant(model)])(**known)
         rest = {name: value for name, value in config.items() if name not in ("sizes", "options")}
         return whole(type(sizes_of(model)["quick"])(**config["sizes"]), options, **rest)
     except (KeyError, TypeError) as error:
