@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from agent.data.replay import Replay
 from agent.system.device import device_name
-from agent.system.memory import is_out_of_memory, limit_memory
+from agent.system.memory import is_out_of_memory, limited_memory
 from agent.training.evaluate import EvaluationConfig, evaluate, nonfinite, to_batch
 from agent.training.pictures import log_pictures
 from agent.training.runs import CHECKPOINT, TENSORBOARD, load_run, save_run
@@ -157,10 +157,9 @@ def train(config: TrainConfig) -> None:
     replay = Replay.open(config.data)
     trainer = Trainer(config, replay, device)
     trainer.restore()
-    if device.type == "cpu":
-        limit_memory()
     after = trainer.step + 1  # curves of steps that a killed run took after its last checkpoint do not count
-    with stop_on_signal() as stop, SummaryWriter(config.out / TENSORBOARD, purge_step=after) as writer:
+    limit = limited_memory() if device.type == "cpu" else nullcontext()
+    with limit, stop_on_signal() as stop, SummaryWriter(config.out / TENSORBOARD, purge_step=after) as writer:
         trainer.fit(writer, stop)
 
 
