@@ -9,7 +9,6 @@ edges say how far it reaches up and down. Nearly every pixel comes out as in Ope
 """
 
 import math
-import os
 from typing import NamedTuple
 
 import numba
@@ -19,9 +18,6 @@ from jaxtyping import Float32, Int16, UInt8
 from envs.geometry import WALL_HEIGHT, Rooms
 from envs.layout import Layout
 from envs.palette import CEILING, CEILING_LIGHT, FLOOR, FLOOR_LIGHT, WALL_LIGHT, shaded
-
-# OpenMP reads this when numba first starts threads: idle ones must sleep, or they slow down everything on busy cores.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 PARALLEL_FROM = 16  # frames; fewer are drawn on the calling thread alone, which also keeps forked processes safe
 

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from agent.data.collect import CollectConfig, collect
-from agent.training.train import TrainConfig, train
+from agent.training.config import TrainConfig
+from agent.training.train import train
 from experiments.navigation.benchmark import BenchmarkConfig, benchmark
 from world_models.frames import frame_encoder
 from world_models.goals import GoalSpace

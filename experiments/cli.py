@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NamedTuple
 
+from agent.system.cpu_tuning import tune_cpu
+
 
 class Command(NamedTuple):
     """Where a subcommand lives. Modules are imported only when their subcommand runs: help stays quick."""
@@ -59,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 after success; 2 after an error that the user can mend; 1 after a training that went to infinity; 130 after
     Ctrl-C. Errors are told in one line on stderr.
     """
+    tune_cpu()  # before a subcommand imports torch
     try:
         _run(list(sys.argv[1:] if arguments is None else arguments))
     except (ValueError, OSError, FloatingPointError) as error:

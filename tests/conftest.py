@@ -4,9 +4,11 @@ import inspect
 
 import numba
 import pytest
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
-import agent  # noqa: F401  sets OpenMP's wait policy, which must come before torch
+settings.register_profile("quick", max_examples=25, deadline=None, derandomize=True, database=None)
+settings.load_profile("quick")
 
 njit = numba.njit
 
@@ -24,6 +26,9 @@ install_import_hook(["agent", "envs", "world_models", "planners", "experiments"]
 
 def pytest_configure():
     """One thread: the tests' models are tiny, and results must not depend on the number of cores."""
+    from agent.system.cpu_tuning import tune_cpu
+
+    tune_cpu()
     import torch
 
     torch.set_num_threads(1)

@@ -6,8 +6,7 @@
 | x^n_t        | `x[n]`    | (B, T, D)       | bottom-up features of level n                                        |
 | a_t          | `a`       | (B, T)          | action taken after o_t; videos have none                             |
 | s^n_t        | `s`       | (B, T, Ds)      | state of level n                                                     |
-| e^n_t        | `change`  | (B, T, N)       | whether level n changes at t                                         |
-| q(e^n_t = 1) | `q_e`     | (B, T, N)       | its posterior; 0 or 1 by Eq. 4                                       |
+| e^n_t        | `change`  | (B, T, N)       | whether level n changes at t; its posterior is 0 or 1 by Eq. 4       |
 | d^n_t        | `d`       | (B, T, Dd)      | temporal variable as of the level's last change                      |
 | -            | `ahead`   | (B, T, Dd)      | f_tem(s^n_{t-1}, d^n_{t-1}): d^n_t if the level changes at t         |
 | c^n_t        | `context` | (B, T, Dc)      | top-down variable: what the levels above say                         |
@@ -91,18 +90,18 @@ class DLH(nn.Module):
 
     # ---------------------------------------------------------------- inference
 
-    def _infer(self, x: Tensor, a: Tensor, start: Tensor) -> tuple[Tensor, Tensor, list[LevelPath]]:
-        """Return q(e), e at its mode and the levels' paths with states at their means, of frames and a_t."""
+    def _infer(self, x: Tensor, a: Tensor, start: Tensor) -> tuple[Tensor, list[LevelPath]]:
+        """Return e and the levels' paths with states at their means, of frames and a_t."""
         hierarchy = self.hierarchy
         features, codes = hierarchy.bottom_up(self.encoder(x)), hierarchy.codes(a)
         noise = x.new_zeros(*start.shape, self.config.options.levels, self.config.sizes.state)
-        q_e, change = hierarchy.select(features, codes, start, noise, torch.full_like(noise[..., 0], 0.5))
-        return q_e, change, hierarchy.paths(features, codes, start, change, noise)
+        change = hierarchy.select(features, codes, start, noise)
+        return change, hierarchy.paths(features, codes, start, change, noise)
 
     def infer(self, x: Float[Tensor, "b t 3 h w"], a: Int64[Tensor, "b t"]) -> Changes:
         """When levels change in whole sequences, by posterior and prior, with states at their means."""
-        q, _, paths = self._infer(x, a[:, :-1], _begins(torch.full_like(a[:, 0], a.shape[1]), a.shape[1]))
-        return Changes(q, torch.sigmoid(torch.stack([path.logit for path in paths], -1)))
+        change, paths = self._infer(x, a[:, :-1], _begins(torch.full_like(a[:, 0], a.shape[1]), a.shape[1]))
+        return Changes(change.to(x.dtype), torch.sigmoid(torch.stack([path.logit for path in paths], -1)))
 
     def segment(self, x: Float[Tensor, "b t 3 h w"], a: Int64[Tensor, "b t"]) -> Float[Tensor, "b t"]:
         """Probability that a subsequence ends at each frame: q(e^2 = 1) of the next; 0 at the last, not known."""
@@ -112,7 +111,7 @@ class DLH(nn.Module):
         self, x: Float[Tensor, "b t 3 h w"], a: Int64[Tensor, "b t_1"], length: Int64[Tensor, " b"]
     ) -> DLHState:
         """Belief after the last `length` frames, with states at their posteriors' means."""
-        _, _, paths = self._infer(x, a, _begins(length, x.shape[1]))
+        _, paths = self._infer(x, a, _begins(length, x.shape[1]))
         s = torch.stack([path.rows.spread(path.s)[:, -1] for path in paths], 1)
         context = torch.stack([path.rows.spread(path.context)[:, -1] for path in paths], 1)
         d = torch.stack([path.d[:, -1] for path in paths], 1)
@@ -208,7 +207,7 @@ class DLH(nn.Module):
     ) -> tuple[Float[Tensor, "b n 3 h w"], Float[Tensor, "b n"]]:
         """Rebuild the frames after the context of a training window; return them, and 1 where level 2 changes."""
         first = self.config.options.context
-        _, change, paths = self._infer(x, a[:, :-1], _begins(torch.full_like(a[:, 0], a.shape[1]), a.shape[1]))
+        change, paths = self._infer(x, a[:, :-1], _begins(torch.full_like(a[:, 0], a.shape[1]), a.shape[1]))
         return self.decoder(_frame_code(paths[0], a.shape)[:, first:]), change[:, first:, 1].to(x.dtype)
 
     # ---------------------------------------------------------------- training
@@ -219,13 +218,12 @@ class DLH(nn.Module):
         frames = scale(self.encoder.arrange(batch.observation), dequantise=self.training and o.dequantise)
         x, a = hierarchy.bottom_up(self.encoder.embed(frames)), hierarchy.codes(batch.action[:, :-1])
         noise = torch.randn(*shape, o.levels, self.config.sizes.state, device=frames.device)
-        uniform = torch.rand(*shape, o.levels, device=frames.device) if o.vade else None
         start = _begins(torch.full_like(batch.action[:, 0], shape[1]), shape[1])
         share = self.held_share(step) if self.training else 0.0
         held = torch.rand(*shape, o.levels, device=frames.device) < share if share else None
-        q_e, change = hierarchy.select(x, a, start, noise, uniform, held)
+        change = hierarchy.select(x, a, start, noise, held)
         paths = hierarchy.paths(x, a, start, change, noise)
-        kl_s, kl_e = hierarchy.divergences(paths, q_e, start, held)
+        kl_s, kl_e = hierarchy.divergences(paths, change, start, held)
         image = image_nll(frames, self.decoder.arranged(_frame_code(paths[0], shape)), o.sigma)  # Eq. 8a
         terms = {"image": image, "kl_s": torch.stack(kl_s).sum(), "kl_e": torch.stack(kl_e).sum()}
         metrics = {f"kl_s_{n}": kl.detach() for n, kl in enumerate(kl_s, 1)}
@@ -262,4 +260,5 @@ SPEC = ModelSpec(
     {(preset, variant): recipe for preset, recipe in RECIPES.items() for variant in VARIANTS},
     "DLH",
     colour="#009e73",
+    retired=(("vade", False),),
 )

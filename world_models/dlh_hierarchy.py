@@ -29,6 +29,31 @@ class DLHState(NamedTuple):
     """of levels 2 to N"""
 
 
+Block = slice | Tensor
+"""rows of a batch: all, or their numbers (M,)"""
+
+
+class Seen(NamedTuple):
+    """What is known of a frame before its levels are inferred, rows first."""
+
+    x: list[Tensor]
+    """features of each level"""
+    a: Tensor
+    start: Tensor
+    held: Tensor | None
+
+
+class Last(NamedTuple):
+    """What is kept from frame to frame while changes are inferred, (B, N, ...); overwritten in place."""
+
+    s: Tensor
+    d: Tensor
+    context: Tensor
+    mean: Tensor
+    """of the last posterior, as `std`"""
+    std: Tensor
+
+
 class LevelPath(NamedTuple):
     """What one level does over a sequence. Posteriors are there for its rows, (M, ...), the rest for all frames."""
 
@@ -82,76 +107,79 @@ class Hierarchy(nn.Module):
         a: Float[Tensor, "b t a"],
         start: Bool[Tensor, "b t"],
         noise: Float[Tensor, "b t n s"],
-        uniform: Float[Tensor, "b t n"] | None = None,
         held: Bool[Tensor, "b t n"] | None = None,
-    ) -> tuple[Float[Tensor, "b t n"], Bool[Tensor, "b t n"]]:
-        """Infer when levels change (Algorithm 1): bottom-up to the first level that stays static, then top-down.
-
-        The candidate posterior of a level is given the context of the frame before: Eq. 25 takes the levels above as
-        static, and their samples are known.
+    ) -> Bool[Tensor, "b t n"]:
+        """Infer e, frame by frame (Algorithm 1): up to the first level that stays static, then down again.
 
         Args:
             x: bottom-up features.
             a: code of a_{t-1}.
             start: where a sequence begins; all levels change there, and what was before does not count.
             noise: standard normals of the states.
-            uniform: draws of e with the option `vade`.
             held: where a level may not change (`hold`).
 
         Returns:
-            q(e^n_t = 1), and e^n_t: drawn from it with `vade`, else the same.
+            Which levels change: q(e^n_t = 1) is 0 or 1.
         """
-        o, (b, t) = self.options, start.shape
-        q_e, change = noise.new_zeros(b, t, o.levels), start.new_zeros(b, t, o.levels)
-        q_e[..., 0], change[..., 0] = 1, True  # q(e^1 = 1) = 1
-        now = self._nothing(b)
-        mean, std = torch.zeros_like(now.s), torch.ones_like(now.s)  # of the last posteriors
-        for i in range(t):
-            first, prior_logit = start[:, i], self._factors(now, a[:, i], start[:, i]) if o.vade else None
-            rows: Tensor | slice = slice(None)  # where the level below changes
-            reached = []
-            for n in range(1, o.levels):
-                level, context, begins = self.level(n), now.context[rows, n], first[rows]
-                q = level.posterior(x[n][rows, i], context)
-                ahead = level.advance(now.s[rows, n], a[rows, i], now.d[rows, n])
-                static = gaussian_kl(q, Gaussian(mean[rows, n], std[rows, n]))
-                odds = static - gaussian_kl(q, level.change_prior(ahead, context))
-                if prior_logit is None:
-                    q_1 = (odds > 0).to(odds.dtype)  # Eq. 4
-                else:
-                    q_1 = torch.sigmoid(odds + prior_logit[rows, n - 1])  # Eq. 34
-                if held is not None:
-                    q_1 = q_1 * ~held[rows, i, n]
-                e = begins | (q_1 > (0.5 if uniform is None else uniform[rows, i, n]))
-                q_e[rows, i, n], change[rows, i, n] = torch.where(begins, 1, q_1), e
-                now.d[rows, n] = torch.where((e & ~begins)[:, None], ahead, now.d[rows, n] * ~begins[:, None])
-                reached.append((n, rows))
-                rows = e.nonzero().squeeze(1) if isinstance(rows, slice) else rows[e]  # Eq. 5
-                if not len(rows):
-                    break
-            for n, rows in reversed(reached):
-                q = self.level(n).posterior(x[n][rows, i], now.context[rows, n])
-                mean[rows, n], std[rows, n] = q
-                now.s[rows, n] = torch.addcmul(q.mean, q.std, noise[rows, i, n])
-                if n > 1:
-                    now.context[rows, n - 1] = self.level(n).decode(now.s[rows, n], now.context[rows, n])
-        return q_e, change
+        last = self._nothing(len(start))
+        change = []
+        for t in range(start.shape[1]):
+            seen = Seen([level[:, t] for level in x], a[:, t], start[:, t], None if held is None else held[:, t])
+            moves, blocks = self._bottom_up_changes(seen, last)
+            self._top_down_posteriors(seen, last, blocks, noise[:, t])
+            change.append(moves)
+        return torch.stack(change, 1)
 
-    def _factors(self, now: DLHState, a: Tensor, first: Tensor) -> Tensor:
-        """Advance the prior factors of all levels in place; return the logits (B, N - 1)."""
-        logits = []
-        for n in range(1, self.options.levels):  # each reads its own level alone, or this is not called
-            ahead = self.level(n).advance(now.s[:, n], a, now.d[:, n])
-            memory, logit = self.level(n).tick(ahead, now.memory[:, n - 1])
-            now.memory[:, n - 1] = memory * ~first[:, None]
-            logits.append(logit)
-        return torch.stack(logits, 1)
+    def _bottom_up_changes(self, seen: Seen, last: Last) -> tuple[Bool[Tensor, "b n"], list[Block]]:
+        """Infer the changes in a frame, and set d^n where level n changes (first loop of Algorithm 1).
 
-    def _nothing(self, rows: int) -> DLHState:
-        """An empty belief."""
-        sizes, n, c = self.sizes, self.options.levels, self.top_context.detach()
-        s, d, memory = (c.new_zeros(rows, *size) for size in ((n, sizes.state), (n, len(c)), (n - 1, len(c))))
-        return DLHState(s, d, c.repeat(rows, n, 1), memory)
+        Returns:
+            Which levels change, and for levels 2 and up the rows that have a posterior there.
+        """
+        change = seen.start.new_zeros(len(seen.start), self.options.levels)
+        change[:, 0] = True  # q(e^1 = 1) = 1
+        rows: Block = slice(None)  # where the level below changes
+        blocks = []
+        for n in range(1, self.options.levels):
+            begins = seen.start[rows]
+            ahead = self.level(n).advance(last.s[rows, n], seen.a[rows], last.d[rows, n])
+            moves = self._likelier_to_change(n, rows, ahead, seen, last)
+            if seen.held is not None:
+                moves = moves & ~seen.held[rows, n]
+            change[rows, n] = moves | begins
+            last.d[rows, n] = torch.where((moves & ~begins)[:, None], ahead, last.d[rows, n] * ~begins[:, None])
+            blocks.append(rows)
+            rows = change[:, n].nonzero().squeeze(1)  # Eq. 5
+            if not len(rows):
+                break
+        return change, blocks
+
+    def _likelier_to_change(self, n: int, rows: Block, ahead: Tensor, seen: Seen, last: Last) -> Tensor:
+        """Whether level n changes by Eq. 4 in some rows, given what d^n would be, (M,).
+
+        The candidate posterior is given the context of the frame before: Eq. 25 takes the levels above as static, and
+        their samples are known.
+        """
+        level, context = self.level(n), last.context[rows, n]
+        q = level.posterior(seen.x[n][rows], context)
+        static = Gaussian(last.mean[rows, n], last.std[rows, n])
+        return gaussian_kl(q, static) - gaussian_kl(q, level.change_prior(ahead, context)) > 0
+
+    def _top_down_posteriors(self, seen: Seen, last: Last, blocks: list[Block], noise: Tensor) -> None:
+        """Sample the posteriors of the levels that have one (second loop of Algorithm 1); levels above 1 are enough."""
+        for n, rows in reversed(list(enumerate(blocks, 1))):
+            level, context = self.level(n), last.context[rows, n]
+            q = level.posterior(seen.x[n][rows], context)
+            last.mean[rows, n], last.std[rows, n] = q
+            last.s[rows, n] = s = torch.addcmul(q.mean, q.std, noise[rows, n])
+            if n > 1:
+                last.context[rows, n - 1] = level.decode(s, context)
+
+    def _nothing(self, rows: int) -> Last:
+        """What precedes a sequence."""
+        n, c = self.options.levels, self.top_context.detach()
+        s, d = c.new_zeros(rows, n, self.sizes.state), c.new_zeros(rows, n, len(c))
+        return Last(s, d, c.repeat(rows, n, 1), torch.zeros_like(s), torch.ones_like(s))
 
     def paths(
         self,
@@ -194,27 +222,26 @@ class Hierarchy(nn.Module):
         return torch.cat([ahead[n - 1], ahead[n]], -1) if self.options.factor_sees_below else ahead[n]
 
     def divergences(
-        self, paths: list[LevelPath], q_e: Tensor, start: Tensor, held: Tensor | None = None
+        self, paths: list[LevelPath], change: Bool[Tensor, "b t n"], start: Tensor, held: Tensor | None = None
     ) -> tuple[list[Tensor], list[Tensor]]:
         """Terms 8b and 8c of each level, per frame.
 
         A level without a posterior of its own has no terms. Where a sequence starts or a level is held, e is given and
         has none.
         """
-        given = start[..., None].expand_as(q_e) if held is None else start[..., None] | held
+        given = start[..., None].expand_as(change) if held is None else start[..., None] | held
         kl_s, kl_e = [], []
-        for n, (path, q_1) in enumerate(zip(paths, q_e.unbind(-1), strict=True)):
-            rows, weight = path.rows, path.rows.pick(q_1)
-            moves, stays = weight.nonzero().squeeze(1), (weight < 1).nonzero().squeeze(1)
+        for n, (path, e) in enumerate(zip(paths, change.unbind(-1), strict=True)):
+            rows, moved = path.rows, path.rows.pick(e)
+            moves, stays = moved.nonzero().squeeze(1), (~moved).nonzero().squeeze(1)
             prior = self.level(n).change_prior(rows.pick(path.ahead)[moves], path.context[moves])
-            moving = weight[moves] * gaussian_kl(_take(path.q, moves), prior)
-            static = (1 - weight[stays]) * gaussian_kl(_take(path.q, stays), _take(path.q, stays - 1))
+            moving = gaussian_kl(_take(path.q, moves), prior)
+            static = gaussian_kl(_take(path.q, stays), _take(path.q, stays - 1))
             kl_s.append((moving.sum() + static.sum()) / start.numel())  # Eq. 9
-            if n:
-                q, logit = (value.flatten()[rows.where[~rows.pick(given[..., n])]] for value in (q_1, path.logit))
-                entropy = -(torch.xlogy(q, q) + torch.xlogy(1 - q, 1 - q)).sum()
-                surprise = F.binary_cross_entropy_with_logits(logit, q, reduction="sum")
-                kl_e.append((surprise - entropy) / start.numel())
+            if n:  # q(e) is 0 or 1: it has no entropy
+                inferred = rows.where[~rows.pick(given[..., n])]
+                logit, target = path.logit.flatten()[inferred], e.flatten()[inferred].to(path.logit.dtype)
+                kl_e.append(F.binary_cross_entropy_with_logits(logit, target, reduction="sum") / start.numel())
         return kl_s, kl_e
 
     # ---------------------------------------------------------------- transitions

@@ -46,8 +46,6 @@ class DLHOptions:
     """training steps over which it falls"""
     factor_sees_below: bool = False
     """the prior factor of e^n also reads d^{n-1}, which knows where things are; the paper: d^n alone"""
-    vade: bool = False
-    """q(e) is Eq. 34 (VaDE), from which the change is drawn, instead of the likelier component (Eq. 4)"""
     dequantise: bool = False
     """add uniform noise within the 5-bit steps of the images while training"""
     temporal_sees_actions: bool = True
@@ -63,10 +61,6 @@ class DLHOptions:
             raise ValueError(f"option jump_level must be one of the {self.levels} levels, got {self.jump_level}")
         if not 0 <= self.hold <= 1:
             raise ValueError(f"option hold must be from 0 to 1, got {self.hold:g}")
-        if self.vade and self.factor_sees_below:
-            raise ValueError(
-                "options vade and factor_sees_below exclude each other: levels are chosen before level 1 is known"
-            )
         check_context(self.context, self.window)
 
 

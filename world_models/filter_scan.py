@@ -1,9 +1,10 @@
-"""Filtering with a recurrent state space model: a recurrence through its posterior's samples, derivative by hand.
+"""Recurrences through what a perceptron makes of their own state: filtering, rollouts; derivative by hand.
 
-The posterior of such a model (Hafner et al. 2019, "Learning latent dynamics for planning from pixels") reads the
-recurrent belief, and the belief reads the posterior's last sample, so that no part of either can be computed for all
-steps before. What does not depend on the samples is: the GRU's other inputs and the embeddings' share of the
-posterior's first layer come projected. Written as the recurrences of scans.py are, for the same reason.
+The posterior of a recurrent state space model (Hafner et al. 2019, "Learning latent dynamics for planning from pixels")
+reads the recurrent belief, and the belief reads the posterior's last sample, so that no part of either can be computed
+for all steps before. A rollout is the same without frames and without noise: the belief reads the prior's last mean.
+What does not depend on samples comes projected: the GRU's other inputs and what else the perceptron's first layer
+reads. Written as the recurrence of scans.py is, for the same reason.
 """
 
 from typing import Any
@@ -15,7 +16,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from world_models.distributions import STD_MIN, Gaussian
-from world_models.scans import by_arguments
+from world_models.scans import by_arguments, time_major
 
 
 def filter_scan(
@@ -43,14 +44,52 @@ def filter_scan(
     Returns:
         States h, posteriors N(mean, std²) and samples z of each step.
     """
-    h, mean, std, z = _FilterScan.apply(projected, features, noise, *rnn, *head)
+    nothing = projected.new_zeros(len(projected), noise.shape[-1] + rnn[1].shape[1])
+    h, mean, std, z = _FilterScan.apply(projected, features, noise, nothing, None, *rnn, *head)
     return h, Gaussian(mean, std), z
 
 
-class _FilterScan(torch.autograd.Function):
-    """`filter_scan`. Buffers are time-major; d is the hidden layer, o = (mean, sigmoid(raw)), y = (z, h) side by side.
+def rollout(
+    projected: Float[Tensor, "b t g"],
+    s: Float[Tensor, "b s"],
+    h: Float[Tensor, "b h"],
+    update: Float[Tensor, "b t"] | None,
+    rnn: tuple[Float[Tensor, "g s"], Float[Tensor, "g h"], Float[Tensor, " g"]],
+    head: tuple[Float[Tensor, "d h"], Float[Tensor, " d"], Float[Tensor, "d2 d"], Float[Tensor, " d2"]],
+) -> tuple[Float[Tensor, "b t s"], Float[Tensor, "b t h"]]:
+    """Run a GRU over time on the means of what a perceptron makes of its state, from (s, h).
 
-    One product of y gives all arguments of a step's gates: r, u (update), the input's part of n, its recurrent part.
+        u_t = GRU.step(projected_t + rnn[0] s_{t-1}, h_{t-1})
+        (mean_t, raw_t) = head[2] ELU(head[0] u_t + head[1]) + head[3]
+        s_t = lerp(s_{t-1}, mean_t, update_t)
+        h_t = lerp(h_{t-1}, u_t, update_t)
+
+    Everything can be differentiated once, `update` included.
+
+    Args:
+        projected: the rest of the GRU's input projections, known beforehand, with their biases; G = 3H.
+        s: prediction before the first step.
+        h: state before the first step.
+        update: share of each step's result (None: all); the rest stays as it was.
+        rnn: the GRU's input weights for s, recurrent weights and recurrent biases.
+        head: weights and biases of the perceptron's two layers.
+
+    Returns:
+        Predictions s and states h after each step.
+    """
+    w_1, b_1, w_2, b_2 = head
+    rows, steps, _ = projected.shape
+    features, noise = b_1.expand(rows, steps, -1), s.new_zeros(rows, steps, s.shape[-1])
+    h, _, _, s = _FilterScan.apply(projected, features, noise, torch.cat([s, h], -1), update, *rnn, w_1, w_2, b_2)
+    return s, h
+
+
+class _FilterScan(torch.autograd.Function):
+    """`filter_scan` from any start and with an `update`.
+
+    Buffers are time-major; d is the hidden layer, o = (mean, sigmoid(raw)). Side by side lie y = (z, h) and v, which a
+    step makes of y before `update` applies. One product of y gives all arguments of a step's gates: r, u (update), the
+    input's part of n, its recurrent part.
     """
 
     @staticmethod
@@ -59,6 +98,8 @@ class _FilterScan(torch.autograd.Function):
         projected: Tensor,
         features: Tensor,
         noise: Tensor,
+        start: Tensor,
+        update: Tensor | None,
         w_z: Tensor,
         w_h: Tensor,
         bias: Tensor,
@@ -67,26 +108,22 @@ class _FilterScan(torch.autograd.Function):
         b_2: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Run the steps in place."""
-        (batch, steps, g), size, split = projected.shape, w_h.shape[1], noise.shape[-1]
-        noise = noise.transpose(0, 1).contiguous()
-        weight = projected.new_zeros(4 * size, split + size)
-        weight[:g, :split] = w_z
-        weight[: 2 * size, split:], weight[g:, split:] = w_h[: 2 * size], w_h[2 * size :]
-        gates = projected.new_empty(steps, batch, 4 * size)
-        gates[..., :g] = projected.transpose(0, 1)
-        gates[..., : 2 * size] += bias[: 2 * size]
-        gates[..., g:] = bias[2 * size :]
+        (batch, steps, _), size, split = projected.shape, w_h.shape[1], noise.shape[-1]
+        noise, update = noise.transpose(0, 1).contiguous(), time_major(update)
+        weight, gates = _gates(projected, w_z, w_h, bias)
         d_all = features.transpose(0, 1).clone(memory_format=torch.contiguous_format)
-        y_all = projected.new_zeros(steps + 1, batch, split + size)
-        n_all = projected.new_empty(steps, batch, size)
-        o_all = projected.new_empty(steps, batch, 2 * split)
+        y_all = projected.new_empty(steps + 1, batch, split + size)
+        y_all[0] = start
+        v_all = y_all[1:] if update is None else torch.empty_like(y_all[1:])
+        n_all, o_all = projected.new_empty(steps, batch, size), projected.new_empty(steps, batch, 2 * split)
         std_all = torch.empty_like(noise)
         transposed, t_1, t_2 = (matrix.t().contiguous() for matrix in (weight, w_1, w_2))
-        z_all, h_all = y_all.split((split, size), -1)
         buffers = (gates, gates[..., : 2 * size], *gates.split(size, -1), n_all, d_all, o_all, *o_all.chunk(2, -1))
-        steps_of = zip(*buffers, std_all, noise, y_all[:-1], h_all[:-1], h_all[1:], z_all[1:], strict=True)
-        for gate, ru, r, u, x, recurrent, n, d, o, mean, raw, std, eps, y, h, h_next, z_next in steps_of:
-            gate.addmm_(y, transposed)
+        results = (std_all, noise, y_all[:-1, :, split:], v_all, *v_all.split((split, size), -1))
+        y_t = y_all.unbind()
+        for t, step in enumerate(zip(*buffers, *results, strict=True)):
+            gate, ru, r, u, x, recurrent, n, d, o, mean, raw, std, eps, h, v, z_next, h_next = step
+            gate.addmm_(y_t[t], transposed)
             ru.sigmoid_()
             torch.addcmul(x, r, recurrent, out=n).tanh_()
             torch.lerp(n, h, u, out=h_next)
@@ -94,42 +131,75 @@ class _FilterScan(torch.autograd.Function):
             torch.addmm(b_2, d, t_2, out=o)
             torch.add(raw.sigmoid_(), STD_MIN, out=std)
             torch.addcmul(mean, std, eps, out=z_next)
-        ctx.save_for_backward(weight, w_1, w_2, gates, n_all, d_all, o_all, y_all, noise)
+            if update is not None:
+                torch.lerp(y_t[t], v, update[t], out=y_t[t + 1])
+        ctx.save_for_backward(weight, w_1, w_2, gates, n_all, d_all, o_all, y_all, v_all, noise, update)
+        z_all, h_all = y_all[1:].split((split, size), -1)
         mean_all = o_all[..., :split].clone()
-        return tuple(tensor.transpose(0, 1) for tensor in (h_all[1:], mean_all, std_all, z_all[1:]))  # type: ignore[return-value]
+        return tuple(tensor.transpose(0, 1) for tensor in (h_all, mean_all, std_all, z_all))  # type: ignore[return-value]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_h: Tensor, grad_mean: Tensor, grad_std: Tensor, grad_z: Tensor) -> tuple[Any, ...]:
         """Flow back through the steps, then give every input its gradient at once."""
-        weight, w_1, w_2, gates, n, d, o, y, noise = ctx.saved_tensors
+        weight, w_1, w_2, gates, n, d, o, y, v, noise, update = ctx.saved_tensors
         size, split = n.shape[-1], noise.shape[-1]
         r, u, _, recurrent = gates.split(size, -1)
-        by_gates = torch.empty_like(gates).unflatten(-1, (4, -1))  # of h_t
+        by_gates = torch.empty_like(gates).unflatten(-1, (4, -1))  # of v's h
         by_r, by_u, by_x, by_recurrent = by_gates.unbind(-2)
         by_x.copy_(by_arguments(1 - u, y[:-1, :, split:], n, r, u, recurrent, (by_r, by_u, by_recurrent)))
         by_d = torch.where(d > 0, 1, d + 1)  # of the hidden layer, by its argument
         by_raw = o[..., split:] * (1 - o[..., split:])
-        by_o = torch.stack([torch.ones_like(noise), noise * by_raw], -2)  # of z_t
+        by_o = torch.stack([torch.ones_like(noise), noise * by_raw], -2)  # of v's z
 
         grad_y = torch.zeros_like(y)
-        grad_y[1:, :, :split], grad_y[1:, :, split:] = grad_z.transpose(0, 1), grad_h.transpose(0, 1)
+        grad_y[1:] = torch.cat([grad_z, grad_h], -1).transpose(0, 1)
+        grad_v = grad_y[1:] if update is None else torch.empty_like(v)
         grad_o = torch.stack([grad_mean.transpose(0, 1), grad_std.transpose(0, 1) * by_raw], -2)
         grad_d, grad_gates = torch.empty_like(d), torch.empty_like(by_gates)
-        z_t, h_t, flat = grad_y[..., :split].unsqueeze(-2), grad_y[..., split:], grad_gates.flatten(2)
-        buffers = (grad_y[:-1], h_t[:-1], z_t[1:], h_t[1:], h_t[1:].unsqueeze(2), grad_o, grad_o.flatten(2), grad_d)
-        steps = list(zip(*buffers, grad_gates, flat, by_o, by_d, by_gates, u, strict=True))
-        for g_y, g_h, g_z, g_next, g_wide, g_o, g_flat_o, g_d, g_gate, g_flat, b_o, b_d, b_gate, b_h in reversed(steps):
+        z_t, u_t = grad_v[..., :split].unsqueeze(-2), grad_v[..., split:]
+        flat, y_t = grad_gates.flatten(2), grad_y.unbind()
+        buffers = (grad_y[:-1, :, split:], grad_v, z_t, u_t, u_t.unsqueeze(2), grad_o, grad_o.flatten(2), grad_d)
+        factors = (grad_gates, flat, by_o, by_d, by_gates, u)
+        stay = None if update is None else 1 - update
+        for t, step in reversed(list(enumerate(zip(*buffers, *factors, strict=True)))):
+            g_h, g_v, g_z, g_u, g_wide, g_o, g_flat_o, g_d, g_gate, g_flat, b_o, b_d, b_gate, b_h = step
+            if update is not None and stay is not None:
+                torch.mul(y_t[t + 1], update[t], out=g_v)
+                y_t[t].addcmul_(y_t[t + 1], stay[t])
             g_o.addcmul_(g_z, b_o)
-            g_next.addmm_(torch.mm(g_flat_o, w_2, out=g_d).mul_(b_d), w_1)
+            g_u.addmm_(torch.mm(g_flat_o, w_2, out=g_d).mul_(b_d), w_1)
             torch.mul(g_wide, b_gate, out=g_gate)
-            g_h.addcmul_(g_next, b_h)
-            g_y.addmm_(g_flat, weight)
+            g_h.addcmul_(g_u, b_h)
+            y_t[t].addmm_(g_flat, weight)
 
-        rows, rows_d, rows_o = flat.flatten(0, 1), grad_d.flatten(0, 1), grad_o.flatten(2).flatten(0, 1)
-        grad_weight, sums = rows.t() @ y[:-1].flatten(0, 1), rows.sum(0)
-        ru, g = slice(2 * size), 3 * size
-        grad_w_h = torch.cat([grad_weight[ru, split:], grad_weight[g:, split:]])
-        grad_rnn = (grad_weight[:g, :split], grad_w_h, torch.cat([sums[ru], sums[g:]]))
-        grad_head = (rows_d.t() @ y[1:, :, split:].flatten(0, 1), rows_o.t() @ d.flatten(0, 1), rows_o.sum(0))
-        return flat[..., :g].transpose(0, 1), grad_d.transpose(0, 1), None, *grad_rnn, *grad_head
+        grad_update = None if update is None else (grad_y[1:] * (v - y[:-1])).sum(-1).t()
+        rows_d, rows_o = grad_d.flatten(0, 1), grad_o.flatten(2).flatten(0, 1)
+        grad_head = (rows_d.t() @ v[..., split:].flatten(0, 1), rows_o.t() @ d.flatten(0, 1), rows_o.sum(0))
+        grad_rnn = _rnn_gradients(flat.flatten(0, 1), y[:-1].flatten(0, 1), size)
+        by_time = flat[..., : 3 * size].transpose(0, 1), grad_d.transpose(0, 1)
+        return *by_time, None, grad_y[0], grad_update, *grad_rnn, *grad_head
+
+
+def _gates(projected: Tensor, w_z: Tensor, w_h: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """Lay out r, u and the two parts of n side by side.
+
+    Returns:
+        Weights of y (4H, S + H), and the arguments without y's share (T, B, 4H).
+    """
+    (batch, steps, g), size, split = projected.shape, w_h.shape[1], w_z.shape[1]
+    weight = projected.new_zeros(4 * size, split + size)
+    weight[:g, :split] = w_z
+    weight[: 2 * size, split:], weight[g:, split:] = w_h[: 2 * size], w_h[2 * size :]
+    gates = projected.new_empty(steps, batch, 4 * size)
+    gates[..., :g] = projected.transpose(0, 1)
+    gates[..., : 2 * size] += bias[: 2 * size]
+    gates[..., g:] = bias[2 * size :]
+    return weight, gates
+
+
+def _rnn_gradients(rows: Tensor, y: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of the GRU's weights for z, its recurrent weights and biases, from those of `_gates`' arguments."""
+    weight, sums = rows.t() @ y, rows.sum(0)
+    ru, g, split = slice(2 * size), 3 * size, y.shape[1] - size
+    return weight[:g, :split], torch.cat([weight[ru, split:], weight[g:, split:]]), torch.cat([sums[ru], sums[g:]])

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from world_models.distributions import GaussianHead
+from world_models.filter_scan import rollout
 from world_models.interface import ACTIONS
-from world_models.scans import gru_scan, rollout
+from world_models.scans import gru_scan
 
 
 @dataclass(frozen=True)
@@ -102,12 +103,12 @@ class GRU(nn.Module):
         inputs: Float[Tensor, "b t inputs"],
         update: Float[Tensor, "b t"] | None = None,
     ) -> tuple[Float[Tensor, "b t s"], Float[Tensor, "b t h"]]:
-        """Run over time from (s, h): each step reads (s, inputs) and makes s the head's mean; see `scans.rollout`."""
-        project, recur, mean = self.project, self.recur, slice(s.shape[-1])
+        """Run over time from (s, h): each step reads (s, inputs) and makes s the head's mean (see `rollout`)."""
+        project, recur, state = self.project, self.recur, s.shape[-1]
         first, last = (layer for layer in head.modules() if isinstance(layer, nn.Linear))
-        projected = F.linear(inputs.transpose(0, 1), project.weight[:, s.shape[-1] :], project.bias).transpose(0, 1)
-        rnn = (project.weight[:, mean], recur.weight, recur.bias)
-        return rollout(projected, s, h, update, rnn, (first.weight, first.bias, last.weight[mean], last.bias[mean]))
+        projected = F.linear(inputs.transpose(0, 1), project.weight[:, state:], project.bias).transpose(0, 1)
+        rnn = (project.weight[:, :state], recur.weight, recur.bias)
+        return rollout(projected, s, h, update, rnn, (first.weight, first.bias, last.weight, last.bias))
 
 
 def _tanh(x: Tensor) -> Tensor:

@@ -52,6 +52,8 @@ class ModelSpec:
     """False: it models videos only, which have no actions"""
     shown: int = 30
     """frames that `jumpy predict` shows it"""
+    retired: tuple[tuple[str, Any], ...] = ()
+    """options that older checkpoints carry, each with the one value that is still computed"""
     bounded_context: bool = False
     """True: it reads contexts of at most `config.options.context` frames, the lengths that it was trained with"""
 
@@ -67,5 +69,6 @@ class ModelSpec:
             KeyError, TypeError: it has entries that this version does not know, or lacks some.
         """
         sizes, options = (type(next(iter(known.values()))) for known in (self.sizes, self.variants))
+        known = {name: value for name, value in config["options"].items() if (name, value) not in self.retired}
         rest = {name: value for name, value in config.items() if name not in ("sizes", "options")}
-        return ModelConfig(sizes(**config["sizes"]), options(**config["options"]), **rest)
+        return ModelConfig(sizes(**config["sizes"]), options(**known), **rest)

@@ -1,50 +1,34 @@
-"""Memory that is freed stays with the process; what does not fit is an error, not the end of the process.
-
-glibc returns large blocks to the system as soon as they are freed, and a training step or a search then asks for them
-again, page by page: up to a sixth of a `paper` training step, a quarter of a search over many episodes.
-"""
+"""What does not fit into memory is an error, not the end of the process."""
 
 from __future__ import annotations
 
-import ctypes
 import resource
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # malloc.h
-_NEVER = 2**31 - 1
 
+@contextmanager
+def limited_memory(free: int | None = None) -> Iterator[None]:
+    """Let allocations beyond what is free fail within the block; Linux would grant them and kill the process later.
 
-def keep_freed_memory() -> bool:
-    """Tell the C library to reuse what is freed; False where it is not glibc and nothing was done.
-
-    The process then holds its peak until it ends.
-    """
-    if not sys.platform.startswith("linux"):
-        return False
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    return mallopt is not None and bool(mallopt(_M_TRIM_THRESHOLD, _NEVER) and mallopt(_M_MMAP_MAX, 0))
-
-
-def limit_memory(free: int | None = None) -> bool:
-    """Let an allocation beyond what is free fail; Linux would else grant it, and kill the process that uses it.
+    Where the system does not say what is free nothing is limited.
 
     Args:
         free: bytes that this process may still take; default: nine tenths of what the machine, or its container, has
             free; the rest is for what else runs there.
-
-    Returns:
-        False where the system does not tell and nothing was done.
     """
-    status = Path("/proc/self/status")
+    status, before = Path("/proc/self/status"), resource.getrlimit(resource.RLIMIT_DATA)
     if free is None and (found := free_memory()) is not None:
         free = found * 9 // 10
-    if free is None or not status.exists():
-        return False
-    _, most = resource.getrlimit(resource.RLIMIT_DATA)
-    limit = kilobytes(status)["VmData"] * 1024 + free
-    resource.setrlimit(resource.RLIMIT_DATA, (limit if most == resource.RLIM_INFINITY else min(limit, most), most))
-    return True
+    if free is not None and status.exists():
+        _, most = before
+        limit = kilobytes(status)["VmData"] * 1024 + free
+        resource.setrlimit(resource.RLIMIT_DATA, (limit if most == resource.RLIM_INFINITY else min(limit, most), most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, before)
 
 
 def free_memory(root: Path = Path("/")) -> int | None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from torch.utils.tensorboard import SummaryWriter
 
 from agent.data.replay import Replay
 from agent.system.device import choose_device
-from agent.system.memory import limit_memory
+from agent.system.memory import limited_memory
 from agent.training.config import TrainConfig
 from agent.training.runs import TENSORBOARD
 from agent.training.trainer import Trainer
@@ -28,10 +28,9 @@ def train(config: TrainConfig) -> None:
     replay = Replay.open(config.data)
     trainer = Trainer(config, replay, device)
     trainer.restore()
-    if device.type == "cpu":
-        limit_memory()
     after = trainer.step + 1  # curves of steps that a killed run took after its last checkpoint do not count
-    with stop_on_signal() as stop, SummaryWriter(config.out / TENSORBOARD, purge_step=after) as writer:
+    limit = limited_memory() if device.type == "cpu" else nullcontext()
+    with limit, stop_on_signal() as stop, SummaryWriter(config.out / TENSORBOARD, purge_step=after) as writer:
         trainer.fit(writer, stop)
 
 

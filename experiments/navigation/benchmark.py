@@ -19,6 +19,7 @@ from tqdm import tqdm
 from agent.acting.agents import Agent
 from agent.acting.navigate import navigate
 from agent.system.atomic_files import write_json
+from agent.system.cpu_tuning import tune_cpu
 from agent.system.device import choose_device
 from agent.system.threads import set_threads, threads
 from agent.system.versions import versions
@@ -137,7 +138,7 @@ def _results(
     processes = config.processes or min(most, max(1, sum(map(len, batches)) // 500))
     if processes > 1:
         try:
-            with ProcessPoolExecutor(processes, get_context("spawn"), set_threads, (1,)) as pool:
+            with ProcessPoolExecutor(processes, get_context("spawn"), _start_worker) as pool:
                 yield from pool.map(run, batches)
         except BrokenProcessPool:
             raise OSError(
@@ -147,6 +148,12 @@ def _results(
         return
     with threads(1):
         yield from map(run, batches)
+
+
+def _start_worker() -> None:
+    """Prepare a process of its own for batches."""
+    tune_cpu()
+    set_threads(1)
 
 
 def _identity(config: BenchmarkConfig, agents: list[BenchmarkAgent], device: torch.device) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import product
@@ -21,7 +22,7 @@ from agent.data.collect import CollectConfig, collect
 from agent.data.replay import Replay
 from agent.system.atomic_files import write_json
 from agent.system.device import choose_device
-from agent.system.memory import is_out_of_memory, limit_memory
+from agent.system.memory import is_out_of_memory, limited_memory
 from agent.training.config import TrainConfig
 from agent.training.evaluate import to_batch
 from agent.training.trainer import Trainer
@@ -74,10 +75,9 @@ def speed_train(config: SpeedTrainConfig) -> None:
         for preset in config.presets:
             build_model(name, preset, config.variant or spec_of(name).standard_variant, Camera().size)
     plain = {name: load_plain_loss(name) for name in config.models}
-    if device.type == "cpu":
-        limit_memory()
     result: dict[str, Any] = {name: {} for name in config.models}
-    with tempfile.TemporaryDirectory() as folder:
+    limit = limited_memory() if device.type == "cpu" else nullcontext()
+    with limit, tempfile.TemporaryDirectory() as folder:
         replay = collect(CollectConfig(Path(folder) / "data", steps=20_000))
         origin = {"about": about(device)}
         for name, preset in product(config.models, config.presets):

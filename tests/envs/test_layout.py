@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from envs.layout import HALLWAY, JUNCTION, Layout
 from envs.palette import GREY, HALLWAY_COLOURS
@@ -82,6 +84,19 @@ def test_random_layouts_keep_the_rules_of_the_family(first):
         text = "".join(rows)
         assert text.count("D") >= 1
         assert text.count("T") + text.count("X") >= 6
+
+
+@given(st.integers(0, 2**63))
+def test_random_layouts_are_connected_and_have_a_dead_end(seed):
+    layout = Layout.random(seed)
+    assert set(runs(layout.rows)) <= {4, 5, 6}
+    assert layout.dead_end.any()
+    free = {(int(y), int(x)) for y, x in np.argwhere(layout.free)}
+    reached, frontier = set(), {min(free)}
+    while frontier:
+        reached |= frontier
+        frontier = {(y + j, x + i) for y, x in frontier for j, i in ((0, 1), (1, 0), (0, -1), (-1, 0))} & free - reached
+    assert reached == free
 
 
 def test_the_seed_alone_decides_a_random_layout():

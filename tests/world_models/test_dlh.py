@@ -1,7 +1,7 @@
 """DLH against the paper's rules: by hand, by its properties, and by the plain loops of world_models/reference."""
 
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from agent.training.evaluate import EvaluationConfig, boundary_scores, evaluate,
 from agent.training.runs import load_model
 from agent.training.train import train
 from tests.support.dlh_models import CONVOLUTION, PATCH, WINDOW, build, colours, lengths, plain_colours
-from tests.support.tiny import FRAME, assert_close, assert_same_losses, random_frames
+from tests.support.tiny import FRAME, Oracle, assert_close, assert_same_losses, random_frames
 from world_models.distributions import Gaussian
 from world_models.dlh_hierarchy import DLHState, Hierarchy, LevelPath
 from world_models.dlh_options import PAPER, DLHOptions, DLHSizes
@@ -24,7 +24,7 @@ from world_models.images import to_float
 from world_models.interface import Batch, ModelConfig
 from world_models.options import override
 from world_models.reference.dlh import plain, plain_loss
-from world_models.registry import MODELS, build_model
+from world_models.registry import MODELS, build_model, rebuild_model
 
 CPU = torch.device("cpu")
 
@@ -43,12 +43,10 @@ class Answer(nn.Module):
         return self.formula(features)
 
 
-def by_hand(
-    priors: list[tuple[float, float]], logit: float, sees_context: bool = False, vade: bool = False
-) -> Hierarchy:
+def by_hand(priors: list[tuple[float, float]], logit: float, sees_context: bool = False) -> Hierarchy:
     """Levels of one number each: q(s^n) = N(x^n (+ c^n), 0.5²), p(s^n | e^n = 1) constant, c^{n-1} = s^n, c^N = 0."""
     sizes = DLHSizes(images="patch", channels=8, embedding=1, belief=1, state=1, hidden=1)
-    hierarchy = Hierarchy(sizes, DLHOptions(levels=len(priors), vade=vade), 0)
+    hierarchy = Hierarchy(sizes, DLHOptions(levels=len(priors)), 0)
     nn.init.zeros_(hierarchy.top_context)
     for n, (mean, std) in enumerate(priors):
         level: Any = hierarchy.level(n)
@@ -67,17 +65,14 @@ def by_hand(
     return hierarchy
 
 
-def follow(
-    hierarchy: Hierarchy, x: list[Tensor], uniform: float | None = None
-) -> tuple[Tensor, Tensor, list[LevelPath], Any]:
-    """Change of one sequence at the posteriors' means: q(e), e, the paths and the divergences."""
+def follow(hierarchy: Hierarchy, x: list[Tensor]) -> tuple[Tensor, list[LevelPath], Any]:
+    """Change of one sequence at the posteriors' means: e, the paths and the divergences."""
     t, n = x[0].shape[1], len(x)
     start = (torch.arange(t) == 0)[None]
-    draws = None if uniform is None else torch.full((1, t, n), uniform)
     a, noise = torch.zeros(1, t, 0), torch.zeros(1, t, n, 1)
-    q_e, change = hierarchy.select(x, a, start, noise, draws)
+    change = hierarchy.select(x, a, start, noise)
     paths = hierarchy.paths(x, a, start, change, noise)
-    return q_e, change, paths, hierarchy.divergences(paths, q_e, start)
+    return change, paths, hierarchy.divergences(paths, change, start)
 
 
 def sequence(*values: float) -> Tensor:
@@ -89,12 +84,11 @@ def test_divergences_worked_by_hand():
     # KL[N(x, 0.5²) || N(y, 0.5²)] = 2 (x - y)²
     hierarchy = by_hand([(0.5, 1.0), (1.9, 1.0)], logit=math.log(3))  # p(e = 1) = 3/4
     x = [sequence(0, 1, 0, 1), sequence(0, 0.1, 2, 2.1).requires_grad_()]
-    q_e, change, _, (kl_s, kl_e) = follow(hierarchy, x)
+    change, _, (kl_s, kl_e) = follow(hierarchy, x)
     # frame       1        2           3             4
     # static      –        2 · 0.1²    2 · 1.9²      2 · 0.1²
     # change      1.9²/2   1.8²/2      0.1²/2        0.2²/2       each + 0.318147
     assert change[0].tolist() == [[True, True], [True, False], [True, True], [True, False]]
-    assert torch.equal(q_e, change.float())
     assert kl_s[0].item() == pytest.approx(0.318147 + 0.125, abs=1e-5)
     assert kl_s[1].item() == pytest.approx((0.318147 + 1.805 + 0.02 + 0.318147 + 0.005 + 0.02) / 4, abs=1e-5)
     assert kl_e[0].item() == pytest.approx((math.log(4) + math.log(4 / 3) + math.log(4)) / 4, abs=1e-5)  # not frame 1
@@ -103,24 +97,11 @@ def test_divergences_worked_by_hand():
     torch.testing.assert_close(gradient, sequence(-1.9 - 0.4, 0.4, 0.1 - 0.4, 0.4))
 
 
-def test_vade_worked_by_hand():
-    hierarchy = by_hand([(0.5, 1.0), (1.9, 1.0)], logit=math.log(3), vade=True)
-    static, moved = 0.02, 0.318147 + 1.62
-    q = 1 / (1 + math.exp(-(static - moved + math.log(3))))  # Eq. 34
-    for uniform, changes in ((q + 0.01, False), (q - 0.01, True)):
-        q_e, change, _, (kl_s, kl_e) = follow(hierarchy, [sequence(0, 1), sequence(0, 0.1)], uniform)
-        assert q_e[0, :, 1].tolist() == pytest.approx([1, q], abs=1e-5)
-        assert change[0, 1, 1].item() == changes
-        assert kl_s[1].item() == pytest.approx((0.318147 + 1.805 + (1 - q) * static + q * moved) / 2, abs=1e-5)  # Eq. 9
-        divergence = q * math.log(q / 0.75) + (1 - q) * math.log((1 - q) / 0.25)
-        assert kl_e[0].item() == pytest.approx(divergence / 2, abs=1e-5)
-
-
 def test_algorithm_1_worked_by_hand():
     # Equal deviations: a level takes the component whose mean is nearer, the last posterior's or the change prior's.
     hierarchy = by_hand([(0.0, 0.5), (10.0, 0.5), (5.0, 0.5)], logit=0.0, sees_context=True)
     x = [sequence(0, 0, 0, 0, 0), sequence(0, 1, 5.8, 3.9, 12), sequence(0, 5, -2, 7, 4)]
-    _, change, paths, (kl_s, kl_e) = follow(hierarchy, x)
+    change, paths, (kl_s, kl_e) = follow(hierarchy, x)
     # 1 all change: s^3 = 0, s^2 = 0 + 0
     # 2 candidate 1 + 0: 0 is nearer than 10, static. Level 3 is blocked: x^3 = 5 would be a change, but s^3 stays 0
     # 3 candidate 5.8 + 0 (Eq. 25: level 3 as it was): 10 is nearer than 1, change. Level 3: -2 is nearer to 0 than 5,
@@ -141,12 +122,11 @@ def test_algorithm_1_worked_by_hand():
 
 
 @pytest.mark.parametrize(
-    ("levels", "vade", "actions", "step"),
-    [(2, False, 0, 10**6), (3, False, 3, 10**6), (4, False, 0, 5), (3, True, 0, 10**6), (2, True, 3, 5)],
+    ("levels", "actions", "step"), [(2, 0, 10**6), (3, 3, 10**6), (4, 0, 5), (3, 0, 10**6), (2, 3, 5)]
 )
-def test_loss_and_gradients_equal_the_plain_loops(levels, vade, actions, step):
-    ours: dict[str, Any] = {} if step > 5 else {"hold": 0.2, "factor_sees_below": not vade}
-    model = build(levels=levels, vade=vade, actions=actions, dequantise=levels == 2, **ours)
+def test_loss_and_gradients_equal_the_plain_loops(levels, actions, step):
+    ours: dict[str, Any] = {} if step > 5 else {"hold": 0.2, "factor_sees_below": True}
+    model = build(levels=levels, actions=actions, dequantise=levels == 2, **ours)
     batch = colours(4, WINDOW)
     torch.manual_seed(1)
     losses = model.loss(batch, step)
@@ -171,12 +151,11 @@ def test_nested_time_scales():
         hierarchy, noise = model.hierarchy, torch.randn(6, WINDOW, 4, PATCH.state)
         x = hierarchy.bottom_up(model.encoder(plain_floats(batch)))
         codes, start = hierarchy.codes(batch.action[:, :-1]), (torch.arange(WINDOW) == 0).expand(6, -1)
-        q_e, change = hierarchy.select(x, codes, start, noise)
+        change = hierarchy.select(x, codes, start, noise)
         assert torch.equal(change, found.change)
         assert change[:, 0].all()
         assert change[..., 0].all()
         assert not (change[..., 1:] & ~change[..., :-1]).any()  # Eq. 5
-        assert not q_e[..., 1:][~change[..., :-1]].any()
         s = torch.stack([path.rows.spread(path.s) for path in hierarchy.paths(x, codes, start, change, noise)], 2)
         kept = (s[:, 1:] == s[:, :-1]).all(-1)
         assert torch.equal(kept[..., 1:], ~change[:, 1:, :-1])  # anew exactly where the level below changes
@@ -188,9 +167,8 @@ def plain_floats(batch: Batch) -> Tensor:
 
 
 @pytest.mark.parametrize("sizes", [PATCH, CONVOLUTION], ids=["patch", "convolution"])
-@pytest.mark.parametrize("vade", [False, True])
-def test_every_parameter_receives_a_gradient(sizes, vade):
-    model = build(sizes, vade=vade)
+def test_every_parameter_receives_a_gradient(sizes):
+    model = build(sizes)
     torch.manual_seed(1)
     model.loss(colours(4, model.window_length), 0).total.backward()
     without = [name for name, value in model.named_parameters() if value.grad is None or not value.grad.any()]
@@ -278,7 +256,7 @@ def test_steps_equal_the_sequence(sees_below):
     hierarchy, noise = model.hierarchy, torch.randn(3, WINDOW, 3, PATCH.state)
     x = hierarchy.bottom_up(model.encoder(plain_floats(batch)))
     codes, start = hierarchy.codes(batch.action[:, :-1]), (torch.arange(WINDOW) == 0).expand(3, -1)
-    _, change = hierarchy.select(x, codes, start, noise)
+    change = hierarchy.select(x, codes, start, noise)
     paths = hierarchy.paths(x, codes, start, change, noise)
     for t in range(1, WINDOW):
         before, now = last_state(paths, t - 1), last_state(paths, t)
@@ -358,7 +336,6 @@ def test_reconstruction_leaves_the_context_out():
     [
         ("levels=1", "option levels must be 2 or more, got 1: one level is a rssm"),
         ("hold=1.5", "option hold must be from 0 to 1, got 1.5"),
-        ("vade=true factor_sees_below=true", "options vade and factor_sees_below exclude each other"),
         ("jump_level=4", "option jump_level must be one of the 3 levels, got 4"),
         ("window=20", "option context must be less than the window of 20 frames, got 30: shorten it or lengthen"),
     ],
@@ -377,6 +354,16 @@ def test_built_by_its_name():
         build_model("dlh", "quick", "vta", 32)
     recipe = MODELS["dlh"].recipes["paper", "paper"]
     assert (recipe.batch_size, recipe.learning_rate, recipe.epsilon, recipe.amsgrad) == (100, 5e-4, 1e-4, False)
+
+
+def test_checkpoints_from_before_an_option_was_retired_are_built_where_they_did_not_use_it():
+    config = asdict(ModelConfig(PATCH, DLHOptions(), FRAME, 0))
+    config["options"]["vade"] = False
+    model: Any = rebuild_model("dlh", config)
+    assert model.config.options == DLHOptions()
+    config["options"]["vade"] = True
+    with pytest.raises(ValueError, match=r"dlh.*vade"):
+        rebuild_model("dlh", config)
 
 
 def test_trains_on_moving_ball_evaluates_resumes_and_loads(tmp_path):
@@ -400,6 +387,15 @@ def test_trains_on_moving_ball_evaluates_resumes_and_loads(tmp_path):
     replay = Replay.open(config.data)
     scores = evaluate(model, replay, 2, CPU, evaluation)
     assert {"image", "kl_s", "kl_e", "kl_s_1", "kl_s_2", "levels", "boundary_f1"} <= set(scores)
-    assert 0 <= boundary_scores(model, replay, CPU, 4)["boundary_f1"] <= 1
-    batch = to_batch(replay.sample(np.random.default_rng(0), 2, 10), CPU)
+
+
+def test_boundary_scores_are_those_of_the_second_levels_changes(tmp_path):
+    replay = make_videos(VideosConfig(tmp_path, "moving-ball", sequences=20, length=20))
+    test = np.array(replay.split("test"))
+    batch = to_batch(replay.slices(test, np.zeros_like(test), 20), CPU)
     assert batch.action_mask.shape[-1] == 0
+    model = build(levels=2, actions=0).eval()
+    changes = model.infer(to_float(batch.observation), batch.action).q[..., 1].detach().numpy()
+    assert 0 < changes[:, 1:].mean() < 1
+    ends = np.roll(changes, -1, axis=1)
+    assert boundary_scores(model, replay, CPU, 4) == boundary_scores(Oracle(ends), replay, CPU, 4)

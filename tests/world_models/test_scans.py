@@ -1,4 +1,4 @@
-"""The scans of world_models/scans.py against plain loops of the modules that they speed up."""
+"""The scans of world_models/scans.py and filter_scan.py against plain loops of the modules that they speed up."""
 
 from typing import Any
 
@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from world_models.distributions import GaussianHead
+from world_models.filter_scan import filter_scan, rollout
 from world_models.networks import GRU, one_hot_actions
 from world_models.registry import build_model
-from world_models.scans import gru_scan, rollout
+from world_models.scans import gru_scan
 
 BATCH, STEPS, INPUTS, HIDDEN = 5, 4, 3, 4
 PREDICTION = 2
@@ -104,8 +105,10 @@ def test_scan_gradients_in_double_precision(keep, after):
 def test_scan_without_gradients_equals_the_one_with():
     rnn, x = GRU(INPUTS, HIDDEN), tensors(torch.float32, hard=True)
     with torch.no_grad():
-        assert torch.equal(fast_loop(rnn, x, True, "init"), fast_loop(rnn, x, True, "init").detach())
-    assert not torch.is_grad_enabled() or fast_loop(rnn, x, True, "init").requires_grad
+        without = fast_loop(rnn, x, True, "init")
+    states = fast_loop(rnn, x, True, "init")
+    assert states.requires_grad and not without.requires_grad
+    assert torch.equal(without, states)
 
 
 @pytest.mark.parametrize("hard", [False, True])
@@ -145,7 +148,7 @@ def test_rollout_equals_a_loop_of_steps_and_means(copy, hard):
 def test_rollout_gradients_in_double_precision(copy):
     x, generator = tensors(torch.float64, hard=False), torch.Generator().manual_seed(0)
     g, d, p = 3 * HIDDEN, 7, PREDICTION
-    shapes = [(BATCH, STEPS, g), (BATCH, p), (g, p), (g, HIDDEN), (g,), (d, HIDDEN), (d,), (p, d), (p,)]
+    shapes = [(BATCH, STEPS, g), (BATCH, p), (g, p), (g, HIDDEN), (g,), (d, HIDDEN), (d,), (2 * p, d), (2 * p,)]
     projected, s, *weights = (torch.randn(shape, generator=generator, dtype=torch.float64) / 2 for shape in shapes)
     given = (projected, s, x["h"], *([x["update"]] if copy else []), *weights)
 
@@ -155,6 +158,20 @@ def test_rollout_gradients_in_double_precision(copy):
         return rollout(projected, s, h, update, (project, recur, bias), (first, first_bias, last, last_bias))
 
     assert torch.autograd.gradcheck(run, tuple(tensor.detach().requires_grad_() for tensor in given))
+
+
+def test_filter_gradients_in_double_precision():
+    generator = torch.Generator().manual_seed(0)
+    g, d, p = 3 * HIDDEN, 5, PREDICTION
+    recurrence, head = [(g, p), (g, HIDDEN), (g,)], [(d, HIDDEN), (2 * p, d), (2 * p,)]
+    shapes = [(BATCH, STEPS, g), (BATCH, STEPS, d), (BATCH, STEPS, p), *recurrence, *head]
+    given = [torch.randn(shape, generator=generator, dtype=torch.float64) / 2 for shape in shapes]
+
+    def run(projected: Tensor, features: Tensor, noise: Tensor, *weights: Tensor) -> tuple[Tensor, ...]:
+        h, q, z = filter_scan(projected, features, noise, weights[:3], weights[3:])  # type: ignore[arg-type]
+        return h, q.mean, q.std, z
+
+    assert torch.autograd.gradcheck(run, tuple(x.requires_grad_(place != 2) for place, x in enumerate(given)))
 
 
 @pytest.mark.parametrize(("name", "rnn", "head"), [("hrssm", "z_rnn", "prior_z"), ("rssm", "s_rnn", "prior_s")])

@@ -27,8 +27,6 @@ class Plain(NamedTuple):
     terms: dict[str, Tensor]
     change: Tensor
     """e, (B, T, N)"""
-    q_e: Tensor
-    """q(e = 1), (B, T, N)"""
     s: Tensor
     """(B, T, N, Ds)"""
     d: Tensor
@@ -48,7 +46,6 @@ def plain(model: DLH, batch: Batch, step: int) -> Plain:
     (rows, frames), levels = batch.action.shape, o.levels
     x = plain_frames(model, batch)
     noise = torch.randn(rows, frames, levels, sizes.state)
-    uniform = torch.rand(rows, frames, levels) if o.vade else None
     hold = o.hold * max(0.0, 1 - step / o.hold_steps)
     held = torch.rand(rows, frames, levels) < hold if hold else torch.zeros(rows, frames, levels, dtype=torch.bool)
     features = [model.encoder(x)]
@@ -60,7 +57,7 @@ def plain(model: DLH, batch: Batch, step: int) -> Plain:
     context = [hierarchy.top_context.expand(rows, -1)] * levels
     last = [Gaussian(torch.zeros(rows, sizes.state), torch.ones(rows, sizes.state))] * levels
     kl_s, kl_e = ([torch.zeros(())] * levels for _ in range(2))
-    found: dict[str, list[Tensor]] = {"change": [], "q_e": [], "s": [], "d": [], "code": []}
+    found: dict[str, list[Tensor]] = {"change": [], "s": [], "d": [], "code": []}
     for t in range(frames):
         seen = [feature[:, t] for feature in features]
         # f_tem and the prior factor read the states before t and the action before t
@@ -72,41 +69,29 @@ def plain(model: DLH, batch: Batch, step: int) -> Plain:
                     read = [ahead[n - 1], ahead[n]] if o.factor_sees_below else [ahead[n]]
                     memory[n] = rnn(hierarchy.level(n).factor, read, memory[n])
                     logit[n] = hierarchy.level(n).factor_logit(memory[n])[:, 0]
-        # Bottom-up: is the level below static, so is this one (Eq. 5); else the likelier component (Eq. 4 or 34)
-        change, q_e = [torch.ones(rows, dtype=torch.bool)], [torch.ones(rows)]
+        # Bottom-up: is the level below static, so is this one (Eq. 5); else the likelier component (Eq. 4)
+        change = [torch.ones(rows, dtype=torch.bool)]
         for n in range(1, levels):
-            if not t:
-                change.append(change[0])
-                q_e.append(q_e[0])
-                continue
-            odds = log_odds(
-                hierarchy.level(n), seen[n], context[n], ahead[n], last[n]
-            )  # levels above as at t - 1: Eq. 25
-            if uniform is None:
-                q, moves = (odds > 0).float(), odds > 0
-            else:
-                q = torch.sigmoid(odds + logit[n]).detach()
-                moves = uniform[:, t, n] < q
-            q, moves = torch.where(held[:, t, n], 0.0, q), moves & ~held[:, t, n]
-            q_e.append(torch.where(change[n - 1], q, 0.0))
-            change.append(change[n - 1] & moves)
+            # levels above as at t - 1: Eq. 25
+            moves = log_odds(hierarchy.level(n), seen[n], context[n], ahead[n], last[n]) > 0
+            change.append(change[n - 1] & moves & ~held[:, t, n] if t else change[0])
         # Top-down: posteriors up to the first static level, whose samples are the context below
         for n in reversed(range(levels)):
             level, open_ = hierarchy.level(n), change[n - 1] if n else change[0]
             q_s = level.post(torch.cat([seen[n], context[n]], -1))
             p_s = level.prior(torch.cat([ahead[n], context[n]], -1))
             static = plain_kl(q_s, last[n]) if t else torch.zeros(rows)
-            kl = q_e[n] * plain_kl(q_s, p_s) + (1 - q_e[n]) * static  # Eq. 9
+            kl = torch.where(change[n], plain_kl(q_s, p_s), static)  # Eq. 9
             kl_s[n] = kl_s[n] + torch.where(open_, kl, 0.0).sum()
             if n and t:
-                kl = kl_divergence(Bernoulli(q_e[n]), Bernoulli(logits=logit[n]))
+                kl = kl_divergence(Bernoulli(change[n].float()), Bernoulli(logits=logit[n]))
                 kl_e[n] = kl_e[n] + torch.where(open_ & ~held[:, t, n], kl, 0.0).sum()
             s[n] = torch.where(open_[:, None], q_s.mean + q_s.std * noise[:, t, n], s[n])
             last[n] = Gaussian(*(torch.where(open_[:, None], *pair) for pair in zip(q_s, last[n], strict=True)))
             d[n] = torch.where(change[n][:, None], ahead[n], d[n])
             if n:
                 context[n - 1] = level.decode_net(torch.cat([s[n], context[n]], -1))
-        for name, values in (("change", change), ("q_e", q_e), ("s", s), ("d", d)):
+        for name, values in (("change", change), ("s", s), ("d", d)):
             found[name].append(torch.stack(list(values), 1))
         found["code"].append(torch.cat([s[0], context[0]], -1))
     error = (x - model.decoder(torch.stack(found.pop("code"), 1))).square().sum((2, 3, 4))

@@ -1,4 +1,4 @@
-"""Freed memory is used again; what does not fit is refused."""
+"""What does not fit is refused."""
 
 import subprocess
 import sys
@@ -6,37 +6,21 @@ import sys
 import pytest
 import torch
 
-from agent.system.memory import free_memory, is_out_of_memory, keep_freed_memory
-
-FRESH = """
-import resource
-import agent
-faults = []
-for _ in range(3):
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    b"x" * 200_000_000
-    faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-print(max(faults[1:]))
-"""
-
-
-@pytest.mark.skipif(not keep_freed_memory(), reason="the C library is not glibc")
-def test_a_large_block_takes_the_pages_of_the_one_before():
-    # 200 MB are 48 000 pages; fetched anew in every training step they cost a sixth of its time
-    told = subprocess.run([sys.executable, "-c", FRESH], capture_output=True, text=True, check=True)
-    assert int(told.stdout) < 1000
-
+from agent.system.memory import free_memory, is_out_of_memory
 
 TOO_MUCH = """
-import agent, torch
-from agent.system.memory import is_out_of_memory, limit_memory
-assert limit_memory(300_000_000)
-kept = torch.zeros(200_000_000, dtype=torch.uint8)
-try:
-    torch.zeros(200_000_000, dtype=torch.uint8)
-except RuntimeError as error:
-    assert is_out_of_memory(error), error
-    print("refused")
+import resource, torch
+from agent.system.memory import is_out_of_memory, limited_memory
+before = resource.getrlimit(resource.RLIMIT_DATA)
+with limited_memory(300_000_000):
+    kept = torch.zeros(200_000_000, dtype=torch.uint8)
+    try:
+        torch.zeros(200_000_000, dtype=torch.uint8)
+    except RuntimeError as error:
+        assert is_out_of_memory(error), error
+        print("refused")
+assert resource.getrlimit(resource.RLIMIT_DATA) == before
+torch.zeros(200_000_000, dtype=torch.uint8)
 """
 
 

@@ -1,6 +1,9 @@
 """`jumpy speed`: the numbers have the promised names, and the table shows what there is."""
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +11,7 @@ import pytest
 import torch
 
 from experiments import cli
-from experiments.common.hardware import foreign_load
+from experiments.common import hardware
 from experiments.demo import DemoConfig
 from experiments.speed import demo as speed_demo
 from experiments.speed import train as speed_train
@@ -122,8 +125,23 @@ def test_table_shows_what_was_measured_and_guesses_nothing(tmp_path, capsys):
         speed(SpeedConfig(tmp_path))
 
 
-def test_foreign_load_leaves_out_our_own_work():
-    with foreign_load() as foreign:
-        sum(number * number for number in range(200_000))
+@pytest.mark.parametrize(("busy", "own", "load"), [(5, 2, 1.5), (2, 2, 0), (1.9, 2, 0), (None, 2, None)])
+def test_foreign_load_leaves_out_our_own_work(monkeypatch, busy, own, load):
+    """In two seconds all processes together used `busy` seconds of processor time, this one and its children `own`."""
+    used = {"_busy_seconds": busy, "own_seconds": own}
+    for name, seconds in used.items():
+        clock = iter((None, None) if seconds is None else (100.0, 100.0 + seconds))
+        monkeypatch.setattr(hardware, name, lambda clock=clock: next(clock))
+    wall = iter((50.0, 52.0))
+    monkeypatch.setattr(hardware.time, "perf_counter", lambda: next(wall))
+    with hardware.foreign_load() as foreign:
+        assert foreign() == load
+
+
+@pytest.mark.skipif(not Path("/proc/stat").exists(), reason="the system does not say what other processes use")
+def test_another_process_is_foreign_load():
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other, hardware.foreign_load() as foreign:
+        time.sleep(0.3)
         load = foreign()
-    assert load is None or load >= 0
+        other.kill()
+    assert load is not None and load > 0.2
