@@ -50,7 +50,7 @@ def measure_parity(
         Over all frames, and over those that are not of one colour in Miniworld.
 
     Raises:
-        MissingGL: if Miniworld cannot draw; the message says how to mend it.
+        MissingDependency: if Miniworld or OpenGL libraries are missing; the message says how to install them.
         ValueError: if there are no poses.
     """
     camera = camera or Camera()

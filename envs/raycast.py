@@ -16,37 +16,20 @@ import numba
 import numpy as np
 from jaxtyping import Float32, Int16, UInt8
 
-from envs.geometry import WALL_HEIGHT, Rooms
+from envs.camera import check_camera
+from envs.geometry import WALL_HEIGHT
 from envs.layout import Layout
-from envs.palette import CEILING, CEILING_LIGHT, FLOOR, FLOOR_LIGHT, WALL_LIGHT, shaded
+from envs.scene import Scene
 
 # OpenMP reads this when numba first starts threads: idle ones must sleep, or they slow down everything on busy cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 PARALLEL_FROM = 16  # frames; fewer are drawn on the calling thread alone, which also keeps forked processes safe
 
-_SAMPLE_Y = (0.375, 0.875, 0.125, 0.625)  # distance from the pixel's top of its samples at x = 1/8, 3/8, 5/8, 7/8
 _SNAP = 256.0  # steps a pixel
 _TIE = 1e-7  # pixels; less than a sample and an edge can differ by without being equal
 _NEAR = 0.04  # near plane of Miniworld, cells
 _CHUNK = 8  # frames that one thread draws in a row
-
-
-class _Scene(NamedTuple):
-    """What all frames have in common."""
-
-    at: np.ndarray  # (h, w) the room of a free cell, or -1
-    corners: np.ndarray  # (rooms, 4, 2) x and y, cells
-    beyond: np.ndarray  # (rooms, 4) the room beyond each side, or -1 for a wall
-    colour: np.ndarray  # (4 rooms, 3) float32, each side's, shaded
-    blend: np.ndarray  # (4 rooms, 2, 5, 3) uint8, pixels of n samples of wall and 4 - n of ceiling or floor
-    ceiling: np.ndarray  # (3,) float32
-    floor: np.ndarray  # (3,) float32
-    ceiling_row: np.ndarray  # (3 size,) uint8, a row of nothing else
-    floor_row: np.ndarray  # (3 size,) uint8
-    x: np.ndarray  # (4 size,) pixels: where each sub-column is
-    y: np.ndarray  # (4 size,) pixels: how far below the top of its pixel each sub-column is sampled
-    scale: float  # tangent of a pixel in the middle of the frame
 
 
 class Raycaster:
@@ -66,26 +49,7 @@ class Raycaster:
     def __init__(self, layout: Layout, size: int = 32, fov_degrees: float = 90.0):
         check_camera(size, fov_degrees)
         self.layout, self.size = layout, size
-        rooms = Rooms.of(layout)
-        light = np.tile(np.roll(WALL_LIGHT, 2), len(rooms.colour))  # the east side faces west, and so on
-        ceiling, floor = shaded(CEILING, CEILING_LIGHT), shaded(FLOOR, FLOOR_LIGHT)
-        colour = shaded(rooms.colour.repeat(4, axis=0), light[:, None])
-        n = np.arange(5)[:, None]
-        blend = (n * colour[:, None, None] + (4 - n) * np.stack([ceiling, floor])[:, None]) / 4
-        self._scene = _Scene(
-            at=rooms.at.astype(np.int64),
-            corners=rooms.corners,
-            beyond=rooms.beyond.astype(np.int64),
-            colour=colour.astype(np.float32),
-            blend=np.floor(blend + 0.5).astype(np.uint8),
-            ceiling=ceiling.astype(np.float32),
-            floor=floor.astype(np.float32),
-            ceiling_row=np.tile(np.rint(ceiling).astype(np.uint8), size),
-            floor_row=np.tile(np.rint(floor).astype(np.uint8), size),
-            x=(np.arange(4 * size) + 0.5) / 4,
-            y=np.tile(_SAMPLE_Y, size),
-            scale=math.tan(math.radians(fov_degrees) / 2) / (size / 2),
-        )
+        self._scene = Scene.of(layout, size, fov_degrees)
 
     def render(
         self,
@@ -121,14 +85,6 @@ class Raycaster:
                 f"with jitter {jitter[blocked].tolist()}: use poses of the layout and less position jitter"
             )
         return out
-
-
-def check_camera(size: int, fov_degrees: float) -> None:
-    """Refuse a frame size or field of view (degrees) that makes no picture, with a ValueError."""
-    if size < 1:
-        raise ValueError(f"the frame size must be at least 1 pixel, got {size}: the default is 32")
-    if not 0 < fov_degrees < 180:
-        raise ValueError(f"the field of view must be between 0 and 180 degrees, got {fov_degrees}: the default is 90")
 
 
 @numba.njit(cache=True, parallel=True)
