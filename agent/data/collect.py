@@ -81,7 +81,7 @@ def random_navigation(
         first: number of the first episode, a multiple of 100.
 
     Returns:
-        Each field's array (E, 100, …), as in `agent.data.manifest.field_shapes`.
+        Each field's array (E, 100, …), as in `MazeManifest.fields`.
     """
     assert first % EPISODES_PER_SHARD == 0, first
     camera = camera or Camera()

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64, Shaped
 
-from agent.data.manifest import EPISODES_PER_SHARD, Manifest, MazeManifest
+from agent.data.manifest import EPISODES_PER_SHARD, Manifest, MazeManifest, read_manifest
 from agent.data.readers.reader import Split
 from agent.data.shards import open_shard, verify_shard
 from envs.layout import Layout
@@ -46,7 +46,7 @@ class Replay:
         Raises:
             ValueError: if the folder holds no data set, or a shard is missing, truncated or altered (it is named).
         """
-        manifest = Manifest.read(folder)
+        manifest = read_manifest(folder)
         numbers = range(len(manifest.checksums))
         shards = [open_shard(folder, shard, manifest) for shard in numbers]
         if verify:
@@ -73,7 +73,7 @@ class Replay:
     @property
     def episode_length(self) -> int:
         """Frames of an episode."""
-        return self.manifest.episode_length
+        return self.manifest.length
 
     def split(self, name: Split) -> range:
         """The episodes of a split: the first 80 % are for training, the last 20 % for tests, or as published."""

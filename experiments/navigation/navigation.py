@@ -241,7 +241,7 @@ def _about(
         about |= {"depths": list(config.depths), "rssm_horizons": list(config.rssm_horizons)}
         about |= {"rssm_epsilon": config.rssm_epsilon, "gap_episodes": config.gap_episodes or config.episodes}
     if replay is not None:
-        about |= {"data": {"seed": replay.manifest.seed, "episodes": replay.episodes}}
+        about |= {"data": {"seed": replay.manifest.origin["data_seed"], "episodes": replay.episodes}}
         about |= {"evaluation": asdict(config.evaluation)}
     for kind, runs in (("hrssm", hrssm), ("rssm", rssm)):
         if runs:

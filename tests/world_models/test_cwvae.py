@@ -13,6 +13,7 @@ from agent.data.make_videos import VideosConfig, make_videos
 from agent.training.evaluate import EvaluationConfig
 from agent.training.runs import load_model
 from agent.training.train import TrainConfig, train
+from envs.videos import MovingBall
 from experiments import cli
 from tests.support.tiny import FRAME, assert_same_losses, random_batch, random_frames
 from world_models.cwvae import CWVAE, PAPER, SIZES, CWVAEConfig, CWVAEOptions, CWVAESizes, CWVAEState, Filtered
@@ -287,7 +288,7 @@ def test_reconstructs_what_follows_the_context():
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Forty sequences of a moving ball."""
     folder = tmp_path_factory.mktemp("videos") / "ball"
-    make_videos(VideosConfig(folder, dataset="moving-ball", sequences=40, length=40))
+    make_videos(VideosConfig(folder, MovingBall(), sequences=40, length=40))
     return folder
 
 

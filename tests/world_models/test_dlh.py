@@ -9,11 +9,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from agent.data.batch import to_batch
 from agent.data.make_videos import VideosConfig, make_videos
 from agent.data.replay import Replay
-from agent.training.evaluate import EvaluationConfig, boundary_scores, evaluate, to_batch
+from agent.training.evaluate import EvaluationConfig, boundary_scores, evaluate
 from agent.training.runs import load_model
 from agent.training.train import RECIPES, TrainConfig, train
+from envs.videos import MovingBall
 from tests.support.dlh_models import CONVOLUTION, PATCH, WINDOW, build, colours, lengths, plain_colours
 from tests.support.tiny import FRAME, assert_close, assert_same_losses, random_frames
 from world_models.distributions import Gaussian
@@ -379,7 +381,7 @@ def test_built_by_its_name():
 
 
 def test_trains_on_moving_ball_evaluates_resumes_and_loads(tmp_path):
-    make_videos(VideosConfig(tmp_path / "data", "moving-ball", sequences=20, length=20))
+    make_videos(VideosConfig(tmp_path / "data", MovingBall(), sequences=20, length=20))
     evaluation = EvaluationConfig(batches=1, batch_size=2, episodes=4)
     config = TrainConfig(
         tmp_path / "data",
