@@ -1,4 +1,4 @@
-"""How equal the two views' pictures are: the raycaster beside Miniworld on random poses."""
+"""How equal the pictures of the two views are: the raycaster and Miniworld on random poses."""
 
 from dataclasses import dataclass
 

@@ -1,7 +1,7 @@
 """The default view: a batched raycaster that draws the pictures of the Miniworld view without OpenGL.
 
 OpenGL (Mesa's llvmpipe) clips every wall to the view volume, snaps the corners to 1/256 pixel and takes the mean of
-four samples a pixel. This file does the same column by column: the four samples of a pixel have x offsets of their
+four samples per pixel. This file does the same column by column: the four samples of a pixel have x offsets of their
 own, so a frame n pixels wide has 4 n sub-columns, each with a ray. Rays that leave a room by the same side stay
 together: from the camera's room on, bundles of rays are split where they meet a room's corners and followed through
 its openings ("portals", Luebke and Georges 1995), until each bundle ends at a wall. The wall's clipped and snapped
@@ -26,7 +26,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 PARALLEL_FROM = 16  # frames; fewer are drawn on the calling thread alone, which also keeps forked processes safe
 
-_SNAP = 256.0  # steps a pixel
+_SNAP = 256.0  # steps per pixel
 _TIE = 1e-7  # pixels; less than a sample and an edge can differ by without being equal
 _NEAR = 0.04  # near plane of Miniworld, cells
 _CHUNK = 8  # frames that one thread draws in a row
@@ -35,7 +35,7 @@ _CHUNK = 8  # frames that one thread draws in a row
 class Raycaster:
     """Draws what the camera sees, for many poses in one call.
 
-    The first call in a new installation compiles for some seconds; the machine code is cached beside the source.
+    The first call in a new installation compiles for some seconds; the machine code is cached next to the source.
 
     Args:
         layout: the maze.
@@ -57,7 +57,7 @@ class Raycaster:
         jitter: Float32[np.ndarray, "n 3"],
         out: UInt8[np.ndarray, "n s s 3"] | None = None,
     ) -> UInt8[np.ndarray, "n s s 3"]:
-        """Draw one frame a pose.
+        """Draw one frame per pose.
 
         Args:
             pose: x, y, heading, mode; the mode does not show.
