@@ -39,14 +39,23 @@ class Camera:
     """Standard deviation of the position jitter along x and y, in cells; 0 for none. Cut off at 0.4 cells."""
 
     def __post_init__(self) -> None:
-        """Refuse a camera that cannot be."""
-        if self.size < 1:
-            raise ValueError(f"the frame size must be at least 1 pixel, got {self.size}: the default is 32")
-        if not 0 < self.fov_degrees < 180:
-            raise ValueError(f"the field of view must be between 0 and 180 degrees, got {self.fov_degrees}: take 90")
+        """Validate the settings."""
+        check_camera(self.size, self.fov_degrees)
         for what, deviation in (("yaw", self.yaw_degrees), ("position", self.position)):
             if not 0 <= deviation < math.inf:
                 raise ValueError(f"the camera's {what} jitter must be 0 (none) or more, got {deviation}")
+
+
+def check_camera(size: int, fov_degrees: float) -> None:
+    """Validate a frame size in pixels and a field of view in degrees.
+
+    Raises:
+        ValueError: if they make no picture.
+    """
+    if size < 1:
+        raise ValueError(f"the frame size must be at least 1 pixel, got {size}: the default is 32")
+    if not 0 < fov_degrees < 180:
+        raise ValueError(f"the field of view must be between 0 and 180 degrees, got {fov_degrees}: the default is 90")
 
 
 def camera_jitter(

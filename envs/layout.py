@@ -57,7 +57,7 @@ class Layout:
     rows: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        """Refuse a map that is not of the family."""
+        """Check the rules of the family."""
         _check(self)
 
     @classmethod

@@ -106,7 +106,7 @@ class JumpyMaze(gymnasium.Env[dict[str, Any], np.int64]):
 
     Args:
         layout: `"paper"`, `"random-<seed>"`, or a `Layout`; a reset never changes it.
-        view: `"raycast"` (needs no OpenGL) or `"miniworld"` (the reference; needs Miniworld and OpenGL).
+        view: `"raycast"` (needs no OpenGL) or `"miniworld"` (the reference; needs the extra `miniworld` and OpenGL).
         camera: frame size, field of view and jitter.
         max_steps: life steps; also what a success is rewarded from (100 in the table above).
         render_mode: `"rgb_array"` for `render()`, a frame of 512 × 512 pixels; None for none.

@@ -1,6 +1,7 @@
 """The reference view: the same picture as the raycaster's, drawn by Miniworld through OpenGL.
 
-Needs OpenGL libraries (not a display). The default view, `envs.raycast.Raycaster`, needs none.
+Needs the extra `miniworld` and OpenGL libraries, but no display. The default view, `envs.raycast.Raycaster`, needs
+none of these.
 """
 
 import math
@@ -11,17 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float32, Int16, UInt8
 
+from envs.camera import check_camera
+from envs.extras import MissingDependency, import_extra
 from envs.layout import Layout
-from envs.raycast import check_camera
 
 if TYPE_CHECKING:
     from envs.miniworld_env import MiniworldMaze
 
 GL_PACKAGES = ("libegl1", "libgl1", "libglu1-mesa", "libfreetype6")
-
-
-class MissingGL(ImportError):
-    """OpenGL libraries are missing; the message says how to install them."""
 
 
 class MiniworldView:
@@ -36,7 +34,7 @@ class MiniworldView:
 
     Raises:
         ValueError: if the size or the field of view makes no picture.
-        MissingGL: if OpenGL libraries are missing; the message names the Debian packages.
+        MissingDependency: if Miniworld or OpenGL libraries are missing; the message says how to install them.
     """
 
     def __init__(self, layout: Layout, size: int = 32, fov_degrees: float = 90.0):
@@ -73,16 +71,18 @@ def make_env(layout: Layout, size: int = 32, fov_degrees: float = 90.0) -> "Mini
     """The maze as a `MiniWorldEnv`, headless.
 
     Raises:
-        MissingGL: if OpenGL libraries are missing; the message names the Debian packages.
+        MissingDependency: if Miniworld or OpenGL libraries are missing; the message says how to install them.
     """
     os.environ.setdefault("PYGLET_HEADLESS", "1")  # read when pyglet is imported
     os.environ.setdefault("LP_NUM_THREADS", "0")  # llvmpipe's threads do not survive a fork, nor help small frames
     try:
-        from envs.miniworld_env import MiniworldMaze
-
-        return MiniworldMaze(layout, size, fov_degrees)
+        return import_extra("envs.miniworld_env", "miniworld", "the miniworld view").MiniworldMaze(
+            layout, size, fov_degrees
+        )
+    except MissingDependency:
+        raise
     except ImportError as error:  # pyglet's, for a shared library
-        raise MissingGL(
+        raise MissingDependency(
             f"the miniworld view needs OpenGL libraries ({error}): apt-get install {' '.join(GL_PACKAGES)}, "
             "or use the raycast view, which needs none"
         ) from error

@@ -1,4 +1,4 @@
-"""How equal the two views' pictures are: the raycaster beside Miniworld on random poses."""
+"""How equal the pictures of the two views are: the raycaster and Miniworld on random poses."""
 
 from dataclasses import dataclass
 
@@ -50,7 +50,7 @@ def measure_parity(
         Over all frames, and over those that are not of one colour in Miniworld.
 
     Raises:
-        MissingGL: if Miniworld cannot draw; the message says how to mend it.
+        MissingDependency: if Miniworld or OpenGL libraries are missing; the message says how to install them.
         ValueError: if there are no poses.
     """
     camera = camera or Camera()

@@ -1,7 +1,7 @@
 """The default view: a batched raycaster that draws the pictures of the Miniworld view without OpenGL.
 
 OpenGL (Mesa's llvmpipe) clips every wall to the view volume, snaps the corners to 1/256 pixel and takes the mean of
-four samples a pixel. This file does the same column by column: the four samples of a pixel have x offsets of their
+four samples per pixel. This file does the same column by column: the four samples of a pixel have x offsets of their
 own, so a frame n pixels wide has 4 n sub-columns, each with a ray. Rays that leave a room by the same side stay
 together: from the camera's room on, bundles of rays are split where they meet a room's corners and followed through
 its openings ("portals", Luebke and Georges 1995), until each bundle ends at a wall. The wall's clipped and snapped
@@ -15,40 +15,23 @@ import numba
 import numpy as np
 from jaxtyping import Float32, Int16, UInt8
 
-from envs.geometry import WALL_HEIGHT, Rooms
+from envs.camera import check_camera
+from envs.geometry import WALL_HEIGHT
 from envs.layout import Layout
-from envs.palette import CEILING, CEILING_LIGHT, FLOOR, FLOOR_LIGHT, WALL_LIGHT, shaded
+from envs.scene import Scene
 
 PARALLEL_FROM = 16  # frames; fewer are drawn on the calling thread alone, which also keeps forked processes safe
 
-_SAMPLE_Y = (0.375, 0.875, 0.125, 0.625)  # distance from the pixel's top of its samples at x = 1/8, 3/8, 5/8, 7/8
-_SNAP = 256.0  # steps a pixel
+_SNAP = 256.0  # steps per pixel
 _TIE = 1e-7  # pixels; less than a sample and an edge can differ by without being equal
 _NEAR = 0.04  # near plane of Miniworld, cells
 _CHUNK = 8  # frames that one thread draws in a row
 
 
-class _Scene(NamedTuple):
-    """What all frames have in common."""
-
-    at: np.ndarray  # (h, w) the room of a free cell, or -1
-    corners: np.ndarray  # (rooms, 4, 2) x and y, cells
-    beyond: np.ndarray  # (rooms, 4) the room beyond each side, or -1 for a wall
-    colour: np.ndarray  # (4 rooms, 3) float32, each side's, shaded
-    blend: np.ndarray  # (4 rooms, 2, 5, 3) uint8, pixels of n samples of wall and 4 - n of ceiling or floor
-    ceiling: np.ndarray  # (3,) float32
-    floor: np.ndarray  # (3,) float32
-    ceiling_row: np.ndarray  # (3 size,) uint8, a row of nothing else
-    floor_row: np.ndarray  # (3 size,) uint8
-    x: np.ndarray  # (4 size,) pixels: where each sub-column is
-    y: np.ndarray  # (4 size,) pixels: how far below the top of its pixel each sub-column is sampled
-    scale: float  # tangent of a pixel in the middle of the frame
-
-
 class Raycaster:
     """Draws what the camera sees, for many poses in one call.
 
-    The first call in a new installation compiles for some seconds; the machine code is cached beside the source.
+    The first call in a new installation compiles for some seconds; the machine code is cached next to the source.
 
     Args:
         layout: the maze.
@@ -62,26 +45,7 @@ class Raycaster:
     def __init__(self, layout: Layout, size: int = 32, fov_degrees: float = 90.0):
         check_camera(size, fov_degrees)
         self.layout, self.size = layout, size
-        rooms = Rooms.of(layout)
-        light = np.tile(np.roll(WALL_LIGHT, 2), len(rooms.colour))  # the east side faces west, and so on
-        ceiling, floor = shaded(CEILING, CEILING_LIGHT), shaded(FLOOR, FLOOR_LIGHT)
-        colour = shaded(rooms.colour.repeat(4, axis=0), light[:, None])
-        n = np.arange(5)[:, None]
-        blend = (n * colour[:, None, None] + (4 - n) * np.stack([ceiling, floor])[:, None]) / 4
-        self._scene = _Scene(
-            at=rooms.at.astype(np.int64),
-            corners=rooms.corners,
-            beyond=rooms.beyond.astype(np.int64),
-            colour=colour.astype(np.float32),
-            blend=np.floor(blend + 0.5).astype(np.uint8),
-            ceiling=ceiling.astype(np.float32),
-            floor=floor.astype(np.float32),
-            ceiling_row=np.tile(np.rint(ceiling).astype(np.uint8), size),
-            floor_row=np.tile(np.rint(floor).astype(np.uint8), size),
-            x=(np.arange(4 * size) + 0.5) / 4,
-            y=np.tile(_SAMPLE_Y, size),
-            scale=math.tan(math.radians(fov_degrees) / 2) / (size / 2),
-        )
+        self._scene = Scene.of(layout, size, fov_degrees)
 
     def render(
         self,
@@ -89,7 +53,7 @@ class Raycaster:
         jitter: Float32[np.ndarray, "n 3"],
         out: UInt8[np.ndarray, "n s s 3"] | None = None,
     ) -> UInt8[np.ndarray, "n s s 3"]:
-        """Draw one frame a pose.
+        """Draw one frame per pose.
 
         Args:
             pose: x, y, heading, mode; the mode does not show.
@@ -117,14 +81,6 @@ class Raycaster:
                 f"with jitter {jitter[blocked].tolist()}: use poses of the layout and less position jitter"
             )
         return out
-
-
-def check_camera(size: int, fov_degrees: float) -> None:
-    """Refuse a frame size or field of view (degrees) that makes no picture, with a ValueError."""
-    if size < 1:
-        raise ValueError(f"the frame size must be at least 1 pixel, got {size}: the default is 32")
-    if not 0 < fov_degrees < 180:
-        raise ValueError(f"the field of view must be between 0 and 180 degrees, got {fov_degrees}: the default is 90")
 
 
 @numba.njit(cache=True, parallel=True)

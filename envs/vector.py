@@ -159,7 +159,7 @@ class HallwayMazeVector(VectorEnv[Batch, np.ndarray, np.ndarray]):
         return final, info
 
     def _require_reset(self) -> None:
-        """Refuse a step where only the caller may reset."""
+        """Raise the error that says which episodes the caller has to reset."""
         if not self._begun:
             raise gymnasium.error.ResetNeeded("call reset() before the first step()")
         if self.autoreset_mode is AutoresetMode.DISABLED:

@@ -18,17 +18,15 @@ class Command(NamedTuple):
 
     module: str
     config: str
+    """a dataclass; or a dictionary of the names that may follow, each with what is to be configured and its help"""
     function: str
     summary: str
 
 
 COMMANDS = {
     "collect": Command("agent.data.collect", "CollectConfig", "collect", "random navigation into a data set"),
-    "videos": Command("agent.data.make_videos", "VideosConfig", "make_videos", "videos with known change points"),
-    "import kth": Command("agent.data.import_videos", "KthConfig", "import_kth", "KTH Action, from its .avi files"),
-    "import dml-mazes": Command(
-        "agent.data.import_videos", "DmlMazesConfig", "import_dml_mazes", "from TFRecord files"
-    ),
+    "videos": Command("agent.data.make_videos", "VIDEOS", "make_videos", "videos with known change points"),
+    "import": Command("agent.data.import_videos", "IMPORTS", "import_videos", "published videos, from their files"),
     "train": Command("agent.training.train", "TrainConfig", "train", "a world model on a data set"),
     "benchmark": Command(
         "experiments.navigation.benchmark", "BenchmarkConfig", "benchmark", "agents on navigation episodes"
@@ -54,6 +52,8 @@ COMMANDS = {
     "demo": Command("experiments.demo", "DemoConfig", "demo", "all of it: data, both models, benchmark, plots"),
 }
 
+HELP = (["-h"], ["--help"])
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `jumpy` with the given arguments (the process's own if None) and return the exit status.
@@ -75,23 +75,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> None:
     """Find the subcommand, read its configuration and call its function."""
-    if arguments[:1] in (["-h"], ["--help"]):
-        return print(_help())
+    if arguments[:1] in HELP:
+        return print(_help({name: command.summary for name, command in COMMANDS.items()}))
     name, rest = " ".join(arguments[:1]), arguments[1:]
-    if name in ("speed", "import") and rest and not rest[0].startswith("-"):
+    if name == "speed" and rest and not rest[0].startswith("-"):
         name, rest = " ".join(arguments[:2]), arguments[2:]
     if name not in COMMANDS:
         what = f"unknown command {name!r}" if name else "no command was given"
         raise ValueError(f"{what}: use one of {', '.join(COMMANDS)}, or see jumpy --help")
     command = COMMANDS[name]
-    module = import_module(command.module)
-    config = _parse(getattr(module, command.config), f"jumpy {name}", rest)
-    if config is not None:
-        getattr(module, command.function)(config)
+    module, about = import_module(command.module), None
+    config = getattr(module, command.config)
+    if isinstance(config, dict):
+        if rest[:1] in HELP:
+            return print(_help({f"{name} {choice}": about.split("\n")[0] for choice, (_, about) in config.items()}))
+        if not rest or rest[0] not in config:
+            what = f"got {rest[0]!r}" if rest else "none was given"
+            raise ValueError(f"jumpy {name} needs the name of a data set, {what}: use one of {', '.join(config)}")
+        name, (config, about), rest = f"{name} {rest[0]}", config[rest[0]], rest[1:]
+    parsed = _parse(config, f"jumpy {name}", rest, about)
+    if parsed is not None:
+        getattr(module, command.function)(parsed)
 
 
-def _parse(config: type, program: str, arguments: list[str]) -> Any:
+def _parse(config: Any, program: str, arguments: list[str], about: str | None = None) -> Any:
     """The configuration that the arguments say, or None after printing help.
+
+    Args:
+        config: what is to be configured; names of nested options come without a prefix where `about` is given.
+        program: how it was called.
+        arguments: what followed.
+        about: the beginning of its help; None: its docstring.
 
     Raises:
         ValueError: if the arguments are wrong; tyro's framed message, in one line.
@@ -102,7 +116,9 @@ def _parse(config: type, program: str, arguments: list[str]) -> Any:
     try:
         with contextlib.redirect_stderr(messages):
             # options are taken before and after the word that names a planner
-            return tyro.cli(config, prog=program, args=arguments, config=(tyro.conf.CascadeSubcommandArgs,))
+            markers: tuple[Any, ...] = (tyro.conf.CascadeSubcommandArgs,)
+            markers += () if about is None else (tyro.conf.OmitArgPrefixes,)
+            return tyro.cli(config, prog=program, args=arguments, description=about, config=markers)
     except SystemExit as stop:
         if stop.code:
             raise ValueError(f"{_unframed(messages.getvalue())}: see {program} --help") from None
@@ -123,9 +139,9 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def _help() -> str:
+def _help(summaries: dict[str, str]) -> str:
     """The overview of subcommands."""
-    rows = [f"  jumpy {name:<16} {command.summary}" for name, command in COMMANDS.items()]
+    rows = [f"  jumpy {name:<22} {summary}" for name, summary in summaries.items()]
     return "\n".join(["World models that imagine in jumps. Each command explains itself with --help.", "", *rows])
 
 

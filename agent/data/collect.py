@@ -20,7 +20,7 @@ from envs.raycast import Raycaster
 
 @dataclass(frozen=True)
 class CollectConfig:
-    """Collect random navigation into a data set; a collection that was cut off goes on where it stopped."""
+    """Collect random navigation into a data set; a collection that was cut off continues where it stopped."""
 
     out: Path
     """Folder of the data set."""
@@ -36,7 +36,7 @@ class CollectConfig:
     """Replace a data set that is already there."""
 
     def __post_init__(self) -> None:
-        """Refuse sizes that are no whole episodes, and negative seeds."""
+        """Validate that the steps are whole episodes, and the seed."""
         if self.steps < EPISODE_LENGTH or self.steps % EPISODE_LENGTH:
             raise ValueError(
                 f"--steps must be a positive multiple of {EPISODE_LENGTH} (whole episodes), got {self.steps}"
@@ -46,7 +46,7 @@ class CollectConfig:
 
 
 def collect(config: CollectConfig) -> Replay:
-    """Write a data set shard by shard; each shard depends on the layout, the camera and (seed, shard) alone.
+    """Write a data set shard by shard; each shard depends only on the layout, the camera and (seed, shard).
 
     Args:
         config: what to collect, and where. A data set of the same settings is completed.
@@ -71,7 +71,7 @@ def collect(config: CollectConfig) -> Replay:
 def random_navigation(
     layout: Layout, episodes: int, seed: int = 0, camera: Camera | None = None, first: int = 0
 ) -> dict[str, Shaped[np.ndarray, "e t ..."]]:
-    """Random navigation in memory: the very arrays that `collect` writes, end to end.
+    """Random navigation in memory: the arrays that `collect` writes, one after the other.
 
     Args:
         layout: the maze.
@@ -81,7 +81,7 @@ def random_navigation(
         first: number of the first episode, a multiple of 100.
 
     Returns:
-        Each field's array (E, 100, …), as in `agent.data.manifest.field_shapes`.
+        Each field's array (E, 100, …), as in `MazeManifest.fields`.
     """
     assert first % EPISODES_PER_SHARD == 0, first
     camera = camera or Camera()

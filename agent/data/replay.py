@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64, Shaped
 
-from agent.data.manifest import EPISODES_PER_SHARD, Manifest, MazeManifest
+from agent.data.manifest import EPISODES_PER_SHARD, Manifest, MazeManifest, read_manifest
 from agent.data.readers.reader import Split
 from agent.data.shards import open_shard, verify_shard
 from envs.layout import Layout
@@ -40,13 +40,13 @@ class Replay:
         """Open a data set.
 
         Args:
-            folder: the folder that `jumpy collect` or `jumpy videos` wrote.
+            folder: the folder that `jumpy collect`, `jumpy videos` or `jumpy import` wrote.
             verify: compare each shard's bytes with its checksum (some seconds for a million frames).
 
         Raises:
-            ValueError: if the folder holds no data set, or a shard is missing, truncated or altered (it is named).
+            ValueError: if the folder is not a data set, or a shard is missing, truncated or altered (it is named).
         """
-        manifest = Manifest.read(folder)
+        manifest = read_manifest(folder)
         numbers = range(len(manifest.checksums))
         shards = [open_shard(folder, shard, manifest) for shard in numbers]
         if verify:
@@ -62,7 +62,7 @@ class Replay:
             ValueError: if the data set holds videos.
         """
         if not isinstance(self.manifest, MazeManifest):
-            raise ValueError(f"{self.folder} holds videos and no maze: give data of 'jumpy collect'")
+            raise ValueError(f"{self.folder} holds videos, not a maze: give data of 'jumpy collect'")
         return self.manifest.layout
 
     @property
@@ -73,7 +73,7 @@ class Replay:
     @property
     def episode_length(self) -> int:
         """Frames of an episode."""
-        return self.manifest.episode_length
+        return self.manifest.length
 
     def split(self, name: Split) -> range:
         """The episodes of a split: the first 80 % are for training, the last 20 % for tests, or as published."""
@@ -92,7 +92,7 @@ class Replay:
         Args:
             episode: episode numbers, from 0.
             start: the first step of each slice.
-            length: steps a slice.
+            length: steps per slice.
 
         Returns:
             Each field's array, (B, length, …); grey frames, which have one channel on the disk, get their three here.
@@ -124,14 +124,14 @@ class Replay:
         Args:
             rng: decides the slices.
             batch_size: slices to draw.
-            length: steps a slice, at most those of an episode.
+            length: steps per slice, at most those of an episode.
             split: the episodes to draw from.
 
         Returns:
             Each field's array, (batch_size, length, …).
 
         Raises:
-            ValueError: if the length is not in 1 to the episodes' length, or the split has no episode.
+            ValueError: if the length is not between 1 and that of an episode, or the split has no episode.
         """
         if not 1 <= length <= self.episode_length:
             raise ValueError(f"the length of a slice must lie in 1 to {self.episode_length} steps, got {length}")

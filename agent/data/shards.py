@@ -41,8 +41,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from agent.data.manifest import MANIFEST, Manifest
+from agent.data.manifest import MANIFEST, Manifest, read_manifest
 from agent.system.atomic_files import locked, sync_folder, write_and_sync
+from agent.system.settings import check_same_settings
 
 # Everything that a data set's folder may hold, finished or cut off.
 OURS = re.compile(r"\.?(manifest\.json|shard-\d{5})(\.partial)?")
@@ -92,7 +93,7 @@ def open_shard(folder: Path, shard: int, manifest: Manifest) -> dict[str, np.nda
     with _damage_named(path):
         for name, (dtype, shape) in manifest.fields.items():
             array = np.asarray(np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False))
-            expected = (manifest.episodes_in(shard), manifest.episode_length, *shape)
+            expected = (manifest.episodes_in(shard), manifest.length, *shape)
             if (array.dtype, array.shape) != (dtype, expected):
                 raise ValueError(f"{name}.npy holds {array.dtype} {array.shape}, expected {dtype} {expected}")
             arrays[name] = array
@@ -146,7 +147,7 @@ def write_data(
     """
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder, f"another process collects into {folder}: wait for it, or choose another --out"):
-        manifest, length = _begin_or_resume(folder, wanted, overwrite), wanted.episode_length
+        manifest, length = _begin_or_resume(folder, wanted, overwrite), wanted.length
         done, total = manifest.episodes_written * length, manifest.episodes * length
         with tqdm(initial=done, total=total, desc=command, unit=" frames", unit_scale=True) as progress:
             for shard in range(len(manifest.checksums), manifest.shards):
@@ -161,8 +162,9 @@ def _begin_or_resume(folder: Path, wanted: Manifest, overwrite: bool) -> Manifes
     if strangers := sorted(path.name for path in folder.iterdir() if not OURS.fullmatch(path.name)):
         raise ValueError(f"{folder} holds other files ({strangers[0]}, …): choose an empty folder for --out")
     if (folder / MANIFEST).exists() and not overwrite:
-        found = Manifest.read(folder)
-        _refuse_other_settings(folder, found, wanted)
+        found = read_manifest(folder)
+        remedy = "choose another --out, or --overwrite"
+        check_same_settings(f"{folder} was collected", found.settings, wanted.settings, remedy)
         for shard in range(len(found.checksums)):
             open_shard(folder, shard, found)
             verify_shard(folder, shard, found)
@@ -171,12 +173,3 @@ def _begin_or_resume(folder: Path, wanted: Manifest, overwrite: bool) -> Manifes
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     wanted.write(folder)
     return wanted
-
-
-def _refuse_other_settings(folder: Path, found: Manifest, wanted: Manifest) -> None:
-    """Raise a ValueError that names the first setting in which two manifests differ."""
-    for name, new in wanted.settings.items():
-        if (old := found.settings.get(name)) != new:
-            raise ValueError(
-                f"{folder} was collected with {name} {old}, asked for is {new}: choose another --out, or --overwrite"
-            )

@@ -2,15 +2,23 @@
 
 import platform
 import subprocess
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PACKAGES = ("jumpy-imagination", "gymnasium", "miniworld", "numba", "numpy", "torch")
+OPTIONAL = ("miniworld",)
 
 
 def versions() -> dict[str, str]:
-    """Python's version and those of the packages that results depend on, by name."""
-    return {"python": platform.python_version()} | {package: version(package) for package in PACKAGES}
+    """Python's version and those of the packages that results depend on, by name; Miniworld only where installed."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            if package not in OPTIONAL:
+                raise
+    return found
 
 
 def commit() -> str | None:

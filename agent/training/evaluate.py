@@ -9,9 +9,10 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from agent.data.batch import to_batch
 from agent.data.replay import Replay
 from world_models.images import to_float
-from world_models.interface import Batch, Network, Segmenting, Trainable
+from world_models.interface import Network, Segmenting, Trainable
 
 
 @dataclass(frozen=True)
@@ -26,21 +27,6 @@ class EvaluationConfig:
     """test episodes for the boundaries"""
     seed: int = 0
     """of the batches and of the model's samples"""
-
-
-def to_batch(fields: dict[str, np.ndarray], device: torch.device) -> Batch:
-    """Move a slice of the replay to the models' device; a video has no actions and no goals."""
-    frames = torch.from_numpy(fields["observation"])
-    if "action" not in fields:
-        action = torch.zeros(frames.shape[:2], dtype=torch.long)
-        mask, goal = action.new_zeros((*action.shape, 0), dtype=torch.bool), frames[:, :, :0, :0]
-        return Batch(frames, action, mask, goal).to(device)
-    return Batch(
-        frames,
-        torch.from_numpy(fields["action"]).long(),
-        torch.from_numpy(fields["action_mask"]).bool(),
-        torch.from_numpy(fields["achieved_goal"]),
-    ).to(device)
 
 
 @contextmanager

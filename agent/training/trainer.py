@@ -19,11 +19,12 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from agent.data.batch import to_batch
 from agent.data.replay import Replay
 from agent.system.device import choose_precision, device_name
 from agent.system.memory import is_out_of_memory
 from agent.training.config import TrainConfig
-from agent.training.evaluate import evaluate, nonfinite, to_batch
+from agent.training.evaluate import evaluate, nonfinite
 from agent.training.meter import Meter, log_scalars
 from agent.training.pictures import log_pictures
 from agent.training.runs import CHECKPOINT, TENSORBOARD, load_run, save_run

@@ -8,6 +8,7 @@ pass through each other; a later one is drawn on top.
 **Change points.** Frame t is a change point (`change` = 1) if a ball's colour changed between frames t - 1 and t.
 """
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -35,35 +36,42 @@ class Motion(NamedTuple):
 
 @dataclass(frozen=True)
 class Balls(Video):
-    """A data set of balls in a box; lengths in pixels, times in frames."""
+    """Balls in a box; lengths in pixels, times in frames."""
 
-    options: ClassVar[tuple[str, ...]] = ("recolour", "size")
     default_sequences: ClassVar[int] = 5000
     default_length: ClassVar[int] = 100
 
     balls: int
-    """how many"""
+    """number of balls"""
     slow: float
-    """lowest speed"""
+    """lowest speed, in pixels per frame"""
     fast: float
     """highest speed; a ball starts at one between them, in any direction"""
     noise: float = 0.0
     """standard deviation of each velocity component's change in a frame"""
     recolour: float = 0.0
-    """lambda: probability of a random colour change, for every ball and frame"""
+    """lambda: probability that a ball changes its colour by chance in a frame"""
     radius: float = 4.0
-    """of a ball"""
+    """radius of a ball in pixels"""
     size: int = 32
-    """height and width of a frame"""
+    """height and width of a frame in pixels"""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be drawn."""
+        """Validate the settings."""
+        if self.balls < 1:
+            raise ValueError(f"--balls must be 1 or more, got {self.balls}")
+        if not 0 < self.slow <= self.fast:
+            raise ValueError(f"--slow must be above 0 and at most --fast, {self.fast}, got {self.slow}")
+        if not 0 <= self.noise < math.inf:
+            raise ValueError(f"--noise must be 0 (none) or more, got {self.noise}")
         if not 0 <= self.recolour <= 1:
             raise ValueError(f"--recolour (lambda) must lie in 0 to 1, got {self.recolour}")
+        if not self.radius > 0:
+            raise ValueError(f"--radius must be above 0, got {self.radius}")
         if self.fast > self.room:
             raise ValueError(
                 f"--size must leave a ball of radius {self.radius:g} and speed {self.fast:g} room to bounce, at least "
-                f"{int(np.ceil(self.fast + 2 * self.radius))} pixels, got {self.size}"
+                f"{math.ceil(self.fast + 2 * self.radius)} pixels, got {self.size}"
             )
 
     @property
@@ -144,3 +152,34 @@ class Balls(Video):
             colour = PALETTE[motion.colour[:, :, ball].reshape(-1)][:, None, None]
             flat[place] = np.rint(under + cover * (colour - under)).astype(np.uint8)
         return frames
+
+
+@dataclass(frozen=True)
+class BouncingBalls(Balls):
+    """Bouncing Balls: two balls, as in section 5.1 of Kim et al. 2019.
+
+    The paper does not give speed, radius, noise or colours. At this speed a ball is reflected in 8 % of the frames, so
+    20 frames hold about 3 changes of either ball and fit the paper's N_max = 5 and l_max = 10.
+    """
+
+    name: ClassVar[str] = "bouncing-balls"
+
+    balls: int = 2
+    slow: float = 1.0
+    fast: float = 2.0
+    noise: float = 0.1
+
+
+@dataclass(frozen=True)
+class MovingBall(Balls):
+    """Moving Ball: one ball, as in sections 4.3 and 4.4 of Zakharov et al. 2022, who use lambda = 0, 0.1 and 0.3.
+
+    The paper does not give speed, radius, size or colours, nor that another colour is always drawn. Its Table 2 uses
+    1.22 levels on average, so about 21 % of the frames are changes: 4 pixels per frame. Sequences have 100 frames.
+    """
+
+    name: ClassVar[str] = "moving-ball"
+
+    balls: int = 1
+    slow: float = 4.0
+    fast: float = 4.0

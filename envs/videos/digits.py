@@ -47,7 +47,7 @@ class Digits:
         """The digits of MNIST's four files, whose names may end in .gz: those of the t10k files are for tests.
 
         Raises:
-            ValueError: if one is missing, damaged, holds no digits, or not as many labels as pictures.
+            ValueError: if one is missing or damaged, or does not hold digits with one label for each picture.
             OSError: if one cannot be read.
         """
         sides = [_read_side(folder, side) for side in SIDES]

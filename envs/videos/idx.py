@@ -14,7 +14,7 @@ def read_idx(path: Path) -> UInt8[np.ndarray, "..."]:
     """Read an array of bytes, compressed (by gzip) or not.
 
     Raises:
-        ValueError: if the file is cut off or is no IDX file of bytes.
+        ValueError: if the file is cut off or is not an IDX file of bytes.
         OSError: if it cannot be read.
     """
     content = path.read_bytes()
@@ -25,7 +25,7 @@ def read_idx(path: Path) -> UInt8[np.ndarray, "..."]:
             raise ValueError(f"{path} is damaged ({error}): fetch it again") from error
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] != _UINT8:
         raise ValueError(
-            f"{path} is no IDX file of bytes: it must begin with 00 00 08, it begins with "
+            f"{path} is not an IDX file of bytes: it must begin with 00 00 08, it begins with "
             f"{content[:3].hex(' ') or 'nothing'}"
         )
     axes = content[3]

@@ -28,19 +28,23 @@ FIRST_MAZE, LAST_MAZE = 1_000_000, 2**31 - 1
 
 @dataclass(frozen=True)
 class Mazes(Video):
-    """A data set of walks through mazes."""
+    """Mazes: random walks, each in a maze of its own.
 
-    options: ClassVar[tuple[str, ...]] = ("jitter", "size")
+    Zakharov et al. 2022 use sequences of 200 frames. Chosen here: one maze per sequence; one cell or one turn per
+    frame; the camera of our environment with its jitter.
+    """
+
+    name: ClassVar[str] = "mazes"
     default_sequences: ClassVar[int] = 2000
     default_length: ClassVar[int] = 200
 
     jitter: float = 1.0
-    """how much the camera trembles, as a share of the environment's jitter"""
+    """jitter of the camera, as a share of the environment's; 0 for none"""
     size: int = 64
     """height and width of a frame in pixels"""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be drawn."""
+        """Validate the settings."""
         if not 0 <= self.jitter < math.inf:
             raise ValueError(f"--jitter must be 0 (a steady camera) or more, got {self.jitter}")
         if self.size < 1:

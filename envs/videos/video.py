@@ -12,14 +12,14 @@ Fields = dict[str, tuple[np.dtype, tuple[int, ...]]]
 
 @dataclass(frozen=True)
 class Video(ABC):
-    """A data set of videos."""
+    """A data set of videos; its fields are the options of `jumpy videos NAME`, its docstring is their help."""
 
-    options: ClassVar[tuple[str, ...]]
-    """the settings that `jumpy videos` lets the user choose"""
+    name: ClassVar[str]
+    """the data set's name on the command line and in manifests"""
     default_sequences: ClassVar[int]
-    """how many sequences it draws unless it is told otherwise"""
+    """how many sequences `jumpy videos` draws by default"""
     default_length: ClassVar[int]
-    """of how many frames"""
+    """frames of each by default"""
 
     @property
     @abstractmethod
@@ -31,6 +31,16 @@ class Video(ABC):
     def fields(self) -> Fields:
         """Type and shape of one frame of each array of `generate`; grey frames have one channel."""
 
+    @property
+    def identity(self) -> "Video":
+        """The settings that decide the frames on any machine: a folder's path is replaced by a name of its content.
+
+        Raises:
+            ValueError: if files that the settings name are missing or damaged.
+            OSError: if they cannot be read.
+        """
+        return self
+
     @abstractmethod
     def generate(
         self, rng: np.random.Generator, sequences: int, length: int, train: int | None = None
@@ -39,12 +49,12 @@ class Video(ABC):
 
         Args:
             rng: decides them.
-            sequences: how many, N.
+            sequences: number of sequences, N.
             length: frames of each, T.
-            train: the first so many (none if negative) are for training, the others for tests; these show other digits
-                or mazes, where there are any. None: all are for training.
+            train: the first `train` sequences (none if negative) are for training, the others for tests; these show
+                other digits or mazes, where there are any. None: all are for training.
 
         Returns:
-            ``observation`` (N, T, size, size, channels); and, for evaluation only, what is true of the frames, among it
-            ``change`` (N, T): 1 where a frame is the first of a new subsequence. A sequence's first frame is none.
+            ``observation`` (N, T, size, size, channels) and, for evaluation only, what is true of the frames. That
+            includes ``change`` (N, T): 1 where a frame is the first of a new subsequence, always 0 in the first frame.
         """

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from agent.data.batch import to_batch
 from agent.data.replay import Replay
-from agent.training.evaluate import EvaluationConfig, to_batch
+from agent.training.evaluate import EvaluationConfig
 from agent.training.runs import load_model
 
 

@@ -11,8 +11,9 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from agent.data.batch import to_batch
 from agent.data.replay import Replay
-from agent.training.evaluate import boundary_scores, to_batch
+from agent.training.evaluate import boundary_scores
 from agent.training.pictures import GAP, strip
 from experiments.figures.numbers import Numbers, Sources, about, load_trained
 from experiments.figures.plots import DOTS, GREY, TRAINED, WIDTH

@@ -85,7 +85,7 @@ def pass_on(
 def hallway_features(model: Plannable, layout: Layout, device: torch.device) -> Float[Tensor, "h d"]:
     """Mean normalised goal feature of each hallway's cells, normalised again."""
     rows = []
-    for number in range(int(layout.hallway.max()) + 1):
+    for number in range(layout.hallways):
         crop = torch.from_numpy(layout.crops[layout.hallway == number]).to(device)
         rows.append(F.normalize(model.goal_feature(to_float(crop)), dim=-1).mean(0))
     return F.normalize(torch.stack(rows), dim=-1)

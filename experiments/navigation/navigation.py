@@ -229,7 +229,7 @@ def _about(
                 kind: planner_facts(planner.with_budget(budget)) for kind, planner in planners.items()
             }
     if replay is not None:
-        about |= {"data": {"seed": replay.manifest.seed, "episodes": replay.episodes}}
+        about |= {"data": {"seed": replay.manifest.origin["data_seed"], "episodes": replay.episodes}}
         about |= {"evaluation": asdict(config.evaluation)}
     for kind, runs in (("hrssm", hrssm), ("rssm", rssm)):
         if runs:

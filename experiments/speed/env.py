@@ -21,8 +21,9 @@ from agent.data.collect import random_navigation
 from agent.data.manifest import EPISODE_LENGTH
 from agent.system.atomic_files import write_json
 from envs.dynamics import ACTIONS, Dynamics
+from envs.extras import MissingDependency
 from envs.layout import Layout
-from envs.miniworld_view import MissingGL, make_env
+from envs.miniworld_view import make_env
 from envs.parity import measure_parity
 from envs.vector import HallwayMazeVector
 from experiments.common.hardware import about
@@ -104,7 +105,7 @@ def _rates(config: SpeedEnvConfig, layout: Layout, threads: int) -> dict[str, An
     try:
         miniworld = make_env(layout)
         steppers["miniworld"] = _miniworld_stepper(miniworld)
-    except MissingGL as error:
+    except MissingDependency as error:
         print(f"Miniworld was not measured: {error}")
     for step in steppers.values():  # compile
         step()
@@ -188,7 +189,7 @@ def _parity(config: SpeedEnvConfig, layout: Layout) -> dict[str, Any]:
     """How equal the pictures are, over all poses and over those that do not show one colour only."""
     try:
         every, varied = measure_parity(layout, config.poses)
-    except MissingGL:
+    except MissingDependency:
         return {"parity": None, "parity_of_varied_frames": None}
     return {"parity": asdict(every), "parity_of_varied_frames": asdict(varied)}
 

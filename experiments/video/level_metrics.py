@@ -24,8 +24,9 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 from tqdm import tqdm
 
+from agent.data.batch import to_batch
 from agent.data.replay import Replay
-from agent.training.evaluate import match, to_batch
+from agent.training.evaluate import match
 from experiments.common.bootstrap import Estimate, PairedBootstrap
 from experiments.video.runs import VideoRun
 from world_models.images import to_float

@@ -3,13 +3,16 @@
 import json
 import sys
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from envs.camera import Camera
+from envs.extras import MissingDependency
 from envs.layout import Layout
-from envs.miniworld_view import GL_PACKAGES, MiniworldView, MissingGL, make_env
+from envs.maze import JumpyMaze
+from envs.miniworld_view import GL_PACKAGES, MiniworldView, make_env
 from envs.parity import Parity, compare, is_flat, measure_parity, random_poses
 from envs.raycast import Raycaster
 from experiments.speed import env as speed_env
@@ -26,7 +29,7 @@ def miniworld():
     def make(kind, *arguments):
         try:
             opened.append(kind(*arguments))
-        except MissingGL as error:
+        except MissingDependency as error:
             pytest.skip(f"Miniworld cannot draw here: {error}")
         return opened[-1]
 
@@ -84,7 +87,7 @@ def test_miniworld_view_refuses_another_thread(miniworld):
     raised = []
 
     def draw():
-        with pytest.raises(RuntimeError, match="only in the process and thread that made it") as info:
+        with pytest.raises(RuntimeError, match="thread that made it") as info:
             view.render(*random_poses(PAPER, 1, seed=0, camera=Camera()))
         raised.append(info)
 
@@ -134,13 +137,42 @@ def test_random_poses_are_legal():
         random_poses(PAPER, 0, seed=0, camera=Camera())
 
 
-def test_missing_opengl_names_the_packages(monkeypatch):
-    monkeypatch.setitem(sys.modules, "envs.miniworld_env", None)  # importing it raises ImportError
-    with pytest.raises(MissingGL) as raised:
+@pytest.fixture
+def without_opengl(monkeypatch):
+    """pyglet does not find a shared library."""
+
+    class NoLibrary:
+        def __init__(self, *arguments):
+            raise ImportError('Library "GL" not found.')
+
+    monkeypatch.setitem(sys.modules, "envs.miniworld_env", SimpleNamespace(MiniworldMaze=NoLibrary))
+
+
+@pytest.fixture
+def without_miniworld(monkeypatch):
+    monkeypatch.delitem(sys.modules, "envs.miniworld_env", raising=False)
+    monkeypatch.setitem(sys.modules, "miniworld", None)  # importing it raises ModuleNotFoundError
+    monkeypatch.setitem(sys.modules, "miniworld.miniworld", None)
+
+
+def test_missing_opengl_names_the_packages(without_opengl):
+    with pytest.raises(MissingDependency) as raised:
         MiniworldView(PAPER)
     message = str(raised.value)
     assert "\n" not in message and "raycast" in message
     assert "apt-get install " + " ".join(GL_PACKAGES) in message
+
+
+@pytest.mark.parametrize("make", [MiniworldView, make_env, lambda layout: JumpyMaze(layout, view="miniworld")])
+def test_missing_miniworld_names_the_extra(without_miniworld, make):
+    with pytest.raises(MissingDependency, match=r"miniworld.*pip install 'jumpy-imagination\[miniworld\]'") as raised:
+        make(PAPER)
+    assert "\n" not in str(raised.value)
+
+
+def test_parity_without_miniworld_names_the_extra(without_miniworld):
+    with pytest.raises(MissingDependency, match=r"jumpy-imagination\[miniworld\]"):
+        measure_parity(PAPER, poses=1)
 
 
 @pytest.fixture
@@ -168,16 +200,21 @@ def test_speed_env(small_speed_env, miniworld, capsys):
     assert "Miniworld, steps/s" in capsys.readouterr().out
 
 
-def test_speed_env_without_opengl(small_speed_env, monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "envs.miniworld_env", None)
+@pytest.mark.parametrize(
+    ("missing", "remedy"),
+    [("without_opengl", "apt-get install"), ("without_miniworld", "pip install 'jumpy-imagination[miniworld]'")],
+)
+def test_speed_env_without_miniworld(small_speed_env, request, capsys, missing, remedy):
+    request.getfixturevalue(missing)
     result = small_speed_env()
     assert result["raycast_steps_per_s"] > 0
     assert result["miniworld_steps_per_s"] is None and result["ratio"] is None and result["parity"] is None
-    assert capsys.readouterr().out.startswith("Miniworld was not measured: the miniworld view needs OpenGL libraries")
+    line = capsys.readouterr().out.splitlines()[0]
+    assert line.startswith("Miniworld was not measured: ") and remedy in line
 
 
 def test_speed_env_refuses_nothing_to_measure():
-    with pytest.raises(ValueError, match="--rounds must be above 0, got 0"):
+    with pytest.raises(ValueError, match=r"--rounds.*got 0"):
         speed_env.SpeedEnvConfig(rounds=0)
-    with pytest.raises(ValueError, match="--frames must be a positive multiple of 100, got 150"):
+    with pytest.raises(ValueError, match=r"--frames.*100, got 150"):
         speed_env.SpeedEnvConfig(frames=150)

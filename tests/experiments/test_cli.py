@@ -69,7 +69,10 @@ def fresh_process(statements: str) -> str:
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=plain).stdout
 
 
-@pytest.mark.parametrize("name", cli.COMMANDS)
+NAMED = ("videos", "import")  # a name follows, and each has help of its own: tests/agent/data
+
+
+@pytest.mark.parametrize("name", [name for name in cli.COMMANDS if name not in NAMED])
 def test_every_command_explains_every_option(capsys, name):
     assert cli.main([*name.split(), "--help"]) == 0
     told = capsys.readouterr().out
@@ -96,9 +99,9 @@ def test_collects_and_refuses_to_replace(folder, capsys):
 
 
 BAD_INPUT = [
-    ("", "no command was given: use one of collect, videos, import kth, import dml-mazes, train,"),
-    ("fly", "unknown command 'fly': use one of collect, videos, import kth, import dml-mazes, train,"),
-    ("speed light", "unknown command 'speed light': use one of collect, videos, import kth, import dml-mazes, train,"),
+    ("", "no command was given: use one of collect, videos, import, train,"),
+    ("fly", "unknown command 'fly': use one of collect, videos, import, train,"),
+    ("speed light", "unknown command 'speed light': use one of collect, videos, import, train,"),
     ("collect", "Missing from jumpy collect: --out PATH"),
     ("collect --out new --steps many", "'many'"),
     ("collect --out new --steps 0", "--steps must be a positive multiple of 100 (whole episodes), got 0"),
@@ -121,11 +124,11 @@ BAD_INPUT = [
     ("train --data data --out new --variant mine", "unknown variant 'mine' of hrssm"),
     ("train --data data --out new --steps 0", "--steps must be more than 0, got 0"),
     ("train --data data --out new --device abacus", "unknown device 'abacus': choose auto, cpu or cuda"),
-    ("train --data nowhere --out new", "nowhere is no data set, it has no manifest.json: make one with"),
+    ("train --data nowhere --out new", "nowhere is not a data set, it has no manifest.json: make one with"),
     ("train --data torn --out new", "shard torn/shard-00000 is damaged"),
     ("train --data small --out new", "frames of 8 pixels cannot be encoded"),
     ("train --data data --out run", "run already holds a run: add --resume to go on or --overwrite to replace it"),
-    ("train --data data --out run --resume --model rssm", "was trained with model 'hrssm', not 'rssm'"),
+    ("train --data data --out run --resume --model rssm", "was trained with model hrssm, asked for is rssm"),
     ("train --data data --out half --resume", "checkpoint half/checkpoint.safetensors is damaged"),
     ("train --data data --out file/run", "cannot use file/run (Not a directory)"),
     ("benchmark --out new --agents alien", "unknown agent 'alien': use 'random', 'shortest-path' or LABEL=RUN"),

@@ -9,6 +9,7 @@ import torch
 from agent.data.make_videos import VideosConfig, make_videos
 from agent.data.replay import Replay
 from agent.training.runs import CHECKPOINT, save_run
+from envs.videos import MovingBall
 from tests.support.tiny import PATCH
 from world_models import cwvae, dlh_options
 from world_models.interface import ModelConfig
@@ -20,7 +21,7 @@ SECONDS = {"a GPU": 90.0, "a CPU, 1 thread": 30.0}
 
 def videos(folder: Path, recolour: float = 0.0) -> Path:
     """Moving Ball, with four test videos of 24 frames."""
-    make_videos(VideosConfig(folder, "moving-ball", sequences=5 * TESTED, length=FRAMES, recolour=recolour))
+    make_videos(VideosConfig(folder, MovingBall(recolour=recolour), sequences=5 * TESTED, length=FRAMES))
     return folder
 
 

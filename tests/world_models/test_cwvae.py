@@ -14,6 +14,7 @@ from agent.training.config import TrainConfig
 from agent.training.evaluate import EvaluationConfig
 from agent.training.runs import load_model
 from agent.training.train import train
+from envs.videos import MovingBall
 from experiments import cli
 from tests.support.tiny import FRAME, assert_same_losses, random_batch, random_frames
 from world_models.cwvae import CWVAE, PAPER, SIZES, CWVAEOptions, CWVAESizes, CWVAEState, Filtered
@@ -289,7 +290,7 @@ def test_reconstructs_what_follows_the_context():
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Forty sequences of a moving ball."""
     folder = tmp_path_factory.mktemp("videos") / "ball"
-    make_videos(VideosConfig(folder, dataset="moving-ball", sequences=40, length=40))
+    make_videos(VideosConfig(folder, MovingBall(), sequences=40, length=40))
     return folder
 
 

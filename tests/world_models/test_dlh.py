@@ -9,12 +9,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from agent.data.batch import to_batch
 from agent.data.make_videos import VideosConfig, make_videos
 from agent.data.replay import Replay
 from agent.training.config import TrainConfig
-from agent.training.evaluate import EvaluationConfig, boundary_scores, evaluate, to_batch
+from agent.training.evaluate import EvaluationConfig, boundary_scores, evaluate
 from agent.training.runs import load_model
 from agent.training.train import train
+from envs.videos import MovingBall
 from tests.support.dlh_models import CONVOLUTION, PATCH, WINDOW, build, colours, lengths, plain_colours
 from tests.support.tiny import FRAME, Oracle, assert_close, assert_same_losses, random_frames
 from world_models.distributions import Gaussian
@@ -367,7 +369,7 @@ def test_checkpoints_from_before_an_option_was_retired_are_built_where_they_did_
 
 
 def test_trains_on_moving_ball_evaluates_resumes_and_loads(tmp_path):
-    make_videos(VideosConfig(tmp_path / "data", "moving-ball", sequences=20, length=20))
+    make_videos(VideosConfig(tmp_path / "data", MovingBall(), sequences=20, length=20))
     evaluation = EvaluationConfig(batches=1, batch_size=2, episodes=4)
     config = TrainConfig(
         tmp_path / "data",
@@ -390,7 +392,7 @@ def test_trains_on_moving_ball_evaluates_resumes_and_loads(tmp_path):
 
 
 def test_boundary_scores_are_those_of_the_second_levels_changes(tmp_path):
-    replay = make_videos(VideosConfig(tmp_path, "moving-ball", sequences=20, length=20))
+    replay = make_videos(VideosConfig(tmp_path, MovingBall(), sequences=20, length=20))
     test = np.array(replay.split("test"))
     batch = to_batch(replay.slices(test, np.zeros_like(test), 20), CPU)
     assert batch.action_mask.shape[-1] == 0

@@ -1,1 +1,10 @@
-"""Readers of video data sets that others published, from their original files."""
+"""Readers of video data sets that others published, from their original files. A data set is one file and one entry."""
+
+from agent.data.readers.dml_mazes import DmlMazes
+from agent.data.readers.kth import Kth
+from agent.data.readers.reader import Reader
+
+__all__ = ["RECORDED", "DmlMazes", "Kth", "Reader"]
+
+RECORDED: dict[str, type[Reader]] = {reader.name: reader for reader in (Kth, DmlMazes)}
+"""every data set's reader, by its name"""

@@ -5,7 +5,7 @@ for tests, TFRecords of tf.train.Example messages. In each, `frames` are 300 JPE
 `cameras` are 300 times five floats: x, y, z, yaw and pitch. Frames are resized by `area_average` to the 64 x 64 pixels
 that Saxena et al. 2021 and Zakharov et al. use; a record is cut into clips without a frame in common.
 
-The data set is no part of this software; its page says how it may be used.
+The data set is not part of this software; its page says how it may be used.
 """
 
 import hashlib
@@ -13,13 +13,15 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Shaped, UInt8
 from PIL import Image, UnidentifiedImageError
 
-from agent.data.readers.reader import FIELDS, SIZE, Clip, Scan, Split, area_average, windows
+from agent.data.readers.reader import SIZE, Clip, Reader, Scan, Split, area_average, windows
 from agent.data.readers.tfrecord import Example, masked_crc, parse_example, records
+from envs.videos import Fields
 
 PAGE = "https://github.com/deepmind/gqn-datasets"
 FRAME = 84
@@ -29,11 +31,36 @@ CAMERA = 5
 
 
 @dataclass(frozen=True)
-class DmlMazes:
-    """The records in a folder; a `Reader`."""
+class DmlMazes(Reader):
+    """DML Mazes (the data set mazes of Eslami et al. 2018, GQN), 64 x 64, from TFRecord files.
 
-    folder: Path
-    """with the folders train and test"""
+    Get some of its files from https://github.com/deepmind/gqn-datasets and lay them out as published:
+    train/0001-of-1080.tfrecord, test/001-of-120.tfrecord. Needs google-crc32c, from the extra `import`.
+    """
+
+    name: ClassVar[str] = "dml-mazes"
+    fields: ClassVar[Fields] = {
+        "observation": (np.dtype(np.uint8), (SIZE, SIZE, 3)),
+        "camera": (np.dtype(np.float32), (CAMERA,)),
+    }
+
+    source: Path
+    """folder with the folders train and test"""
+    length: int = 200
+    """frames of a sequence; a record has 300"""
+    sequences: int | None = None
+    """largest number of sequences in each split, the first ones; all by default"""
+
+    def __post_init__(self) -> None:
+        """Validate the numbers."""
+        super().__post_init__()
+        if self.sequences is not None and self.sequences < 1:
+            raise ValueError(f"--sequences must be 1 or more, got {self.sequences}")
+
+    @property
+    def limit(self) -> int | None:
+        """The chosen number."""
+        return self.sequences
 
     def files(self) -> Iterator[tuple[Split, Path]]:
         """The files for training, then those for tests, by name; there need not be all.
@@ -43,15 +70,15 @@ class DmlMazes:
         """
         splits: tuple[Split, ...] = ("train", "test")
         for split in splits:
-            if not any((self.folder / split).glob("*.tfrecord")):
+            if not any((self.source / split).glob("*.tfrecord")):
                 raise ValueError(
-                    f"{self.folder / split} has no .tfrecord file: get some of the data set mazes from {PAGE} and lay "
-                    f"them out as {self.folder}/train/0001-of-1080.tfrecord and {self.folder}/test/001-of-120.tfrecord"
+                    f"{self.source / split} has no .tfrecord file: get some of the data set mazes from {PAGE} and lay "
+                    f"them out as {self.source}/train/0001-of-1080.tfrecord and {self.source}/test/001-of-120.tfrecord"
                 )
         for split in splits:
-            yield from ((split, path) for path in sorted((self.folder / split).glob("*.tfrecord")))
+            yield from ((split, path) for path in sorted((self.source / split).glob("*.tfrecord")))
 
-    def scan(self, path: Path, length: int) -> Scan:
+    def scan(self, path: Path) -> Scan:
         """Check all records of a file; one that is wrong is left out."""
         digest, scan = hashlib.sha256(), Scan([], 0, "", [])
         short = 0
@@ -67,31 +94,30 @@ class DmlMazes:
             if wrong:
                 scan.skipped.append(f"{path}, record {record.number}, {wrong}")
                 continue
-            starts = windows(1, count, length)
+            starts = windows(1, count, self.length)
             scan.clips.extend(Clip(source, first) for first in starts)
             short += not starts
         return scan._replace(short=short, digest=digest.hexdigest())
 
-    def read(self, clips: Sequence[Clip], length: int) -> dict[str, Shaped[np.ndarray, "n t ..."]]:
+    def read(self, clips: Sequence[Clip]) -> dict[str, Shaped[np.ndarray, "n t ..."]]:
         """Frames (N, length, 64, 64, 3) and cameras (N, length, 5) of clips."""
-        arrays = {
-            name: np.empty((len(clips), length, *shape), dtype) for name, (dtype, shape) in FIELDS["dml-mazes"].items()
-        }
+        shape = (len(clips), self.length)
+        arrays = {name: np.empty((*shape, *own), dtype) for name, (dtype, own) in self.fields.items()}
         for name in sorted({clip.source.split("#")[0] for clip in clips}):
             rows: dict[str, list[int]] = {}
             for row, clip in enumerate(clips):
                 if clip.source.startswith(f"{name}#"):
                     rows.setdefault(clip.source, []).append(row)
-            for record in records(self.folder / name):
+            for record in records(self.source / name):
                 for row in rows.pop(f"{name}#{record.number}", []) if not record.wrong else []:
-                    chosen = slice(clips[row].first - 1, clips[row].first - 1 + length)
+                    chosen = slice(clips[row].first - 1, clips[row].first - 1 + self.length)
                     example = parse_example(record.data)
                     arrays["observation"][row] = _frames(example.bytes_lists["frames"][chosen])
                     arrays["camera"][row] = example.float_lists["cameras"].reshape(-1, CAMERA)[chosen]
                 if not rows:
                     break
             if rows:
-                raise ValueError(f"{self.folder / name} was changed while it was read: call again")
+                raise ValueError(f"{self.source / name} was changed while it was read: call again")
         return arrays
 
 
@@ -99,12 +125,12 @@ def _checked(data: bytes) -> Example:
     """The Example of a record, with what was published in it.
 
     Raises:
-        ValueError: if something else is in it; the message goes on after the record's name.
+        ValueError: if something else is in it; the message continues after the record's name.
     """
     try:
         example = parse_example(data)
     except ValueError as error:
-        raise ValueError(f"is no tf.train.Example ({error})") from error
+        raise ValueError(f"is not a tf.train.Example ({error})") from error
     frames, cameras = example.bytes_lists.get("frames"), example.float_lists.get("cameras")
     if frames is None or cameras is None:
         names = ", ".join([*example.bytes_lists, *example.float_lists])
@@ -130,4 +156,4 @@ def _picture(content: bytes, number: int) -> Image.Image:
     try:
         return Image.open(io.BytesIO(content), formats=["JPEG"])
     except UnidentifiedImageError:
-        raise ValueError(f"has frame {number} that is no JPEG picture") from None
+        raise ValueError(f"has frame {number} that is not a JPEG picture") from None

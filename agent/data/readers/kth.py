@@ -8,7 +8,7 @@ Chosen here, where the papers say nothing: ranges that touch or overlap are join
 of a movement; each joined run is cut into clips without a frame in common; frames become grey by their luma, spread
 from the video's 16..235 to 0..255, and are resized by `area_average`, which squeezes their width.
 
-The data set is no part of this software. Its authors' page says how it may be used, and asks to cite the paper above.
+The data set is not part of this software. Its authors' page says how it may be used, and asks to cite the paper above.
 """
 
 import hashlib
@@ -19,12 +19,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from jaxtyping import UInt8
 
-from agent.data.readers.reader import SIZE, SPLITS, Clip, Scan, Split, area_average, windows
+from agent.data.readers.reader import SIZE, SPLITS, Clip, Reader, Scan, Split, area_average, windows
+from envs.extras import import_extra
+from envs.videos import Fields
 
 PAGE = "https://www.csc.kth.se/cvap/actions/"
 RANGES = "00sequences.txt"
@@ -50,43 +52,53 @@ Range = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Kth:
-    """The videos in a folder; a `Reader`."""
+class Kth(Reader):
+    """KTH Action (Schuldt, Laptev and Caputo 2004), 64 x 64 and grey, from .avi files.
 
-    folder: Path
-    """00sequences.txt, and a folder with the .avi files of each action"""
-    persons: Persons
-    """the split"""
-    actions: tuple[Action, ...]
-    """those to read"""
+    Get 00sequences.txt and the archives of the actions from https://www.csc.kth.se/cvap/actions/ and unpack each
+    archive into a folder of its name: boxing/person01_boxing_d1_uncomp.avi. Needs PyAV, from the extra `import`.
+    """
+
+    name: ClassVar[str] = "kth"
+    fields: ClassVar[Fields] = {"observation": (np.dtype(np.uint8), (SIZE, SIZE, 1))}
+
+    source: Path
+    """folder with 00sequences.txt and the actions' folders"""
+    length: int = 300
+    """frames of a sequence; runs of frames with the person in them that are shorter are left out"""
+    persons: Persons = "svg"
+    """who is in the training videos: svg: persons 1 to 20, and 21 to 25 are for tests; schuldt: the data set's own
+    split, with validation"""
+    actions: tuple[Action, ...] = ACTIONS
+    """which actions to read"""
 
     @cached_property
     def ranges(self) -> dict[str, list[Range]]:
         """Of each video, the runs of frames that show the person."""
-        path = self.folder / RANGES
+        path = self.source / RANGES
         if not path.is_file():
-            raise ValueError(f"{path} is not there: {self._remedy}")
+            raise ValueError(f"{path} is missing: {self._remedy}")
         return {name: joined(ranges) for name, ranges in parse_ranges(path).items()}
 
     def files(self) -> Iterator[tuple[Split, Path]]:
         """The .avi files of the chosen actions, by split, person, action and place.
 
         Raises:
-            ValueError: if 00sequences.txt or a file that it names is not there, or it cannot be understood, or PyAV is
-                not installed.
+            ValueError: if 00sequences.txt or a file that it names is missing, it cannot be understood, or PyAV is not
+                installed.
         """
         _av()
         names = [name for name, runs in sorted(self.ranges.items()) if runs and name.split("_")[1] in self.actions]
-        paths = {name: self.folder / name.split("_")[1] / (name + ENDING) for name in names}
+        paths = {name: self.source / name.split("_")[1] / (name + ENDING) for name in names}
         if absent := [path for path in paths.values() if not path.is_file()]:
-            more = f" nor are {len(absent) - 1} other files" if len(absent) > 1 else ""
-            raise ValueError(f"{absent[0]} is not there{more}: {self._remedy}, or choose by --actions")
+            more = f", and so are {len(absent) - 1} other files" if len(absent) > 1 else ""
+            raise ValueError(f"{absent[0]} is missing{more}: {self._remedy}, or choose by --actions")
         for split in SPLITS:
             for name in names:
                 if int(name[6:8]) in PERSONS[self.persons][split]:
                     yield split, paths[name]
 
-    def scan(self, path: Path, length: int) -> Scan:
+    def scan(self, path: Path) -> Scan:
         """Decode a file once; if it cannot be decoded to its end, nothing of it is used."""
         content = path.read_bytes()
         digest = hashlib.sha256(content).hexdigest()
@@ -96,32 +108,32 @@ class Kth:
         except ValueError as error:
             return Scan([], 0, digest, [f"{path} {error}"])
         runs = [(first, min(last, count)) for first, last in self.ranges[name]]
-        clips = [Clip(name, first) for run in runs for first in windows(*run, length)]
+        clips = [Clip(name, first) for run in runs for first in windows(*run, self.length)]
         last = self.ranges[name][-1][1]
         cut = [f"{path} has {count} frames, {RANGES} names {last}: those after {count} are left out"]
-        return Scan(clips, sum(not windows(*run, length) for run in runs), digest, cut if last > count else [])
+        return Scan(clips, sum(not windows(*run, self.length) for run in runs), digest, cut if last > count else [])
 
-    def read(self, clips: Sequence[Clip], length: int) -> dict[str, UInt8[np.ndarray, "n t s s 1"]]:
+    def read(self, clips: Sequence[Clip]) -> dict[str, UInt8[np.ndarray, "n t s s 1"]]:
         """Frames of clips, (N, length, 64, 64, 1)."""
-        frames = np.empty((len(clips), length, SIZE, SIZE, 1), np.uint8)
+        frames = np.empty((len(clips), self.length, SIZE, SIZE, 1), np.uint8)
         for name in sorted({clip.source for clip in clips}):
-            path = self.folder / name.split("_")[1] / (name + ENDING)
+            path = self.source / name.split("_")[1] / (name + ENDING)
             rows = {row: clip.first - 1 for row, clip in enumerate(clips) if clip.source == name}
-            end = max(rows.values()) + length
+            end = max(rows.values()) + self.length
             grey = list(islice(decoded(path.read_bytes()), end))
             if len(grey) < end:
                 raise ValueError(f"{path} was changed while it was read: call again")
             small = area_average(np.stack(grey), SIZE)
             for row, first in rows.items():
-                frames[row] = small[first : first + length, ..., None]
+                frames[row] = small[first : first + self.length, ..., None]
         return {"observation": frames}
 
     @property
     def _remedy(self) -> str:
         """Where the data set is found, and how it is laid out."""
         return (
-            f"get {RANGES} and the actions' archives from {PAGE} and unpack them as {self.folder}/{RANGES}, "
-            f"{self.folder}/boxing/person01_boxing_d1{ENDING} and so on"
+            f"get {RANGES} and the actions' archives from {PAGE} and unpack them as {self.source}/{RANGES}, "
+            f"{self.source}/boxing/person01_boxing_d1{ENDING} and so on"
         )
 
 
@@ -143,7 +155,7 @@ def parse_ranges(path: Path) -> dict[str, list[Range]]:
         ranges = [(int(first), int(last)) for first, last in pairs]
         if match is None or (match[2] and not ranges) or any(not 1 <= first <= last for first, last in ranges):
             raise ValueError(
-                f"{path}, line {number}, is no list of frame ranges ({line.strip()!r}): get it from {PAGE}"
+                f"{path}, line {number}, is not a list of frame ranges ({line.strip()!r}): get it from {PAGE}"
             )
         found[match[1]] = ranges
     if not found:
@@ -166,13 +178,13 @@ def decoded(content: bytes) -> Iterator[UInt8[np.ndarray, "h w"]]:
     """The grey frames of an .avi file.
 
     Raises:
-        ValueError: if the file is none, is truncated or damaged, or has frames of another size; the message goes on
-            after the file's name.
+        ValueError: if the file is not an .avi file, is truncated or damaged, or has frames of another size; the message
+            continues after the file's name.
     """
     if content[:4] != b"RIFF" or content[8:12] != b"AVI ":
-        raise ValueError("is no .avi file")
-    if (told := int.from_bytes(content[4:8], "little") + 8) > len(content):
-        raise ValueError(f"is truncated: it has {len(content)} of {told} bytes")
+        raise ValueError("is not an .avi file")
+    if (size := int.from_bytes(content[4:8], "little") + 8) > len(content):
+        raise ValueError(f"is truncated: it has {len(content)} of {size} bytes")
     number = 0
     try:
         with _av().open(io.BytesIO(content)) as container:
@@ -188,8 +200,4 @@ def decoded(content: bytes) -> Iterator[UInt8[np.ndarray, "h w"]]:
 
 def _av() -> Any:
     """PyAV, which only this data set needs."""
-    try:
-        import av
-    except ImportError:
-        raise ValueError("reading .avi files needs PyAV: pip install -e '.[import]'") from None
-    return av
+    return import_extra("av", "import", "reading .avi files")

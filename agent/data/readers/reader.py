@@ -4,25 +4,22 @@ A reader (`kth`, `dml_mazes`) goes over its files twice: `scan` checks every byt
 they hold, so that damaged files are known before anything is written; `read` then gives the frames of some clips.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float64, Shaped, UInt8
+
+from envs.videos import Fields
 
 SIZE = 64
 """height and width of the frames, as in Zakharov et al. 2022"""
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
-
-UINT8, FLOAT32 = np.dtype(np.uint8), np.dtype(np.float32)
-FIELDS: dict[str, dict[str, tuple[np.dtype, tuple[int, ...]]]] = {
-    "kth": {"observation": (UINT8, (SIZE, SIZE, 1))},
-    "dml-mazes": {"observation": (UINT8, (SIZE, SIZE, 3)), "camera": (FLOAT32, (5,))},
-}
-"""Type and shape of one frame of each array that a data set's reader gives; grey frames have one channel."""
 
 
 class Clip(NamedTuple):
@@ -46,22 +43,51 @@ class Scan(NamedTuple):
     """what of it cannot be read, and why: one line each"""
 
 
-@runtime_checkable
-class Reader(Protocol):
-    """Gives the recorded videos of a folder."""
+@dataclass(frozen=True)
+class Reader(ABC):
+    """A data set of recorded videos; its fields are the options of `jumpy import NAME`, its docstring is their help."""
 
+    name: ClassVar[str]
+    """the data set's name on the command line and in manifests"""
+    fields: ClassVar[Fields]
+    """type and shape of one frame of each array of `read`; grey frames have one channel"""
+
+    source: Path
+    """folder of the published files"""
+    length: int
+    """frames of a sequence"""
+
+    def __post_init__(self) -> None:
+        """Validate the length."""
+        if self.length < 2:
+            raise ValueError(f"--length must be 2 or more, got {self.length}")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options that are this data set's own, as JSON gives them back."""
+        own = {name: value for name, value in asdict(self).items() if name not in ("source", "length")}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in own.items()}
+
+    @property
+    def limit(self) -> int | None:
+        """The largest number of clips in a split; None: all that there are."""
+        return None
+
+    @abstractmethod
     def files(self) -> Iterator[tuple[Split, Path]]:
         """The files in a fixed order, with the split that they belong to.
 
         Raises:
-            ValueError: if there are none, or one is missing.
+            ValueError: if there are none, one is missing, or a package that reads them is not installed.
         """
 
-    def scan(self, path: Path, length: int) -> Scan:
-        """Check a file and find its clips of `length` frames."""
+    @abstractmethod
+    def scan(self, path: Path) -> Scan:
+        """Check a file and find its clips."""
 
-    def read(self, clips: Sequence[Clip], length: int) -> dict[str, Shaped[np.ndarray, "n ..."]]:
-        """The arrays of clips that `scan` found, by the names of `FIELDS`, (N, length, …)."""
+    @abstractmethod
+    def read(self, clips: Sequence[Clip]) -> dict[str, Shaped[np.ndarray, "n ..."]]:
+        """The arrays of clips that `scan` found, by the names of `fields`, (N, length, …)."""
 
 
 def windows(first: int, last: int, length: int) -> range:
@@ -70,7 +96,12 @@ def windows(first: int, last: int, length: int) -> range:
 
 
 def area_average(frames: UInt8[np.ndarray, "*n h w"], size: int) -> UInt8[np.ndarray, "*n s s"]:
-    """Resize frames to a square: a pixel is the mean over the area that it covers, fractions of pixels included."""
+    """Resize frames to a square: a pixel is the mean over the area that it covers, fractions of pixels included.
+
+    Pillow's box filter counts every pixel whose middle lies in the area, whole: where 160 pixels become 64, a new pixel
+    is the mean of two or of three old ones instead of two and a half. So does torch's `area`, which counts all it
+    touches.
+    """
     height, width = frames.shape[-2:]
     averaged = _cover(size, height) @ frames @ _cover(size, width).T
     return np.rint(averaged).astype(np.uint8)

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from envs.extras import import_extra
+
 MASK = 0xA282EAD8
 HEADER = struct.Struct("<QI")
 FOOTER = struct.Struct("<I")
@@ -33,19 +35,15 @@ class Record(NamedTuple):
 
 def masked_crc(data: bytes) -> int:
     """The checksum of TFRecord files."""
-    try:
-        import google_crc32c
-    except ImportError:
-        raise ValueError("reading TFRecord files needs google-crc32c: pip install -e '.[import]'") from None
-    crc = google_crc32c.value(data)
+    crc = import_extra("google_crc32c", "import", "reading TFRecord files").value(data)
     return ((crc >> 15 | crc << 17) + MASK) & 0xFFFFFFFF
 
 
 def records(path: Path) -> Iterator[Record]:
     """The records of a file, each compared with its checksums.
 
-    A record whose data is altered is told, and the next one follows; where a length is altered or the file is cut off,
-    nothing can follow.
+    A record whose data is altered is marked as wrong, and the next one follows; where a length is altered or the file
+    is cut off, nothing can follow.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -81,7 +79,7 @@ def parse_example(data: bytes) -> Example:
     """Read an Example.
 
     Raises:
-        ValueError: if the bytes are none.
+        ValueError: if the bytes are not an Example.
     """
     example = Example({}, {})
     for features in _values(memoryview(data), 1):
@@ -109,9 +107,9 @@ def _values(message: memoryview, wanted: int) -> Iterator[memoryview]:
         elif kind in (EIGHT_BYTES, FOUR_BYTES):
             end = place + (8 if kind == EIGHT_BYTES else 4)
         else:
-            raise ValueError(f"no message of protocol buffers: wire type {kind}")
+            raise ValueError(f"not a message of protocol buffers: wire type {kind}")
         if end > len(message):
-            raise ValueError("no message of protocol buffers: it ends within a field")
+            raise ValueError("not a message of protocol buffers: it ends within a field")
         if key >> 3 == wanted:
             yield message[place:end]
         place = end
@@ -126,4 +124,4 @@ def _varint(message: memoryview, place: int) -> tuple[int, int]:
         place, shift = place + 1, shift + 7
         if byte < 128:
             return value, place
-    raise ValueError("no message of protocol buffers: a number does not end")
+    raise ValueError("not a message of protocol buffers: a number does not end")

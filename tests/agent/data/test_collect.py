@@ -4,24 +4,19 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from agent.data.collect import CollectConfig, collect, random_navigation
-from agent.data.manifest import Manifest, MazeManifest
+from agent.data.manifest import MazeManifest, read_manifest
 from envs.camera import Camera, camera_jitter
 from envs.dynamics import Dynamics
 from envs.layout import Layout
 from envs.raycast import Raycaster
+from tests.support.files import content
 
 SMALL = Camera(size=8)
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    """Every file of a data set by its path."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_actions_are_legal_uniform_and_lead_to_the_next_pose():
@@ -60,10 +55,17 @@ def test_an_episode_does_not_depend_on_how_many_are_collected():
     assert (other["pose"] != long["pose"][:1]).any()
 
 
+def test_a_command_writes_the_bytes_that_it_always_wrote(tmp_path):
+    """As version 0.1.0 wrote them (NumPy 2, x86-64)."""
+    assert collect(CollectConfig(tmp_path, steps=100, seed=3)).manifest.checksums == (
+        "1ea8127c4675ba8ecb181b71be22adc1aa72d0bf0ab7f9ba961daacc66ef5cce",
+    )
+
+
 def test_the_data_set_on_disk_is_the_one_in_memory(tmp_path):
     config = CollectConfig(tmp_path / "a" / "b", steps=12_000, layout="random-4", seed=9, camera=SMALL)
     replay = collect(config)
-    assert replay.manifest == Manifest.read(config.out)
+    assert replay.manifest == read_manifest(config.out)
     assert (replay.episodes, len(replay.manifest.checksums)) == (120, 2)
     assert isinstance(replay.manifest, MazeManifest)
     assert (replay.layout, replay.manifest.seed, replay.manifest.camera) == (Layout.random(4), 9, SMALL)
@@ -90,7 +92,7 @@ def test_a_killed_collection_resumes_to_the_same_bytes(tmp_path):
         time.sleep(0.001)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    complete = len(Manifest.read(killed).checksums)
+    complete = len(read_manifest(killed).checksums)
     assert 2 <= complete < 10
     first_shard = (killed / "shard-00000" / "observation.npy").stat().st_mtime_ns
     collect(CollectConfig(killed, steps=100_000, seed=3, camera=SMALL))
@@ -122,7 +124,7 @@ def test_other_settings_are_refused_and_nothing_is_touched(tmp_path, change, mes
     settings = {"out": tmp_path, "steps": 100, "camera": SMALL}
     collect(CollectConfig(**settings))
     before = content(tmp_path)
-    with pytest.raises(ValueError, match=f"was collected with {message}: choose another --out, or --overwrite"):
+    with pytest.raises(ValueError, match=f"with {message}.*--overwrite"):
         collect(CollectConfig(**settings | change))
     assert content(tmp_path) == before
     collect(CollectConfig(**settings | change, overwrite=True))
@@ -131,7 +133,7 @@ def test_other_settings_are_refused_and_nothing_is_touched(tmp_path, change, mes
 
 def test_a_folder_of_other_files_is_refused_even_with_overwrite(tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(ValueError, match=r"holds other files \(thesis.tex, …\): choose an empty folder"):
+    with pytest.raises(ValueError, match=r"thesis.tex.*--out"):
         collect(CollectConfig(tmp_path, steps=100, camera=SMALL, overwrite=True))
     assert content(tmp_path) == {"thesis.tex": b"years of work"}
 
@@ -139,14 +141,14 @@ def test_a_folder_of_other_files_is_refused_even_with_overwrite(tmp_path):
 def test_a_damaged_data_set_is_not_completed(tmp_path):
     collect(CollectConfig(tmp_path, steps=100, camera=SMALL))
     (tmp_path / "shard-00000" / "pose.npy").write_bytes(b"")
-    with pytest.raises(ValueError, match="shard-00000 is damaged"):
+    with pytest.raises(ValueError, match="shard-00000"):
         collect(CollectConfig(tmp_path, steps=100, camera=SMALL))
 
 
 def test_two_processes_cannot_collect_into_one_folder(tmp_path):
     descriptor = os.open(tmp_path, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
-    with pytest.raises(ValueError, match=r"another process collects into .*: wait for it, or choose another --out"):
+    with pytest.raises(ValueError, match=r"another process.*--out"):
         collect(CollectConfig(tmp_path, steps=100, camera=SMALL))
     os.close(descriptor)
     collect(CollectConfig(tmp_path, steps=100, camera=SMALL))
@@ -154,7 +156,5 @@ def test_two_processes_cannot_collect_into_one_folder(tmp_path):
 
 @pytest.mark.parametrize("steps", [0, -100, 99, 150])
 def test_steps_must_be_whole_episodes(tmp_path, steps):
-    with pytest.raises(
-        ValueError, match=rf"--steps must be a positive multiple of 100 \(whole episodes\), got {steps}"
-    ):
+    with pytest.raises(ValueError, match=rf"--steps.*multiple of 100.*got {steps}"):
         CollectConfig(tmp_path, steps=steps)

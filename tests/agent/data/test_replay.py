@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 from pathlib import Path
 from threading import get_ident
 from typing import Any
@@ -7,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agent.data.manifest import EPISODE_LENGTH, Manifest, MazeManifest, field_shapes
+from agent.data.manifest import EPISODE_LENGTH, Manifest, MazeManifest, read_manifest
 from agent.data.replay import Replay
 from agent.data.shards import write_shard
 from envs.camera import Camera
@@ -21,28 +20,32 @@ def numbered(first: int, episodes: int) -> dict[str, np.ndarray]:
     episode, t = np.indices((episodes, EPISODE_LENGTH))
     number = (episode + first) * EPISODE_LENGTH + t
     arrays = {}
-    for name, (dtype, shape) in field_shapes(SIZE).items():
+    for name, (dtype, shape) in manifest(episodes).fields.items():
         value = (number % 128).astype(dtype)
         arrays[name] = np.broadcast_to(value.reshape(*value.shape, *(1 for _ in shape)), (*value.shape, *shape)).copy()
     arrays["pose"][..., 0], arrays["pose"][..., 1] = episode + first, t
     return arrays
 
 
+def manifest(episodes: int) -> MazeManifest:
+    return MazeManifest(Layout.paper(), 7, Camera(size=SIZE), episodes, {"numpy": np.__version__})
+
+
 def write(folder: Path, episodes: int, complete: int | None = None) -> None:
     """A data set of numbered episodes, all of it or its first `complete` shards."""
-    manifest = MazeManifest(Layout.paper(), 7, Camera(size=SIZE), episodes, {"numpy": np.__version__})
-    for shard in range(manifest.shards if complete is None else complete):
-        checksum = write_shard(folder, shard, numbered(100 * shard, manifest.episodes_in(shard)))
-        manifest = replace(manifest, checksums=(*manifest.checksums, checksum))
-    manifest.write(folder)
+    written: Manifest = manifest(episodes)
+    for shard in range(written.shards if complete is None else complete):
+        checksum = write_shard(folder, shard, numbered(100 * shard, written.episodes_in(shard)))
+        written = written.with_shard(checksum)
+    written.write(folder)
 
 
 def test_reads_back_what_was_written(tmp_path):
     write(tmp_path, episodes=130)
     replay = Replay.open(tmp_path)
     assert (replay.episodes, replay.frame_size, replay.layout) == (130, SIZE, Layout.paper())
-    assert replay.manifest == Manifest.read(tmp_path)
-    assert (replay.manifest.seed, replay.manifest.versions) == (7, {"numpy": np.__version__})
+    assert replay.manifest == read_manifest(tmp_path)
+    assert (replay.manifest.origin["data_seed"], replay.manifest.versions) == (7, {"numpy": np.__version__})
     batch = replay.slices(np.array([0, 129, 99]), np.array([0, 70, 35]), 30)
     expected = numbered(0, 130)
     for name, array in expected.items():
@@ -76,7 +79,7 @@ def test_a_cut_off_collection_opens_with_its_complete_shards(tmp_path):
     replay = Replay.open(tmp_path)
     assert replay.episodes == 200
     assert replay.split("train") == range(160)
-    with pytest.raises(ValueError, match="episodes must lie in 0 to 199, got 0 to 200"):
+    with pytest.raises(ValueError, match="0 to 199, got 0 to 200"):
         replay.slices(np.array([0, 200]), np.array([0, 0]), 1)
 
 
@@ -95,7 +98,7 @@ def flip_one_bit(path: Path) -> None:
 def test_a_damaged_shard_is_refused_by_name(tmp_path, damage, field):
     write(tmp_path, episodes=201)
     damage(tmp_path / "shard-00001" / f"{field}.npy")
-    with pytest.raises(ValueError, match=r"shard .*/shard-00001 is damaged .*: restore it, or") as error:
+    with pytest.raises(ValueError, match=r"shard-00001.*restore") as error:
         Replay.open(tmp_path)
     assert "\n" not in str(error.value)
 
@@ -117,12 +120,12 @@ def test_one_thread_reads_the_headers_of_arrays(tmp_path, monkeypatch):
 def test_a_shard_of_other_shape_is_refused_even_unverified(tmp_path):
     write(tmp_path, episodes=100)
     write_shard(tmp_path, 0, numbered(0, 99))
-    with pytest.raises(ValueError, match=r"observation.npy holds uint8 \(99, 100, 2, 2, 3\), expected uint8 \(100,"):
+    with pytest.raises(ValueError, match=r"observation.npy.*\(99, 100, 2, 2, 3\).*\(100,"):
         Replay.open(tmp_path, verify=False)
 
 
 def test_a_folder_without_a_data_set_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"is no data set, it has no manifest.json: make one with 'jumpy collect"):
+    with pytest.raises(ValueError, match=r"no manifest.json.*jumpy collect"):
         Replay.open(tmp_path)
 
 
@@ -131,7 +134,7 @@ def test_a_manifest_of_another_format_is_refused(tmp_path, change):
     write(tmp_path, episodes=1)
     path = tmp_path / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
-    with pytest.raises(ValueError, match=r"manifest.json is no manifest of format 1 .*: collect again"):
+    with pytest.raises(ValueError, match=r"manifest.json.*format 1.*--overwrite"):
         Replay.open(tmp_path)
 
 
@@ -148,7 +151,7 @@ def test_a_slice_outside_its_episode_is_refused(tmp_path, start, length, split, 
 def test_impossible_samples_are_refused(tmp_path):
     write(tmp_path, episodes=1)
     replay, rng = Replay.open(tmp_path), np.random.default_rng(0)
-    with pytest.raises(ValueError, match="length of a slice must lie in 1 to 100 steps, got 101"):
+    with pytest.raises(ValueError, match=r"1 to 100.*got 101"):
         replay.sample(rng, 1, 101, "test")
-    with pytest.raises(ValueError, match=r"no episode to train on \(1 in all\): collect more"):
+    with pytest.raises(ValueError, match=r"no episode to train.*1 in all"):
         replay.sample(rng, 1, 10, "train")

@@ -11,16 +11,9 @@ from envs.camera import camera_jitter
 from envs.dynamics import ACTIONS, Dynamics
 from envs.layout import Layout
 from envs.raycast import Raycaster
-from envs.videos import DATASETS, Mazes
+from envs.videos import Mazes
 
-
-def mazes() -> Mazes:
-    video = DATASETS["mazes"]
-    assert isinstance(video, Mazes)
-    return video
-
-
-SMALL = replace(mazes(), size=16)
+SMALL = Mazes(size=16)
 
 
 def draw(video: Mazes, sequences: int, length: int, seed: int = 0, **options: Any) -> dict[str, np.ndarray]:
@@ -30,7 +23,7 @@ def draw(video: Mazes, sequences: int, length: int, seed: int = 0, **options: An
 @pytest.mark.parametrize("jitter", [1.0, 0.0, 2.0])
 def test_frames_are_what_the_raycaster_shows_from_the_poses_kept(jitter):
     """Drawn again one by one, from nothing but the maze's number, the pose and the time."""
-    arrays = draw(replace(mazes(), jitter=jitter), 2, 40)
+    arrays = draw(Mazes(jitter=jitter), 2, 40)
     for n, number in enumerate(arrays["maze"][:, 0]):
         view = Raycaster(Layout.random(int(number)), size=64)
         for t, pose in enumerate(arrays["pose"][n]):
@@ -74,7 +67,7 @@ def test_mazes_of_training_and_test_videos_are_apart():
 
 
 def test_data_set_on_disk_keeps_its_test_mazes_apart(tmp_path):
-    replay = make_videos(VideosConfig(tmp_path, "mazes", sequences=15, length=3, size=1, seed=4))
+    replay = make_videos(VideosConfig(tmp_path, Mazes(size=1), sequences=15, length=3, seed=4))
     for split, rest in ((replay.split("train"), 0), (replay.split("test"), 1)):
         chosen = np.array(split)
         assert (replay.slices(chosen, np.zeros_like(chosen), 3)["maze"] % 2 == rest).all()

@@ -1,12 +1,7 @@
-"""Moving MNIST: the digits, where they are read from, how they move, and that tests show other digits than training."""
+"""Moving MNIST: how digits move and are drawn, and that tests show other digits than training."""
 
-import gzip
-import hashlib
 import json
-import re
 from dataclasses import replace
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,42 +9,15 @@ import pytest
 
 from agent.data.make_videos import VideosConfig, make_videos
 from agent.data.replay import Replay
-from envs.videos import DATASETS, MovingMNIST
+from envs.videos import MovingMNIST
 from envs.videos.digits import Digits
-from envs.videos.idx import read_idx
-from experiments import cli
+from tests.support.mnist import write_mnist
 
-
-def moving_mnist() -> MovingMNIST:
-    video = DATASETS["moving-mnist"]
-    assert isinstance(video, MovingMNIST)
-    return video
-
-
-MOVING = moving_mnist()
+MOVING = MovingMNIST()
 
 
 def draw(sequences: int, length: int, seed: int = 0, **options: Any) -> dict[str, np.ndarray]:
     return MOVING.generate(np.random.default_rng(seed), sequences, length, **options)
-
-
-# ------------------------------------------------------------------------ the packaged digits
-
-
-def test_packaged_digits_are_those_that_their_text_tells():
-    digits, text = Digits.packaged(), files("envs.videos").joinpath("digits.md").read_text()
-    for name, array in (("image", digits.image), ("label", digits.label)):
-        assert re.search(rf"^    {name} +(\w{{64}})$", text, re.M)[1] == hashlib.sha256(array.tobytes()).hexdigest()  # type: ignore[index]
-    counts = [int(count) for count in re.search(r"^\| digits \| (.+) \|$", text, re.M)[1].split(" | ")]  # type: ignore[index]
-    assert counts == np.bincount(digits.label).tolist()
-    assert len(digits.image) == len({image.tobytes() for image in digits.image}) == 10_000
-
-
-def test_a_fifth_of_each_class_is_for_tests():
-    digits = Digits.packaged()
-    assert sorted([*digits.train, *digits.test]) == list(range(10_000))
-    shares = np.bincount(digits.label[digits.test]) / np.bincount(digits.label)
-    assert np.abs(shares - 0.2).max() < 0.002
 
 
 # ------------------------------------------------------------------------ what is drawn
@@ -105,17 +73,11 @@ def test_videos_for_tests_differ_in_their_digits_alone():
     assert (training["digit"][4:] != mixed["digit"][4:]).all()
 
 
-def test_other_digits_than_the_settings_name_are_refused(tmp_path):
-    write_mnist(tmp_path)
-    with pytest.raises(ValueError, match=r"show the digits 'packaged', got 'idx-\w{12}'"):
-        draw(1, 2, digits=Digits.read(tmp_path))
-
-
 # ------------------------------------------------------------------------ the data set on disk
 
 
 def test_test_sequences_show_digits_that_training_never_shows(tmp_path):
-    replay = make_videos(VideosConfig(tmp_path, "moving-mnist", sequences=130, length=4, seed=1))
+    replay = make_videos(VideosConfig(tmp_path, MOVING, sequences=130, length=4, seed=1))
     assert (replay.split("train"), replay.split("test")) == (range(104), range(104, 130))
     shown = replay.slices(np.arange(130), np.zeros(130, dtype=np.int64), 4)["digit"]
     assert np.isin(shown[:104], Digits.packaged().train).all()
@@ -123,7 +85,7 @@ def test_test_sequences_show_digits_that_training_never_shows(tmp_path):
 
 
 def test_a_data_set_that_was_cut_off_never_tests_on_training_videos(tmp_path):
-    make_videos(VideosConfig(tmp_path, "moving-mnist", sequences=300, length=2))
+    make_videos(VideosConfig(tmp_path, MOVING, sequences=300, length=2))
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     for complete, train, test in ((1, 100, 0), (2, 200, 0), (3, 240, 60)):
         kept = manifest | {"checksums": manifest["checksums"][:complete]}
@@ -133,7 +95,7 @@ def test_a_data_set_that_was_cut_off_never_tests_on_training_videos(tmp_path):
 
 
 def test_grey_frames_are_stored_once_and_handed_out_in_three_channels(tmp_path):
-    replay = make_videos(VideosConfig(tmp_path, "moving-mnist", sequences=3, length=6))
+    replay = make_videos(VideosConfig(tmp_path, MOVING, sequences=3, length=6))
     stored = np.load(tmp_path / "shard-00000" / "observation.npy")
     assert stored.shape == (3, 6, 64, 64, 1)
     frames = replay.slices(np.array([2, 0]), np.array([1, 3]), 3)["observation"]
@@ -142,58 +104,9 @@ def test_grey_frames_are_stored_once_and_handed_out_in_three_channels(tmp_path):
         np.testing.assert_array_equal(frames[..., channel], [stored[2, 1:4, ..., 0], stored[0, 3:6, ..., 0]])
 
 
-# ------------------------------------------------------------------------ MNIST's own files
-
-
-def idx(array: np.ndarray) -> bytes:
-    return bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.tobytes()
-
-
-def write_mnist(folder: Path, packed: bool = False) -> dict[str, np.ndarray]:
-    """The four files, with 7 digits of noise for training and 5 for tests."""
-    rng, arrays = np.random.default_rng(0), {}
-    for side, number in (("train", 7), ("t10k", 5)):
-        arrays[f"{side}-images-idx3-ubyte"] = rng.integers(256, size=(number, 28, 28), dtype=np.uint8)
-        arrays[f"{side}-labels-idx1-ubyte"] = rng.integers(10, size=number, dtype=np.uint8)
-    folder.mkdir(exist_ok=True)
-    for name, array in arrays.items():
-        if packed:
-            (folder / f"{name}.gz").write_bytes(gzip.compress(idx(array)))
-        else:
-            (folder / name).write_bytes(idx(array))
-    return arrays
-
-
-@pytest.mark.parametrize("shape", [(3,), (0,), (2, 3, 4), (300, 1)])
-def test_idx_files_are_read_packed_and_not(tmp_path, shape):
-    array = np.random.default_rng(0).integers(256, size=shape, dtype=np.uint8)
-    for name, content in (("plain", idx(array)), ("packed", gzip.compress(idx(array)))):
-        (tmp_path / name).write_bytes(content)
-        found = read_idx(tmp_path / name)
-        assert (found.dtype, found.shape) == (np.uint8, shape)
-        np.testing.assert_array_equal(found, array)
-
-
-def test_digits_of_the_users_files(tmp_path):
-    arrays = write_mnist(tmp_path / "plain")
-    write_mnist(tmp_path / "packed", packed=True)
-    for folder, name in (("pixel", "train-images-idx3-ubyte"), ("label", "t10k-labels-idx1-ubyte")):
-        other = write_mnist(tmp_path / folder)[name]
-        other.flat[-1] = (int(other.flat[-1]) + 1) % 10
-        (tmp_path / folder / name).write_bytes(idx(other))
-    (tmp_path / "plain" / "t10k-labels-idx1-ubyte").rename(tmp_path / "plain" / "t10k-labels.idx1-ubyte")
-    digits, packed, pixel, label = (Digits.read(tmp_path / name) for name in ("plain", "packed", "pixel", "label"))
-    assert digits.name == packed.name  # the digits decide it, all of them, not their packing or place
-    assert len({digits.name, pixel.name, label.name}) == 3
-    np.testing.assert_array_equal(digits.image[digits.train], arrays["train-images-idx3-ubyte"])
-    np.testing.assert_array_equal(digits.image[digits.test], arrays["t10k-images-idx3-ubyte"])
-    np.testing.assert_array_equal(digits.label[digits.train], arrays["train-labels-idx1-ubyte"])
-    np.testing.assert_array_equal(digits.label[digits.test], arrays["t10k-labels-idx1-ubyte"])
-
-
 def test_videos_of_the_users_digits(tmp_path):
     arrays = write_mnist(tmp_path / "mnist")
-    config = VideosConfig(tmp_path / "data", "moving-mnist", sequences=10, length=3, digits=tmp_path / "mnist")
+    config = VideosConfig(tmp_path / "data", MovingMNIST(digits=str(tmp_path / "mnist")), sequences=10, length=3)
     replay = make_videos(config)
     fields = replay.slices(np.arange(10), np.zeros(10, dtype=np.int64), 3)
     whole = np.concatenate([arrays["train-images-idx3-ubyte"], arrays["t10k-images-idx3-ubyte"]])
@@ -205,52 +118,18 @@ def test_videos_of_the_users_digits(tmp_path):
         for (x, y), number in zip(corner, digit, strict=True):
             frame[y : y + 28, x : x + 28] = np.maximum(frame[y : y + 28, x : x + 28], whole[number])
         np.testing.assert_array_equal(fields["observation"][n, 0, ..., 1], frame)
-    with pytest.raises(ValueError, match=r"was collected with --digits idx-\w{12}, asked for is packaged: choose"):
-        make_videos(replace(config, digits=None))
+    with pytest.raises(ValueError, match=r"--digits idx-\w{12}, asked for is packaged"):
+        make_videos(replace(config, video=MOVING))
 
 
-IMAGES, LABELS = "train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
-DAMAGE = {
-    "cut off": (IMAGES, lambda content: content[:-1], r"must hold 7 x 28 x 28 = 5488 bytes .* it holds 5487"),
-    "too long": (IMAGES, lambda content: content + b"\0", r"must hold 7 x 28 x 28 = 5488 bytes .* it holds 5489"),
-    "cut off in its header": (LABELS, lambda content: content[:6], "is cut off within its header of 8 bytes"),
-    "empty": (LABELS, lambda content: b"", "is no IDX file of bytes: .* it begins with nothing"),
-    "text": (IMAGES, lambda content: b"<html>", "is no IDX file of bytes: .* it begins with 3c 68 74"),
-    "of other numbers": (IMAGES, lambda content: b"\0\0\x0d" + content[3:], "begins with 00 00 0d"),
-    "packed and cut off": (IMAGES, lambda content: gzip.compress(content)[:-9], "is damaged"),
-    "packed and altered": (IMAGES, lambda content: gzip.compress(content)[:-8] + bytes(8), "is damaged"),
-    "labels for pictures": (IMAGES, lambda content: idx(np.zeros(7, np.uint8)), r"must hold pictures of 28 x 28"),
-    "of other pictures": (IMAGES, lambda content: idx(np.zeros((7, 28, 27), np.uint8)), r"its shape is \(7, 28, 27\)"),
-    "without a picture": (IMAGES, lambda content: idx(np.zeros((0, 28, 28), np.uint8)), r"its shape is \(0, 28, 28\)"),
-    "a label short": (LABELS, lambda content: idx(np.zeros(4, np.uint8)), "must hold 5 labels from 0 to 9"),
-    "a label of 10": (LABELS, lambda content: idx(np.full(5, 10, np.uint8)), "its largest value 10"),
-}
-
-
-@pytest.mark.parametrize("case", DAMAGE)
-def test_damaged_files_are_named_in_one_line_and_nothing_is_written(tmp_path, capsys, case):
-    name, damage, message = DAMAGE[case]
-    write_mnist(tmp_path / "mnist")
-    path = tmp_path / "mnist" / name
-    path.write_bytes(damage(path.read_bytes()))
-    told = refused(tmp_path, capsys)
-    assert str(path) in told
-    assert re.search(message, told)
-
-
-def test_a_missing_file_is_named_with_the_folder_that_is_wanted(tmp_path, capsys):
-    write_mnist(tmp_path / "mnist")
-    (tmp_path / "mnist" / LABELS).unlink()
-    told = refused(tmp_path, capsys)
-    assert f"mnist has no {LABELS}: give --digits a folder with MNIST's four files, train-images-idx3-ubyte, " in told
-
-
-def refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    """What the command says about the digits in a folder."""
-    out, digits = str(folder / "data"), str(folder / "mnist")
-    assert cli.main(["videos", "--dataset", "moving-mnist", "--out", out, "--digits", digits]) == 2
-    told = capsys.readouterr().err
-    assert told.startswith("jumpy: error: ")
-    assert told.count("\n") == 1
-    assert not (folder / "data").exists()
-    return told
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"moving": 0}, "--moving.*got 0"),
+        ({"slow": 5.0}, "--slow.*--fast, 4.2, got 5.0"),
+        ({"size": 32}, "--size.*at least 33.*got 32"),
+    ],
+)
+def test_settings_that_cannot_be_drawn(options: dict[str, Any], message):
+    with pytest.raises(ValueError, match=message):
+        MovingMNIST(**options)

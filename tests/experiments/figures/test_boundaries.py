@@ -12,6 +12,7 @@ from agent.data.replay import Replay
 from agent.training.config import TrainConfig
 from agent.training.evaluate import EvaluationConfig, match
 from agent.training.train import train
+from envs.videos import BouncingBalls
 from experiments import cli
 from experiments.figures.boundaries import ROWS, measure_boundaries
 from experiments.figures.numbers import Sources
@@ -22,8 +23,8 @@ from world_models.hrssm import HRSSM
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Videos, others with a lambda, and a run."""
     folder = tmp_path_factory.mktemp("world")
-    make_videos(VideosConfig(folder / "balls", sequences=30, length=40))
-    make_videos(VideosConfig(folder / "lambda", sequences=30, length=40, recolour=0.1))
+    make_videos(VideosConfig(folder / "balls", BouncingBalls(), sequences=30, length=40))
+    make_videos(VideosConfig(folder / "lambda", BouncingBalls(recolour=0.1), sequences=30, length=40))
     evaluation = EvaluationConfig(batches=1, batch_size=2, episodes=2)
     config = TrainConfig(folder / "balls", folder / "run", variant="vta", steps=1, batch_size=2, evaluation=evaluation)
     train(config)
@@ -66,7 +67,7 @@ def test_bars_and_changes_are_at_the_same_frame(world, monkeypatch):
     ("data", "message"),
     [
         ("lambda", "lambda holds .*'recolour': 0.1.* run was trained on .*: give --data of the same"),
-        ("run", "no data set"),
+        ("run", "not a data set"),
     ],
 )
 def test_other_data_is_refused(world, monkeypatch, data, message):

@@ -239,7 +239,7 @@ BAD = [
     ("--context 6 --run nowhere", "there is no run nowhere: train one with"),
     ("--context 6 --run data", "there is no checkpoint data/checkpoint.safetensors"),
     ("--context 6 --run cwvae", "cwvae is a run of cwvae, asked for is dlh: give a run of dlh"),
-    ("--context 6 --data nowhere", "nowhere is no data set, it has no manifest.json"),
+    ("--context 6 --data nowhere", "nowhere is not a data set, it has no manifest.json"),
     (
         "--context 6 --data chance",
         "chance holds moving-ball with recolour 0.3, dlh was trained on moving-ball with recolour 0.0: give --data",

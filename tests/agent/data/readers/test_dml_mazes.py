@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from PIL import Image
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from agent.data.import_videos import DmlMazesConfig, import_dml_mazes
+from agent.data.import_videos import ImportConfig, import_videos
 from agent.data.manifest import RecordedManifest
 from agent.data.readers.dml_mazes import PAGE, DmlMazes
 from agent.data.readers.reader import area_average
@@ -112,7 +113,7 @@ def whole(folder: Path, split: Any) -> tuple[list[str], np.ndarray, np.ndarray]:
 
 
 def test_clips_are_the_records_frames_and_cameras(source, tmp_path, capsys):
-    replay = import_dml_mazes(DmlMazesConfig(source, tmp_path / "data", length=3))
+    replay = import_videos(ImportConfig(DmlMazes(source, length=3), tmp_path / "data"))
     assert (replay.episode_length, replay.frame_size, replay.episodes) == (3, 64, 10)
     names, reds, cameras = whole(replay.folder, "train")
     second = "train/0002-of-1080.tfrecord"
@@ -130,7 +131,7 @@ def test_clips_are_the_records_frames_and_cameras(source, tmp_path, capsys):
 
 
 def test_frames_are_resized_by_area_and_keep_their_channels_and_directions(source, tmp_path):
-    replay = import_dml_mazes(DmlMazesConfig(source, tmp_path / "data", length=3))
+    replay = import_videos(ImportConfig(DmlMazes(source, length=3), tmp_path / "data"))
     frame = replay.slices(np.array([0]), np.array([0]), 1)["observation"][0, 0]
     original = np.asarray(Image.open(io.BytesIO(walk(0)[0][0])))
     for channel in range(3):
@@ -143,8 +144,11 @@ def test_frames_are_resized_by_area_and_keep_their_channels_and_directions(sourc
 
 def test_sequences_limits_each_split_and_reads_no_more_files(source, tmp_path):
     (source / "train" / "0002-of-1080.tfrecord").write_bytes(b"never read")
-    replay = import_dml_mazes(DmlMazesConfig(source, tmp_path / "data", length=3, sequences=5))
+    replay = import_videos(ImportConfig(DmlMazes(source, length=3, sequences=5), tmp_path / "data"))
     assert (len(whole(replay.folder, "train")[0]), len(whole(replay.folder, "test")[0])) == (5, 2)
+    # As version 0.1.0 wrote it; the test's frames depend on Pillow's JPEG encoder.
+    expected = "291602a9c9885be8c207eaee45fd89f99c80a6572152d1e9b5238d3b67bb4942"
+    assert PIL.__version__ != "13.0.0" or replay.manifest.checksums == (expected,)
 
 
 @pytest.mark.parametrize("packed", [True, False])
@@ -211,7 +215,7 @@ WRONG: dict[str, tuple[Callable[[Path], Any], str, list[int]]] = {
     "grey": (grey, "record 2, has frame 1 of 84 x 84 pixels, L, not 84 x 84, RGB", [1, 3]),
     "no picture": (
         second(example([b"GIF"] * 3, np.zeros(15))),
-        "record 2, has frame 1 that is no JPEG picture",
+        "record 2, has frame 1 that is not a JPEG picture",
         [1, 3],
     ),
     "cameras": (second(example(walk(1)[0], np.zeros(30))), "record 2, has 7 frames but 30 numbers of cameras", [1, 3]),
@@ -220,7 +224,11 @@ WRONG: dict[str, tuple[Callable[[Path], Any], str, list[int]]] = {
         "record 2, must have frames (bytes) and cameras (floats), has video, poses",
         [1, 3],
     ),
-    "no example": (second(b"\xff" * 50), "record 2, is no tf.train.Example (no message of protocol buffers: ", [1, 3]),
+    "no example": (
+        second(b"\xff" * 50),
+        "record 2, is not a tf.train.Example (not a message",
+        [1, 3],
+    ),
 }
 
 
@@ -263,17 +271,17 @@ def test_no_cut_off_example_is_read_past_its_end(length):
 
 
 def test_a_file_that_changes_while_it_is_read_is_told(source, tmp_path, monkeypatch):
-    reader = DmlMazes(source)
-    clips = reader.scan(source / FIRST, 7).clips
+    reader = DmlMazes(source, length=7)
+    clips = reader.scan(source / FIRST).clips
     flip(starts()[1] + 500)(source / FIRST)
-    with pytest.raises(ValueError, match=r"0001-of-1080.tfrecord was changed while it was read: call again"):
-        reader.read(clips, 7)
+    with pytest.raises(ValueError, match=r"0001-of-1080.tfrecord.*changed"):
+        reader.read(clips)
 
 
 REFUSED: list[tuple[str, tuple[str, ...]]] = [
-    ("--length 8", ("mazes has no sequence of 8 frames (3 files read, skipped 0, too short 6): choose a shorter",)),
-    ("--sequences 0", ("--sequences must be 1 or more, got 0",)),
-    ("--length 1", ("--length must be 2 or more, got 1",)),
+    ("--length 8", ("no sequence of 8 frames", "3 files", "too short 6", "--length")),
+    ("--sequences 0", ("--sequences", "got 0")),
+    ("--length 1", ("--length", "got 1")),
 ]
 
 
@@ -284,7 +292,7 @@ def test_bad_options_are_one_line_status_2_and_nothing_written(source, tmp_path,
 
 def test_without_checksums_the_extra_is_named_once(source, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "google_crc32c", None)
-    assert refused(source, tmp_path / "data", capsys, "", ("needs google-crc32c: pip install -e '.[import]'",))
+    assert refused(source, tmp_path / "data", capsys, "", ("google_crc32c", "pip install 'jumpy-imagination[import]'"))
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
