@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from matplotlib.ticker import PercentFormatter
 from agent.system.atomic_files import write_file
 from envs.layout import WALL, Layout
 from experiments.navigation.agents import CEILING, FLOOR
-from experiments.navigation.episode_files import EPISODES, PATHS, SUMMARY, read_episodes, read_paths
+from experiments.navigation.episode_files import EPISODES, PATHS, read_episodes, read_paths, read_summary
 
 REWARDS, BUDGET, ROUTES = "rewards.png", "budget.png", "routes.png"
 FIGURES = (REWARDS, BUDGET, ROUTES)
@@ -47,12 +46,7 @@ def plot(config: PlotConfig) -> list[Path]:
     Raises:
         ValueError: if the folder holds no finished benchmark.
     """
-    try:
-        summary = json.loads((config.run / SUMMARY).read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
-        raise ValueError(
-            f"{config.run} holds no finished benchmark: run 'jumpy benchmark --out {config.run}'"
-        ) from None
+    summary = read_summary(config.run)
     colours = _colours(summary["agents"])
     with mpl.rc_context(STYLE):
         figures = {REWARDS: _rewards(config.run, summary, colours), ROUTES: _routes(config.run, summary, colours)}

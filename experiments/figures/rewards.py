@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
@@ -22,7 +21,7 @@ from experiments.common.bootstrap import PairedBootstrap
 from experiments.figures.numbers import Numbers, Sources
 from experiments.figures.plots import DOTS, GREY, TRAINED, WIDTH
 from experiments.navigation.agents import CEILING, FLOOR
-from experiments.navigation.episode_files import EPISODES, SUMMARY, read_episodes
+from experiments.navigation.episode_files import EPISODES, SUMMARY, read_episodes, read_summary
 from experiments.navigation.summary import Episodes
 from planners.tree import deepest_tree
 
@@ -69,7 +68,7 @@ def read_benchmarks(folders: Iterable[Path]) -> Benchmarks:
     counts: set[int] = set()
     entries: dict[tuple, tuple[Path, Entry]] = {}
     for path in paths:
-        summary = json.loads(path.read_text())
+        summary = read_summary(path.parent)
         for entry in _entries(path.parent, summary):
             if entry.key in entries:
                 raise ValueError(

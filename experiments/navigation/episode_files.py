@@ -11,9 +11,11 @@
 
 import csv
 import io
+import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -112,6 +114,21 @@ def read_episodes(path: Path) -> dict[str, np.ndarray]:
         raise ValueError(f"{path} has no rows of {len(COLUMNS)} columns: run the benchmark again")
     columns = zip(COLUMNS.items(), zip(*rows, strict=True), strict=True)
     return {name: np.array([kind(value) for value in column]) for (name, kind), column in columns if name != "agent"}
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """The numbers of a finished benchmark.
+
+    Raises:
+        ValueError: if the folder holds none, or one of an older version.
+    """
+    try:
+        summary = json.loads((folder / SUMMARY).read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        raise ValueError(f"{folder} holds no finished benchmark: run 'jumpy benchmark --out {folder}'") from None
+    if not all("trained" in entry for entry in summary["agents"].values()):
+        raise ValueError(f"{folder} holds a benchmark of an older version: run it again with --overwrite")
+    return summary
 
 
 def write_paths(path: Path, result: Mapping[str, np.ndarray]) -> None:

@@ -15,7 +15,7 @@ from world_models.registry import spec_of
 
 @dataclass(frozen=True)
 class Standard:
-    """Each model's own planner, as its registry entry says: shooting for rssm, tree for the others."""
+    """Each model's own planner, as its entry in the registry says: shooting for rssm, tree for the others."""
 
     kind: ClassVar[str] = "standard"
     budget: int = TreeSearch().budget

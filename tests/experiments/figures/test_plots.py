@@ -115,6 +115,12 @@ def test_folder_without_a_summary_is_refused(tmp_path: Path) -> None:
         plot(PlotConfig(tmp_path))
 
 
+def test_a_benchmark_of_an_older_version_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "summary.json").write_text('{"agents": {"hrssm": {"label": "hrssm", "depth": 5}}}')
+    with pytest.raises(ValueError, match=r"older version.*--overwrite"):
+        plot(PlotConfig(tmp_path))
+
+
 def test_missing_episodes_are_named(tmp_path: Path) -> None:
     run = folder_of(tmp_path, {"random": UNTRAINED, "shortest-path": UNTRAINED}, episodes=2)
     (run / "episodes" / "random.csv").unlink()
