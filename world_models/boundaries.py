@@ -98,7 +98,7 @@ class BoundaryNet(LargeNetwork):
     def _logits(self, x: Tensor) -> Tensor:
         rows, frames = x.shape[:2]
         x = x.transpose(0, 1).flatten(0, 1)  # time-major: the frames before and after are slices of the same rows
-        for layer in self.layers:  # three products a layer: faster than convolutions on a CPU
+        for layer in self.layers:  # three products a layer: faster than convolutions on a CPU (log, 31)
             assert isinstance(layer, nn.Conv1d) and layer.bias is not None
             padded = F.pad(x, (0, 0, *(rows * side for side in self.padding)))
             before, now, after = (padded[rows * k : rows * (k + frames)] for k in range(3))

@@ -1,26 +1,38 @@
 """HRSSM of Kim, Ahn and Bengio, *Variational Temporal Abstraction* (NeurIPS 2019).
 
-| symbol      | code           | shape          | meaning                                             |
-|-------------|----------------|----------------|-----------------------------------------------------|
-| x_t, e_t    | `x`, `e`       | (B, T, ...)    | frame, its embedding                                |
-| a_t         | `a`            | (B, T)         | action taken after x_t                              |
-| m_t         | `m`            | (B, T)         | 1 where a subsequence ends at t                     |
-| m_{t-1}     | `start`        | (B, T)         | 1 where a subsequence starts at t; 1 at t = 1       |
-| z_t, c_t    | `z`, `c`       | (B, T, Dz/Dc)  | temporal abstraction, its recurrent belief          |
-| s_t, h_t    | `s`, `h`       | (B, T, Ds/Dh)  | observation abstraction, its recurrent belief       |
-| psi_fwd/bwd | `psi_*`        | (B, T, D)      | what q(z) reads: the past; the present subsequence  |
-| phi_fwd     | `phi`          | (B, T, D)      | what q(s) reads: the present subsequence so far     |
+| symbol          | code             | shape         | meaning                                               |
+|-----------------|------------------|---------------|-------------------------------------------------------|
+| x_t, e_t, a_t   | `x`, `e`, `a`    | (B, T, ...)   | frame, its embedding, action taken after x_t          |
+| m_t, m_{t-1}    | `m`, `start`     | (B, T)        | 1 where a subsequence ends, starts at t; m_0 = 1      |
+| z_t, c_t        | `z`, `c`         | (B, T, Dz/Dc) | temporal abstraction, its recurrent belief            |
+| s_t, h_t        | `s`, `h`         | (B, T, Ds/Dh) | observation abstraction, its recurrent belief         |
+| psi_fwd/bwd     | `psi_*`          | (B, T, D)     | what q(z) reads: the past; the present subsequence    |
+| phi_fwd         | `phi`            | (B, T, D)     | what q(s) reads: the present subsequence so far       |
 
-A training window has `context` frames before it (for c_0 and psi_fwd) and `lookahead` frames after it (for q(m) only).
-Only z's transition sees actions, so that one jump is one action (paper, section 5.2). Contexts are 1 to 5 frames
-long, so that an episode's first decision has a belief.
+Equations, the section that has them, and the code that computes them; N(c) has a mean and a std that are made of c:
+
+    p(X, Z, S, M) = prod_t p(x_t | s_t) p(m_t | s_t) p(s_t | s_<t, z_t, m_{t-1}) p(z_t | z_<t, m_{t-1})    2.2
+    p(x_t | s_t) = N(f_dec(s_t), sigma^2)                                            2.2  `decoder`, `image_nll`
+    p(m_t = 1 | s_t) = 0 if n >= N_max, else 1 if l >= l_max, else sigmoid(f_m(s_t)) 2.3  `boundary_prior`, `prior_m`
+    z_t = z_{t-1}, c_t = c_{t-1}                         if m_{t-1} = 0: COPY        2.4  `copy_or_update`, `_scan_c`
+    z_t ~ N(c_t), c_t = f_z-rnn(z_{t-1}, a_{t-1}, c_{t-1})        if 1: UPDATE       2.4  `prior_z`, `jump`
+    s_t ~ N(h_t), h_t = f_s-rnn(s_{t-1} || z_t, h_{t-1}) if m_{t-1} = 0: UPDATE      2.4  `prior_s`, `step_s`, `_scan_h`
+                  h_t = f_s-mlp(z_t)                              if 1: INIT         2.4  `init_s`
+    q(Z, S, M | X) = q(M | X) q(Z | M, X) q(S | Z, M, X)                               3  `_bound`
+    q(m_t | X) = Bern(sigmoid(convolutions over X))                                    3  `boundary_logit`
+    q(z_t | M, X) = z_{t-1} if m_{t-1} = 0, else N(psi_fwd_{t-1}, psi_bwd_t)           3  `infer`, `post_z`
+    q(s_t | z_t, M, X) = N(phi_fwd_t, z_t)                                             3  `infer`, `post_s`
+    -log p(X) <= E_q sum_t [-log p(x_t | s_t) + KL[q(s_t) || p(s_t)]                   3  `image`, `kl_s`
+                            + m_{t-1} KL[q(z_t) || p(z_t)] + KL[q(m_t) || p(m_t)]]     3  `kl_z`, `kl_m`
+
+Windows follow `context` frames, of which 1 to 5 count: c_0 = f_ctx(X_ctx) (section 5); `lookahead` frames follow them,
+for q(m) only. Only z's transition sees actions, so that one jump is one action (section 5.2).
 
 Differs from the paper, in the variant `ours` only (experiments/LOG.md says why): jumps are trained the way planning
 uses them (`_imagination`); boundaries go where actions cannot be foreseen (`ForeseenActions`); q(m_t) reads the frames
 up to t and the actions before t; the structure prior also knows an expected rate of boundaries and a shortest
-subsequence; INIT reads c_t beside z_t, and the first frames of imagined subsequences are learnt, so that a jump can be
-drawn; the legal actions at a jump's end are predicted. For videos, which have no actions to tell boundaries by, an
-option lets a training begin with random boundaries (`explore_steps`).
+subsequence; INIT reads c_t as well, and the first frames of imagined subsequences are learnt, so that a jump can be
+decoded; the legal actions at a jump's end are predicted. Trainings can begin with random boundaries (`explore_steps`).
 """
 
 from typing import NamedTuple
@@ -119,7 +131,7 @@ class HRSSM(nn.Module):
     # ---------------------------------------------------------------- boundaries
 
     def boundary_logit(self, e: Float[Tensor, "b t d"], a: Int64[Tensor, "b t"]) -> Float[Tensor, "b t"]:
-        """Logit of q(m_t = 1 | X): convolutions over time (paper, "Sequence Decomposition")."""
+        """Logit of q(m_t = 1 | X): convolutions over time (section 3, "Sequence Decomposition")."""
         o = self.config.options
         if o.boundary_sees_actions:
             before = F.pad(one_hot_actions(a[:, :-1], self.config.actions), (0, 0, 1, 0))  # a_{t-1} at t
@@ -131,7 +143,7 @@ class HRSSM(nn.Module):
         return torch.sigmoid(self.boundary_logit(self.encoder(x), a))
 
     def temperature(self, step: int) -> float:
-        """Temperature of the boundary samples: from 1 to 0.1."""
+        """Temperature of the boundary samples: from 1 to 0.1 (section 5.1)."""
         o = self.config.options
         return 0.1 + 0.9 * o.temperature_decay ** (step / o.temperature_steps)
 
@@ -157,11 +169,11 @@ class HRSSM(nn.Module):
     # ---------------------------------------------------------------- inference
 
     def context_belief(self, e: Float[Tensor, "b t d"], length: Int64[Tensor, " b"]) -> Float[Tensor, "b c"]:
-        """Return c_0 = f_ctx of the last `length` embeddings; those before do not count."""
+        """Return c_0 = f_ctx of the last `length` embeddings (section 5); those before do not count."""
         return self.context_rnn.scan(e, keep=keep_last(e.shape[1], length))[:, -1]
 
     def infer(self, e: Tensor, start: Tensor, m: Tensor, length: Tensor) -> Posterior:
-        """Sample q(Z|M,X) and q(S|Z,M,X) of section 3.
+        """Sample q(Z|M,X) and q(S|Z,M,X) (section 3, "State Inference").
 
         Args:
             e: (B, context + T, D) embeddings of context and window.
@@ -328,7 +340,7 @@ class HRSSM(nn.Module):
     def _bound(
         self, x: Tensor, e: Tensor, a: Tensor, m: Tensor, logit: Tensor, length: Tensor
     ) -> tuple[dict[str, Tensor], Posterior, Tensor]:
-        """Terms of the negative lower bound per frame, the posterior, and c (B, T, Dc)."""
+        """Terms of the negative lower bound per frame (section 3), the posterior, and c (B, T, Dc)."""
         o = self.config.options
         window = slice(o.context, o.context + o.window)
         m, logit = m[:, window], logit[:, window]
@@ -347,12 +359,12 @@ class HRSSM(nn.Module):
         return terms, post, c
 
     def _scan_c(self, z: Tensor, a: Tensor, start: Tensor, c: Tensor) -> Tensor:
-        """Return (B, T, Dc): `jump` where a subsequence starts, COPY elsewhere; a holds a_{t-1}."""
+        """Return c (B, T, Dc): `jump` where a subsequence starts, else COPY (section 2.4); a holds a_{t-1}."""
         z_before = torch.cat([torch.zeros_like(z[:, :1]), z[:, :-1]], 1)
         return self.z_rnn.scan(torch.cat([z_before, one_hot_actions(a, self.config.actions)], -1), c, update=start)
 
     def _scan_h(self, s: Tensor, z: Tensor, c: Tensor, start: Tensor) -> Tensor:
-        """Return (B, T, Dh): `step_s` over a window."""
+        """Return h (B, T, Dh): `step_s` over a window (section 2.4)."""
         s_before = torch.cat([torch.zeros_like(s[:, :1]), s[:, :-1]], 1)
         return self.s_rnn.scan(torch.cat([s_before, z], -1), init=(self.init_s(z, c), start))
 

@@ -3,8 +3,8 @@
 Autograd spends most of such a loop on bookkeeping: every step adds to the weights' gradients, and every slice of an
 input gets a gradient of the input's full size. Here the steps write into time-major buffers, what the derivative needs
 beside the gradient that flows back is computed for all steps at once, and the weights get their gradients from one
-product after the loop. The equations are those of `networks.GRU.step`; test_scans.py compares every value and
-gradient with a plain loop of it.
+product after the loop; experiments/LOG.md, 31, has what that saves. The equations are those of `networks.GRU.step`;
+test_scans.py compares every value and gradient with a plain loop of it.
 """
 
 from typing import Any

@@ -9,6 +9,7 @@ from torch import Tensor
 from tests.support.tiny import FRAME, random_batch, random_frames
 from world_models.dlh import DLH
 from world_models.dlh_options import DLHOptions, DLHSizes
+from world_models.images import to_float
 from world_models.interface import Batch, ModelConfig
 
 WINDOW = 12
@@ -46,3 +47,7 @@ def plain_colours(rows: int, frames: int, seed: int = 0) -> tuple[Tensor, Tensor
 
 def lengths(rows: int, length: int) -> Tensor:
     return torch.full((rows,), length)
+
+
+def plain_floats(batch: Batch) -> Tensor:
+    return to_float(batch.observation).contiguous()

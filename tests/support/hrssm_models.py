@@ -22,3 +22,10 @@ def build(options: HRSSMOptions = VTA, sizes: Sizes = PATCH, **changes) -> HRSSM
 
 def lengths(rows: int, length: int) -> Tensor:
     return torch.full((rows,), length)
+
+
+def set_boundaries(model: HRSSM, logit: float) -> None:
+    """Make q(m) answer one logit everywhere."""
+    weight, bias = list(model.boundary_net.parameters())[-2:]
+    torch.nn.init.zeros_(weight)
+    torch.nn.init.constant_(bias, logit)

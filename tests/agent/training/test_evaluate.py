@@ -2,14 +2,12 @@
 
 import itertools
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from agent.data.collect import CollectConfig, collect
 from agent.data.replay import Replay
 from agent.training.evaluate import EvaluationConfig, boundary_profile, boundary_scores, evaluate, match
 from envs.dynamics import Dynamics
@@ -17,14 +15,6 @@ from tests.support.tiny import Oracle
 from world_models.registry import build_model
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Ten episodes."""
-    folder = tmp_path_factory.mktemp("data") / "paper"
-    collect(CollectConfig(folder, steps=1000))
-    return folder
 
 
 def test_evaluation_leaves_mode_and_random_state_as_they_were(data):
