@@ -17,11 +17,11 @@ from agent.data.collect import CollectConfig, collect
 from agent.training.config import TrainConfig
 from agent.training.train import train
 from experiments.navigation.benchmark import BenchmarkConfig, benchmark
-from world_models.frames import frame_encoder
-from world_models.goals import GoalSpace
-from world_models.images import to_float
+from world_models.blocks.frames import frame_encoder
+from world_models.blocks.goals import GoalSpace
+from world_models.blocks.images import to_float
+from world_models.blocks.networks import GRU, QUICK, keep_last, one_hot_actions
 from world_models.interface import Batch, Losses, ModelConfig
-from world_models.networks import GRU, QUICK, keep_last, one_hot_actions
 from world_models.registry import MODELS
 from world_models.spec import ModelSpec, Recipe
 

@@ -6,7 +6,9 @@ from typing import Any
 
 from torch import nn
 
-from world_models import cwvae, dlh, hrssm, rssm
+from world_models import cwvae, rssm
+from world_models.dlh import dlh
+from world_models.hrssm import hrssm
 from world_models.interface import ACTIONS, ModelConfig
 from world_models.options import label, override
 from world_models.spec import ModelSpec

@@ -19,12 +19,12 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from world_models.distributions import Gaussian, GaussianHead, gaussian_kl, image_nll
-from world_models.frames import frame_decoder, frame_encoder
-from world_models.goals import GoalSpace, check_goals, cosine_loss
-from world_models.images import scale, to_float
+from world_models.blocks.distributions import Gaussian, GaussianHead, gaussian_kl, image_nll
+from world_models.blocks.frames import frame_decoder, frame_encoder
+from world_models.blocks.goals import GoalSpace, check_goals, cosine_loss
+from world_models.blocks.images import scale, to_float
+from world_models.blocks.networks import GRU, SIZES, Sizes, keep_last, one_hot_actions
 from world_models.interface import Batch, Losses, ModelConfig
-from world_models.networks import GRU, SIZES, Sizes, keep_last, one_hot_actions
 from world_models.spec import ModelSpec, Recipe
 
 

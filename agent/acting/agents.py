@@ -15,7 +15,7 @@ from envs.dynamics import Dynamics
 from envs.episodes import LIFE_STEPS
 from envs.layout import Layout
 from planners.interface import ModelFunctions, Planner
-from world_models.images import to_float
+from world_models.blocks.images import to_float
 from world_models.interface import Plannable
 
 

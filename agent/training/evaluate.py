@@ -11,7 +11,7 @@ from torch import Tensor
 
 from agent.data.batch import to_batch
 from agent.data.replay import Replay
-from world_models.images import to_float
+from world_models.blocks.images import to_float
 from world_models.interface import Network, Segmenting, Trainable
 
 

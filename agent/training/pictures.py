@@ -9,7 +9,7 @@ from torch.utils.tensorboard import SummaryWriter
 from agent.data.batch import to_batch
 from agent.data.replay import Replay
 from agent.training.evaluate import evaluating, seeded
-from world_models.images import to_float, to_uint8
+from world_models.blocks.images import to_float, to_uint8
 from world_models.interface import Batch, Generative, Rebuilding, Trainable
 
 START_COLOUR = (255, 40, 40)

@@ -28,9 +28,9 @@ from agent.training.evaluate import evaluate, nonfinite
 from agent.training.meter import Meter, log_scalars
 from agent.training.pictures import log_pictures
 from agent.training.runs import CHECKPOINT, TENSORBOARD, load_run, save_run
-from world_models.images import scale
+from world_models.blocks.images import scale
+from world_models.blocks.networks import set_precision
 from world_models.interface import Colouring, Losses, Trainable
-from world_models.networks import set_precision
 from world_models.registry import build_model, variant_label
 from world_models.spec import Recipe
 

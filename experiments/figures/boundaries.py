@@ -17,7 +17,7 @@ from agent.training.evaluate import boundary_scores
 from agent.training.pictures import GAP, strip
 from experiments.figures.numbers import Numbers, Sources, about, load_trained
 from experiments.figures.plots import DOTS, GREY, TRAINED, WIDTH
-from world_models.images import to_float, to_uint8
+from world_models.blocks.images import to_float, to_uint8
 
 ROWS = 4  # sequences shown
 CPU = torch.device("cpu")

@@ -17,7 +17,7 @@ from agent.training.pictures import GAP, stack, strip
 from experiments.figures.numbers import Numbers, Sources
 from experiments.figures.plots import DOTS, WIDTH
 from experiments.video.runs import VideoRun
-from world_models.images import to_float, to_uint8
+from world_models.blocks.images import to_float, to_uint8
 
 VIDEOS, SHOWN, DRAWS = 2, 15, 12  # test videos; frames of each; draws of levels
 MARGIN = 1.25  # inches for what stands before a strip

@@ -12,7 +12,7 @@ from envs.camera import Camera, camera_jitter
 from envs.dynamics import ARRIVED, MOVES, Dynamics
 from envs.layout import JUNCTION, SHORTEST_HALLWAY, Layout
 from envs.raycast import Raycaster
-from world_models.images import to_float
+from world_models.blocks.images import to_float
 from world_models.interface import Plannable
 
 PASSAGES = 5

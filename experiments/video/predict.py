@@ -45,7 +45,7 @@ from experiments.video.metric_files import (
 )
 from experiments.video.metrics import best_of, frame_metrics
 from experiments.video.runs import VideoRun
-from world_models.images import to_float, to_uint8
+from world_models.blocks.images import to_float, to_uint8
 
 CONTEXT = {"cwvae": 36}
 """frames that are shown: as many as in the paper, which shows the others 30"""

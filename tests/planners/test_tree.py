@@ -16,7 +16,7 @@ from planners.interface import ModelFunctions, Plan, take
 from planners.tree import TreeSearch, deepest_tree, full_tree
 from tests.support.hrssm_models import build
 from tests.support.line import ANY, START, Line, generator, goals, start
-from world_models.hrssm import HRSSMState
+from world_models.hrssm.hrssm import HRSSMState
 
 PAPER = Layout.paper()
 DYNAMICS = Dynamics.of(PAPER)

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from tests.support.tiny import FRAME, random_batch, random_frames
-from world_models.dlh import DLH
-from world_models.dlh_options import DLHOptions, DLHSizes
-from world_models.images import to_float
+from world_models.blocks.images import to_float
+from world_models.dlh.dlh import DLH
+from world_models.dlh.options import DLHOptions, DLHSizes
 from world_models.interface import Batch, ModelConfig
 
 WINDOW = 12

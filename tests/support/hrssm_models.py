@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from tests.support.tiny import FRAME, PATCH
-from world_models.hrssm import HRSSM
-from world_models.hrssm_options import VTA, HRSSMOptions
+from world_models.blocks.networks import Sizes
+from world_models.hrssm.hrssm import HRSSM
+from world_models.hrssm.options import VTA, HRSSMOptions
 from world_models.interface import ModelConfig
-from world_models.networks import Sizes
 
 WINDOW = 9
 SHORT = {"window": WINDOW, "horizon": 9, "n_max": 4, "l_max": 4, "contrast_frames": 4}

@@ -11,7 +11,8 @@ from agent.data.replay import Replay
 from agent.training.runs import CHECKPOINT, save_run
 from envs.videos import MovingBall
 from tests.support.tiny import PATCH
-from world_models import cwvae, dlh_options
+from world_models import cwvae
+from world_models.dlh import options as dlh_options
 from world_models.interface import ModelConfig
 from world_models.registry import MODELS
 

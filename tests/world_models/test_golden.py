@@ -9,8 +9,8 @@ from torch import Tensor
 
 from tests.support.tiny import PATCH
 from tests.world_models.golden import make_golden as golden
-from world_models.hrssm import HRSSM
-from world_models.hrssm_options import HRSSMOptions
+from world_models.hrssm.hrssm import HRSSM
+from world_models.hrssm.options import HRSSMOptions
 from world_models.interface import Batch, ModelConfig
 from world_models.rssm import RSSM, RSSMOptions
 

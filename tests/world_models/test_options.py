@@ -13,7 +13,8 @@ from agent.training.config import TrainConfig
 from agent.training.runs import CHECKPOINT, load_model
 from agent.training.train import train
 from agent.training.trainer import Trainer
-from world_models import hrssm_options, rssm
+from world_models import rssm
+from world_models.hrssm import options as hrssm_options
 from world_models.options import label, override, split_label
 from world_models.registry import build_model, variant_label
 

@@ -9,8 +9,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from world_models import hrssm_options, rssm
-from world_models.boundaries import FORCED, boundary_prior, copy_or_update
+from world_models import rssm
+from world_models.hrssm import options as hrssm_options
+from world_models.hrssm.boundaries import FORCED, boundary_prior, copy_or_update
 from world_models.options import label, override, split_label
 
 KINDS: dict[Any, st.SearchStrategy[Any]] = {

@@ -22,8 +22,8 @@ from agent.training.train import train
 from agent.training.trainer import Trainer, schedule
 from tests.support.maze_runs import STEPS, step_of, tiny
 from tests.support.video_runs import videos
-from world_models.hrssm import HRSSM
-from world_models.images import to_float
+from world_models.blocks.images import to_float
+from world_models.hrssm.hrssm import HRSSM
 from world_models.interface import Losses
 from world_models.spec import Recipe
 

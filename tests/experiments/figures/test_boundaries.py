@@ -16,7 +16,7 @@ from envs.videos import BouncingBalls
 from experiments import cli
 from experiments.figures.boundaries import ROWS, measure_boundaries
 from experiments.figures.numbers import Sources
-from world_models.hrssm import HRSSM
+from world_models.hrssm.hrssm import HRSSM
 
 
 @pytest.fixture(scope="module")

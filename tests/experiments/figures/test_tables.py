@@ -19,7 +19,7 @@ from experiments.video.predict import PredictConfig, predict
 from experiments.video.published import CHANCES, LEVEL_KL, LEVELS
 from experiments.video.runs import VideoRun
 from tests.support.video_runs import FRAMES, TESTED, run_of, videos
-from world_models.dlh import Changes
+from world_models.dlh.dlh import Changes
 from world_models.interface import Batch, Losses
 
 CPU = torch.device("cpu")

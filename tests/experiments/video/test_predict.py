@@ -19,7 +19,7 @@ from experiments.video.predict import PredictConfig, predict, predict_video
 from experiments.video.published import PARAMETERS, PREDICTION
 from experiments.video.runs import VideoRun
 from tests.support.video_runs import FRAMES, TESTED, run_of, videos
-from world_models.images import to_float, to_uint8
+from world_models.blocks.images import to_float, to_uint8
 
 CONTEXT = 6
 

@@ -13,10 +13,10 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from world_models.distributions import GaussianHead
-from world_models.filter_scan import rollout
+from world_models.blocks.distributions import GaussianHead
+from world_models.blocks.filter_scan import rollout
+from world_models.blocks.scans import gru_scan
 from world_models.interface import ACTIONS
-from world_models.scans import gru_scan
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ import torch
 
 from tests.support.hrssm_models import WINDOW, build, set_boundaries
 from tests.support.tiny import random_batch, random_frames
-from world_models.boundaries import BoundaryNet
-from world_models.hrssm_options import VARIANTS, HRSSMOptions
+from world_models.hrssm.boundaries import BoundaryNet
+from world_models.hrssm.options import VARIANTS, HRSSMOptions
 
 
 @pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS)

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from world_models.distributions import Gaussian
-from world_models.dlh_hierarchy import Hierarchy, LevelPath
-from world_models.dlh_options import DLHOptions, DLHSizes
+from world_models.blocks.distributions import Gaussian
+from world_models.dlh.hierarchy import Hierarchy, LevelPath
+from world_models.dlh.options import DLHOptions, DLHSizes
 
 
 class Answer(nn.Module):

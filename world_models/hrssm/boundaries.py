@@ -3,13 +3,15 @@
 Equations: sections 2.3, 2.4 and 3 ("Sequence Decomposition") of Kim, Ahn and Bengio (2019); symbols as in `hrssm`.
 """
 
+from typing import NamedTuple
+
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from world_models.blocks.networks import LargeNetwork, mlp
 from world_models.interface import ACTIONS
-from world_models.networks import LargeNetwork, mlp
 
 FORCED = 1e-3
 """epsilon of a boundary probability forced to 0 or 1, so that its KL stays finite"""
@@ -57,6 +59,35 @@ def random_boundaries(like: Float[Tensor, "b t"], rate: float, l_min: int) -> Fl
     ends = lengths.cumsum(1) - torch.randint(1, longest + 1, (b, 1), device=like.device)
     outside = (ends < 0) | (ends >= t)
     return like.new_zeros(b, t + 1).scatter_(1, ends.masked_fill(outside, t), 1.0)[:, :t]
+
+
+class RolloutFrames(NamedTuple):
+    """Which frames of each row an imagined rollout reads, counted from the row's first."""
+
+    rows: Int64[Tensor, "b 1"]
+    past: Int64[Tensor, "b context"]
+    """the context; its last frame ends a subsequence if one ends near the beginning"""
+    before: Int64[Tensor, "b horizon"]
+    """t - 1 of every imagined frame t"""
+    seen: Int64[Tensor, "b horizon"]
+    """every imagined frame t"""
+
+
+def rollout_frames(m: Float[Tensor, "b t"], context: int, lookahead: int, horizon: int) -> RolloutFrames:
+    """Choose where each row's rollout begins: at its first boundary with a full context before it, else anywhere.
+
+    Args:
+        m: 1 where a subsequence ends.
+        context: frames of a full context.
+        lookahead: how many frames later than a full context the rollout may begin.
+        horizon: frames of the rollout.
+    """
+    near = m[:, context - 1 : context + lookahead]
+    anywhere = torch.randint_like(near[:, 0], near.shape[1]).long()
+    begin = context - 1 + torch.where(near.any(1), near.argmax(1), anywhere)[:, None]
+    rows = torch.arange(len(m), device=m.device)[:, None]
+    before = begin + torch.arange(horizon, device=m.device)
+    return RolloutFrames(rows, begin + torch.arange(1 - context, 1, device=m.device), before, before + 1)
 
 
 def frames_since(start: Float[Tensor, "b t"]) -> Int64[Tensor, "b t"]:

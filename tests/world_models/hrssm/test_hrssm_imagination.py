@@ -6,8 +6,8 @@ from torch import Tensor
 
 from tests.support.hrssm_models import build, lengths
 from tests.support.tiny import CONVOLUTION, PATCH, random_frames
-from world_models.hrssm import HRSSMState
-from world_models.hrssm_options import OURS, VARIANTS, VTA
+from world_models.hrssm.hrssm import HRSSMState
+from world_models.hrssm.options import OURS, VARIANTS, VTA
 from world_models.reference.loops import rnn
 
 

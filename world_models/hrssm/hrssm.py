@@ -42,15 +42,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from world_models.boundaries import (
-    BoundaryNet,
-    ForeseenActions,
-    boundary_prior,
-    copy_or_update,
-    random_boundaries,
-    too_short,
-)
-from world_models.distributions import (
+from world_models.blocks.distributions import (
     Gaussian,
     GaussianHead,
     bernoulli_kl,
@@ -58,12 +50,21 @@ from world_models.distributions import (
     image_nll,
     straight_through_bernoulli,
 )
-from world_models.frames import frame_decoder, frame_encoder
-from world_models.goals import GoalSpace, check_goals, cosine_loss
-from world_models.hrssm_options import VARIANTS, HRSSMOptions
-from world_models.images import scale, to_float
+from world_models.blocks.frames import frame_decoder, frame_encoder
+from world_models.blocks.goals import GoalSpace, check_goals, cosine_loss
+from world_models.blocks.images import scale, to_float
+from world_models.blocks.networks import GRU, SIZES, Sizes, keep_last, mlp, one_hot_actions
+from world_models.hrssm.boundaries import (
+    BoundaryNet,
+    ForeseenActions,
+    boundary_prior,
+    copy_or_update,
+    random_boundaries,
+    rollout_frames,
+    too_short,
+)
+from world_models.hrssm.options import VARIANTS, HRSSMOptions
 from world_models.interface import Batch, Losses, ModelConfig
-from world_models.networks import GRU, SIZES, Sizes, keep_last, mlp, one_hot_actions
 from world_models.rssm import RECIPES
 from world_models.spec import ModelSpec
 
@@ -287,8 +288,8 @@ class HRSSM(nn.Module):
         e = self.encoder(x)
         m = (self.boundary_logit(e, a) > 0).float()[:, o.context : o.context + o.window]
         start = torch.cat([torch.ones_like(m[:, :1]), m[:, :-1]], 1)
-        length = torch.full((len(x),), o.context, device=x.device)
-        return self.decoder(self.infer(e[:, : o.context + o.window], start, m, length).s), start
+        whole = torch.full((len(x),), o.context, device=x.device)
+        return self.decoder(self.infer(e[:, : o.context + o.window], start, m, whole).s), start
 
     # ---------------------------------------------------------------- training
 
@@ -320,13 +321,8 @@ class HRSSM(nn.Module):
             weights["goal"] = 1.0
         else:
             terms |= self._imagination(batch, x, e, m)
-            extra = {
-                "contrast": o.imagination_weight,
-                "action": o.action_weight,
-                "frame": o.frame_weight,
-                "legal": o.legal_weight,
-            }
-            weights |= {name: weight for name, weight in extra.items() if weight is not None}
+            weights["contrast"] = o.imagination_weight
+            weights |= {name: getattr(o, f"{name}_weight") for name in ("action", "frame", "legal") if name in terms}
         return Losses(terms, weights, metrics)
 
     def _explore(self, m: Tensor, step: int) -> Tensor:
@@ -375,23 +371,14 @@ class HRSSM(nn.Module):
         imagined, and every imagined feature has to name the crops seen during its subsequence.
         """
         o = self.config.options
-        b, horizon = len(m), o.horizon
-        first = o.context - 1
-        spread = m[:, first : first + o.lookahead + 1].detach()
-        begin = first + torch.where(
-            spread.any(1), spread.argmax(1), torch.randint_like(spread[:, 0], spread.shape[1]).long()
-        )
-        rows = torch.arange(b, device=m.device)[:, None]
-        past = begin[:, None] + torch.arange(1 - o.context, 1, device=m.device)
-        length = torch.randint(1, o.context + 1, (b,), device=m.device)
+        rows, past, before, seen = rollout_frames(m.detach(), o.context, o.lookahead, o.horizon)
+        length = torch.randint(1, o.context + 1, (len(m),), device=m.device)
         c = self.context_belief(e[rows, past], length)
-        z = c.new_zeros(b, self.config.sizes.abstraction)
-        before = begin[:, None] + torch.arange(horizon, device=m.device)  # t - 1 for every imagined frame t
-        a, start = batch.action[rows, before], m[rows, before]
-        start = torch.cat([torch.ones_like(start[:, :1]), start[:, 1:]], 1)
-        imagined = torch.cat(self.z_rnn.rollout(self.prior_z, z, c, one_hot_actions(a), update=start), -1)
-        seen = before + 1
-        crop = batch.achieved_goal[rows, torch.cat([begin[:, None], seen], 1)]
+        z = c.new_zeros(len(m), self.config.sizes.abstraction)
+        start = torch.cat([torch.ones_like(m[:, :1]), m[rows, before[:, 1:]]], 1)
+        a = one_hot_actions(batch.action[rows, before])
+        imagined = torch.cat(self.z_rnn.rollout(self.prior_z, z, c, a, update=start), -1)
+        crop = batch.achieved_goal[rows, torch.cat([past[:, -1:], seen], 1)]
         states = torch.cat([torch.cat([z, c], -1)[:, None], imagined], 1)
         terms = {"contrast": self.goals.contrast(states, crop, o.contrast_frames, o.contrast_temperature)}
         m = m[rows, seen]
@@ -405,11 +392,11 @@ class HRSSM(nn.Module):
         return terms
 
     def _first_frame_error(self, x: Float[Tensor, "n *pixels"], c: Float[Tensor, "n c"]) -> Tensor:
-        """Negative log-likelihood of first frames, drawn from imagined beliefs, with no gradient into these."""
+        """Negative log-likelihood of first frames decoded from imagined beliefs, with no gradient into these."""
         with torch.no_grad():
             z = self.prior_z(c).sample()
-        drawn = self.decoder.arranged(self.prior_s(self.init_s(z, c.detach())).mean[None])
-        return image_nll(x[None], drawn, self.config.options.sigma)
+        decoded = self.decoder.arranged(self.prior_s(self.init_s(z, c.detach())).mean[None])
+        return image_nll(x[None], decoded, self.config.options.sigma)
 
 
 SPEC = ModelSpec(HRSSM, SIZES, VARIANTS, RECIPES, "HRSSM", colour="#0072b2", bounded_context=True)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from tests.support.dlh_models import CONVOLUTION, PATCH, WINDOW, build, colours, lengths, plain_colours, plain_floats
 from tests.support.tiny import FRAME, assert_close, random_frames
-from world_models.dlh_hierarchy import DLHState, LevelPath
+from world_models.dlh.hierarchy import DLHState, LevelPath
 
 
 def last_state(paths: list[LevelPath], t: int) -> DLHState:

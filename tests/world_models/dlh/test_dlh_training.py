@@ -17,8 +17,8 @@ from agent.training.train import train
 from envs.videos import MovingBall
 from tests.support.dlh_models import PATCH, build
 from tests.support.tiny import FRAME, Oracle
-from world_models.dlh_options import PAPER, DLHOptions
-from world_models.images import to_float
+from world_models.blocks.images import to_float
+from world_models.dlh.options import PAPER, DLHOptions
 from world_models.interface import ModelConfig
 from world_models.options import override
 from world_models.registry import MODELS, build_model, rebuild_model

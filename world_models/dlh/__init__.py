@@ -1,0 +1,1 @@
+"""DLH: the model of *Dynamic Latent Hierarchy*, its options, its levels and how they change."""

@@ -1,0 +1,1 @@
+"""HRSSM: the model of *Variational Temporal Abstraction*, its options, and where its subsequences end."""
