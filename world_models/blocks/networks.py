@@ -76,7 +76,7 @@ class GRU(nn.Module):
             recurrent, h = recurrent.index_select(0, parent), h.index_select(0, parent)
         gates = torch.sigmoid(projected[:, : 2 * size] + recurrent[:, : 2 * size])
         reset, update = gates.chunk(2, dim=-1)
-        candidate = _tanh(torch.addcmul(projected[:, 2 * size :], reset, recurrent[:, 2 * size :]))
+        candidate = torch.tanh(torch.addcmul(projected[:, 2 * size :], reset, recurrent[:, 2 * size :]))
         return torch.lerp(candidate, h, update)
 
     def scan(
@@ -109,11 +109,6 @@ class GRU(nn.Module):
         projected = F.linear(inputs.transpose(0, 1), project.weight[:, state:], project.bias).transpose(0, 1)
         rnn = (project.weight[:, :state], recur.weight, recur.bias)
         return rollout(projected, s, h, update, rnn, (first.weight, first.bias, last.weight, last.bias))
-
-
-def _tanh(x: Tensor) -> Tensor:
-    """Return tanh x, of a sigmoid: with torch's own tanh the shipped weights' results would differ in the last bit."""
-    return 2 * torch.sigmoid(2 * x) - 1
 
 
 def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
