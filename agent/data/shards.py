@@ -43,6 +43,7 @@ from tqdm import tqdm
 
 from agent.data.manifest import MANIFEST, Manifest
 from agent.system.atomic_files import locked, sync_folder, write_and_sync
+from agent.system.settings import check_same_settings
 
 # Everything that a data set's folder may hold, finished or cut off.
 OURS = re.compile(r"\.?(manifest\.json|shard-\d{5})(\.partial)?")
@@ -162,7 +163,8 @@ def _begin_or_resume(folder: Path, wanted: Manifest, overwrite: bool) -> Manifes
         raise ValueError(f"{folder} holds other files ({strangers[0]}, …): choose an empty folder for --out")
     if (folder / MANIFEST).exists() and not overwrite:
         found = Manifest.read(folder)
-        _refuse_other_settings(folder, found, wanted)
+        remedy = "choose another --out, or --overwrite"
+        check_same_settings(f"{folder} was collected", found.settings, wanted.settings, remedy)
         for shard in range(len(found.checksums)):
             open_shard(folder, shard, found)
             verify_shard(folder, shard, found)
@@ -171,12 +173,3 @@ def _begin_or_resume(folder: Path, wanted: Manifest, overwrite: bool) -> Manifes
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     wanted.write(folder)
     return wanted
-
-
-def _refuse_other_settings(folder: Path, found: Manifest, wanted: Manifest) -> None:
-    """Raise a ValueError that names the first setting in which two manifests differ."""
-    for name, new in wanted.settings.items():
-        if (old := found.settings.get(name)) != new:
-            raise ValueError(
-                f"{folder} was collected with {name} {old}, asked for is {new}: choose another --out, or --overwrite"
-            )

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from agent.system.settings import check_same_settings
 from agent.system.versions import versions
 from agent.training.checkpoint import read_checkpoint, write_checkpoint
 from world_models.registry import complete, rebuild_model
@@ -64,9 +65,7 @@ def load_run(
     found["recipe"] = {"epsilon": 1e-8, "amsgrad": True} | found.get("recipe", {})
     if found.get("model") == run["model"]:
         found |= {"config": complete(run["model"], found.get("config", {}))}
-    if difference := _first_difference(found, run):
-        name, old, new = difference
-        raise ValueError(f"{path} was trained with {name} {_short(old)}, not {_short(new)}: resume it with the same")
+    check_same_settings(f"{path} was trained", found, run, "resume it with the same")
     _fill(model, tensors, path)
     state = optimiser.state_dict()
     state["state"] = {}
@@ -119,20 +118,5 @@ def _fill(model: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
         raise ValueError(f"{path} holds no model of this kind and version, train it again: {reason:.200}") from error
 
 
-def _first_difference(found: Any, wanted: Any, name: str = "") -> tuple[str, Any, Any] | None:
-    """Path and values of the first entry in which two nested dictionaries differ."""
-    if not (isinstance(found, dict) and isinstance(wanted, dict)):
-        return None if found == wanted else (name, found, wanted)
-    for key in {**wanted, **found}:
-        if difference := _first_difference(found.get(key), wanted.get(key), f"{name}.{key}".lstrip(".")):
-            return difference
-    return None
-
-
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -123,7 +123,7 @@ BAD_INPUT = [
     ("train --data torn --out new", "shard torn/shard-00000 is damaged"),
     ("train --data small --out new", "frames of 8 pixels cannot be encoded"),
     ("train --data data --out run", "run already holds a run: add --resume to go on or --overwrite to replace it"),
-    ("train --data data --out run --resume --model rssm", "was trained with model 'hrssm', not 'rssm'"),
+    ("train --data data --out run --resume --model rssm", "was trained with model hrssm, asked for is rssm"),
     ("train --data data --out half --resume", "checkpoint half/checkpoint.safetensors is damaged"),
     ("train --data data --out file/run", "cannot use file/run (Not a directory)"),
     ("benchmark --out new --agents alien", "unknown agent 'alien': use 'random', 'shortest-path' or LABEL=RUN"),
