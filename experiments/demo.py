@@ -16,7 +16,7 @@ from agent.system.threads import threads
 from agent.training.runs import CHECKPOINT
 from agent.training.train import TrainConfig, train
 from experiments.common.stage_timer import Stages, check_reached
-from experiments.figures.plots import FIGURES
+from experiments.figures.registry import PLOTS
 from experiments.navigation.agents import PlannerOptions
 from experiments.navigation.benchmark import BenchmarkConfig, benchmark
 
@@ -139,7 +139,5 @@ def _report(out: Path, stages: Stages) -> None:
     """Say how long it took and where the figures are."""
     minutes = stages.read()["minutes"]
     print("\n" + ", ".join(f"{name} {minutes[name]:.1f} min" for name in (*STAGES, "total")))
-    print(
-        "figures: "
-        + ", ".join(str(out / "benchmark" / name) for name in FIGURES if (out / "benchmark" / name).exists())
-    )
+    figures = [out / "benchmark" / f"{name}.png" for name in PLOTS]
+    print(f"figures: {', '.join(str(path) for path in figures if path.exists())}")

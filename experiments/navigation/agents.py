@@ -1,19 +1,16 @@
 """Who takes part in a benchmark: agents by their names, or trained runs with a planner."""
 
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
 from agent.acting.navigate import Agent, RandomAgent, ShortestPathAgent, WorldModelAgent
-from agent.training.runs import CHECKPOINT, load_model
 from envs.camera import Camera
 from envs.layout import Layout
-from experiments.common.pretrained import Run, find_run
+from experiments.common.trained_runs import TrainedRun, load_trained
 from planners.plan import PlanConfig
 from planners.shooting import ShootingConfig
 from planners.tree import TreeConfig, full_tree
@@ -74,7 +71,7 @@ def enter(
     Raises:
         ValueError: for an unknown name, a label twice, or a run that is missing, damaged or of another frame size.
     """
-    runs: dict[str, Run] = {}
+    runs: dict[str, TrainedRun] = {}
     for source in sources:
         if source in (FLOOR, CEILING):
             continue
@@ -85,19 +82,14 @@ def enter(
             )
         if label in (*runs, FLOOR, CEILING):
             raise ValueError(f"agent names must differ, got {label!r} twice: choose another LABEL for {run}")
-        runs[label] = find_run(run, label)
-    trained = [entry for label, run in runs.items() for entry in _trained(label, run, planning, layout, camera, device)]
+        runs[label] = load_trained(run, device=device, data="maze", label=label)
+    trained = [entry for run in runs.values() for entry in _trained(run, planning, layout, camera)]
     return [Competitor(FLOOR, RandomAgent()), *trained, Competitor(CEILING, ShortestPathAgent(layout))]
 
 
-def _trained(
-    label: str, run: Run, planning: PlannerOptions, layout: Layout, camera: Camera, device: torch.device
-) -> list[Competitor]:
+def _trained(run: TrainedRun, planning: PlannerOptions, layout: Layout, camera: Camera) -> list[Competitor]:
     """A trained run, once for each depth."""
-    model, meta = load_model(run.path, device)
-    training = meta["run"]
-    if "layout" not in training:
-        raise ValueError(f"{run.name} was trained on videos and cannot navigate: use a run of maze data")
+    training = run.training
     frame_size = training["config"]["frame_size"]
     if frame_size != camera.size:
         raise ValueError(
@@ -105,24 +97,22 @@ def _trained(
             f"use --camera.size {frame_size}"
         )
     facts = {
+        "trained": True,
+        "label": run.label,
         "run": run.name,
-        "checkpoint": checkpoint_sha256(run.path),
+        "checkpoint": run.checkpoint,
         "model": training["model"],
         "preset": training["preset"],
+        "training_seed": training["seed"],
     }
-    facts |= {"variant": training["variant"], "trained_steps": meta["step"], "trained_on": training["layout"]}
+    facts |= {"variant": training["variant"], "trained_steps": run.step, "trained_on": training["layout"]}
     if training["rows"] != list(layout.rows):
         facts["warning"] = f"trained on layout {training['layout']}, benchmarked on {layout.name}"
     entries = []
     for depth in planning.depth:
         config = planning.config(training["model"], depth)
         kind = "tree" if isinstance(config, TreeConfig) else "shooting"
-        name = label if len(planning.depth) == 1 else f"{label}@{depth}"
-        planner = {"label": label, "depth": depth, "planner": {"kind": kind, **asdict(config)}}
-        entries.append(Competitor(name, WorldModelAgent(model, config), facts | planner))
+        name = run.label if len(planning.depth) == 1 else f"{run.label}@{depth}"
+        planner = {"depth": depth, "budget": full_tree(depth), "planner": {"kind": kind, **asdict(config)}}
+        entries.append(Competitor(name, WorldModelAgent(run.model, config), facts | planner))
     return entries
-
-
-def checkpoint_sha256(run: Path) -> str:
-    """Digest of a run's checkpoint: a model that was trained on is another competitor."""
-    return hashlib.sha256((run / CHECKPOINT if run.is_dir() else run).read_bytes()).hexdigest()

@@ -25,10 +25,11 @@ from agent.training.train import choose_device
 from envs.camera import Camera
 from envs.layout import Layout
 from experiments.common.result_folder import begin_or_resume
-from experiments.figures.plots import FIGURES, PlotConfig, plot
+from experiments.figures.commands import PlotConfig, plot
+from experiments.figures.registry import PLOTS
 from experiments.navigation.agents import Competitor, PlannerOptions, enter
 from experiments.navigation.episode_files import EPISODES, PATHS, SUMMARY, EpisodeFile, read_episodes, write_paths
-from experiments.navigation.summary import summarise, table
+from experiments.navigation.summary import summarise, summary_table
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def benchmark(config: BenchmarkConfig) -> dict[str, Any]:
     """
     layout, device = Layout.parse(config.layout), choose_device(config.device)
     competitors = enter(config.agents, config.planning, layout, config.camera, device)
-    products = (SUMMARY, *FIGURES, EPISODES, PATHS)
+    products = (SUMMARY, *(f"{name}.png" for name in PLOTS), EPISODES, PATHS)
     begin_or_resume(config.out, "benchmark", _identity(config, competitors, device), products, config.overwrite)
     for competitor in competitors:
         _run(competitor, config, layout)
@@ -100,7 +101,7 @@ def benchmark(config: BenchmarkConfig) -> dict[str, Any]:
     numbers = summarise(episodes, {entry.name: entry.facts for entry in competitors})
     summary = head | {"device": str(device)} | numbers | {"versions": versions()}
     write_json(config.out / SUMMARY, summary)
-    print(table(summary))
+    print(summary_table(summary))
     plot(PlotConfig(config.out))
     return summary
 

@@ -26,25 +26,18 @@ import numpy as np
 
 from agent.data.replay import Replay
 from agent.system.versions import versions
-from agent.training.evaluate import EvaluationConfig, boundary_scores
+from agent.training.evaluate import EvaluationConfig, boundary_scores, negative_bounds
 from agent.training.train import choose_device
 from envs.camera import Camera
 from envs.layout import Layout
 from experiments.common.bootstrap import Estimate, PairedBootstrap
-from experiments.common.trained_runs import (
-    Trained,
-    check_agreement,
-    check_bounds,
-    load_run_of,
-    negative_bounds,
-    open_data,
-)
+from experiments.common.trained_runs import TrainedRun, check_agreement, check_same_likelihood, load_trained
 from experiments.navigation.agents import CEILING, PlannerOptions
 from experiments.navigation.benchmark import BenchmarkConfig, benchmark
 from experiments.navigation.episode_files import EPISODES, read_episodes
 from experiments.navigation.jump_accuracy import jump_accuracy
 from experiments.navigation.summary import SOON, Episodes
-from experiments.navigation.targets import GAP, Measured, merged, table, worst, write
+from experiments.navigation.targets import GAP, Measured, merged, targets_table, worst, write
 from planners.shooting import ShootingConfig
 from planners.tree import TreeConfig
 
@@ -124,11 +117,13 @@ def navigation(config: NavigationConfig) -> dict[str, dict[str, Any]]:
         OSError: if a file cannot be written.
     """
     device = choose_device(config.device)
-    hrssm, rssm = ([load_run_of(run, kind, device) for run in getattr(config, kind)] for kind in ("hrssm", "rssm"))
+    hrssm, rssm = (
+        [load_trained(run, kind, device, "maze") for run in getattr(config, kind)] for kind in ("hrssm", "rssm")
+    )
     check_agreement([*hrssm, *rssm])
-    replay = None if config.data is None else open_data(config.data, hrssm[0])
+    replay = None if config.data is None else hrssm[0].data_of([Replay.open(config.data)])
     if rssm and replay:
-        check_bounds(hrssm, rssm)
+        check_same_likelihood([*hrssm, *rssm])
     training = hrssm[0].training
     measured = Measured(training["variant"], training["preset"], _about(config, replay, hrssm, rssm))
     merged(config.json, measured, config.overwrite)  # refuses before hours of work
@@ -136,7 +131,8 @@ def navigation(config: NavigationConfig) -> dict[str, dict[str, Any]]:
     rows = {row: worst(row, [estimates[row] for estimates in seeds]) for row in seeds[0]}
     write(config.json, merged(config.json, replace(measured, rows=rows), config.overwrite))
     print(
-        f"{measured.variant}, {measured.preset}, {len(seeds)} training seeds, {config.episodes} episodes\n{table(rows)}"
+        f"{measured.variant}, {measured.preset}, {len(seeds)} training seeds, {config.episodes} episodes"
+        f"\n{targets_table(rows)}"
     )
     return rows
 
@@ -145,7 +141,7 @@ def navigation(config: NavigationConfig) -> dict[str, dict[str, Any]]:
 
 
 def _measure(
-    config: NavigationConfig, replay: Replay | None, hrssm: Trained, rssm: Trained | None
+    config: NavigationConfig, replay: Replay | None, hrssm: TrainedRun, rssm: TrainedRun | None
 ) -> dict[str, Estimate]:
     """Every row of one training seed."""
     rows = _benchmarks(config, hrssm, rssm)
@@ -156,12 +152,13 @@ def _measure(
     accuracy = jump_accuracy(hrssm.model, Layout.parse(hrssm.training["layout"]), config.camera)
     rows |= {f"jump_accuracy_{passages}": _exactly(share) for passages, share in enumerate(accuracy, 1)}
     if replay is not None and rssm is not None:
-        bounds = PairedBootstrap(negative_bounds(hrssm, rssm, replay, config.evaluation))
+        models = {"hrssm": (hrssm.model, hrssm.step), "rssm": (rssm.model, rssm.step)}
+        bounds = PairedBootstrap(negative_bounds(models, replay, config.evaluation))
         rows["elbo_gap"] = bounds.estimate(lambda mean: (mean["hrssm"] - mean["rssm"]) / mean["rssm"])
     return rows
 
 
-def _benchmarks(config: NavigationConfig, hrssm: Trained, rssm: Trained | None) -> dict[str, Estimate]:
+def _benchmarks(config: NavigationConfig, hrssm: TrainedRun, rssm: TrainedRun | None) -> dict[str, Estimate]:
     """The rows that come from episodes."""
     folder = config.out / "-".join(str(hrssm.training[name]) for name in ("variant", "preset"))
     folder /= f"seed-{hrssm.training['seed']}"
@@ -176,7 +173,7 @@ def _benchmarks(config: NavigationConfig, hrssm: Trained, rssm: Trained | None) 
 
 
 def _gaps(
-    config: NavigationConfig, hrssm: Trained, rssm: Trained, folder: Path, agent: Episodes
+    config: NavigationConfig, hrssm: TrainedRun, rssm: TrainedRun, folder: Path, agent: Episodes
 ) -> dict[str, Estimate]:
     """The rssm_gap rows; `agent` holds HRSSM's episodes at `config.depth`."""
     some = config.gap_episodes or config.episodes
@@ -194,7 +191,7 @@ def _gaps(
 
 
 def _episodes(
-    config: NavigationConfig, run: Trained, folder: Path, depths: tuple[int, ...], horizon: int
+    config: NavigationConfig, run: TrainedRun, folder: Path, depths: tuple[int, ...], horizon: int
 ) -> dict[Any, Episodes]:
     """Benchmark a run with the budgets of these depths; return its episodes by depth, and the ceiling's."""
     if not depths:
@@ -206,7 +203,7 @@ def _episodes(
     summary = benchmark(
         BenchmarkConfig(
             out=out,
-            agents=(f"{kind}={run.path}",),
+            agents=(f"{kind}={run.name}",),
             episodes=config.episodes,
             planning=PlannerOptions(depth=depths, epsilon=epsilon, **options),
             layout=run.training["layout"],
@@ -217,7 +214,7 @@ def _episodes(
             overwrite=config.overwrite,
         )
     )
-    names = {entry["depth"]: name for name, entry in summary["agents"].items() if "depth" in entry}
+    names = {entry["depth"]: name for name, entry in summary["agents"].items() if "trained" in entry}
     files = {**names, CEILING: CEILING}
     return {key: read_episodes(out / EPISODES / f"{name}.csv") for key, name in files.items()}
 
@@ -231,7 +228,7 @@ def _exactly(value: float) -> Estimate:
 
 
 def _about(
-    config: NavigationConfig, replay: Replay | None, hrssm: list[Trained], rssm: list[Trained]
+    config: NavigationConfig, replay: Replay | None, hrssm: list[TrainedRun], rssm: list[TrainedRun]
 ) -> dict[str, Any]:
     """How the rows are measured, as JSON."""
     about: dict[str, Any] = {"episodes": config.episodes, "layout": hrssm[0].training["layout"]}
@@ -245,7 +242,5 @@ def _about(
         about |= {"evaluation": asdict(config.evaluation)}
     for kind, runs in (("hrssm", hrssm), ("rssm", rssm)):
         if runs:
-            about[kind] = [
-                {"run": str(run.path), "seed": run.training["seed"], "trained_steps": run.step} for run in runs
-            ]
+            about[kind] = [{"run": run.name, "seed": run.training["seed"], "trained_steps": run.step} for run in runs]
     return about

@@ -27,7 +27,7 @@ from tqdm import tqdm
 from agent.data.replay import Replay
 from agent.training.evaluate import match, to_batch
 from experiments.common.bootstrap import Estimate, PairedBootstrap
-from experiments.video.runs import VideoRun
+from experiments.common.trained_runs import TrainedRun
 from world_models.images import to_float
 
 TOGETHER = 20  # videos inferred at once; bounds the memory
@@ -36,7 +36,7 @@ Columns = dict[str, np.ndarray]
 
 
 @torch.no_grad()
-def measure(run: VideoRun, replay: Replay, sequences: int | None = None, seed: int = 0) -> Columns:
+def measure(run: TrainedRun, replay: Replay, sequences: int | None = None, seed: int = 0) -> Columns:
     """Every column, one entry a test video.
 
     Args:
@@ -48,7 +48,7 @@ def measure(run: VideoRun, replay: Replay, sequences: int | None = None, seed: i
     device = next(run.model.parameters()).device
     test = np.array(replay.split("test")[:sequences])
     parts: list[Columns] = []
-    for numbers in tqdm([test[k : k + TOGETHER] for k in range(0, len(test), TOGETHER)], desc=str(run.path)):
+    for numbers in tqdm([test[k : k + TOGETHER] for k in range(0, len(test), TOGETHER)], desc=run.name):
         fields = replay.slices(numbers, np.zeros_like(numbers), replay.episode_length)
         batch = to_batch(fields, device)
         changes = run.model.infer(to_float(batch.observation), batch.action)
@@ -105,12 +105,12 @@ def generator_chance(bounce: Bool[np.ndarray, "b t balls"], recolour: float) -> 
     return 1 - np.where(bounce, 0.0, 1 - recolour).prod(-1)
 
 
-def _recolour(run: VideoRun) -> float:
+def _recolour(run: TrainedRun) -> float:
     return float(run.training["video"]["recolour"])
 
 
 def _divergences(
-    run: VideoRun, fields: dict[str, Shaped[np.ndarray, "b ..."]], numbers: np.ndarray, seed: int
+    run: TrainedRun, fields: dict[str, Shaped[np.ndarray, "b ..."]], numbers: np.ndarray, seed: int
 ) -> Columns:
     """Divergences of single videos, so that they can be drawn anew."""
     device = next(run.model.parameters()).device

@@ -10,7 +10,6 @@ shown, in bytes: `images.to_uint8` makes them of decoded frames.
 | lpips  | lower  | learned perceptual distance (Zhang et al. 2018) on AlexNet weights of your own: `lpips.py` |
 """
 
-from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
@@ -118,8 +117,3 @@ def best_of(
     means = values.reshape(*values.shape[:2], -1).mean(-1)
     chosen = means.argmax(0) if HIGHER_IS_BETTER[metric] else means.argmin(0)
     return values[chosen, np.arange(values.shape[1])]
-
-
-def mean_or_na(values: Mapping[str, Float[np.ndarray, "..."]], metric: str) -> float | str:
-    """Mean of a metric's values for a table, or "n/a" where it was not measured."""
-    return float(values[metric].mean()) if metric in values else NOT_AVAILABLE
