@@ -15,6 +15,7 @@ from agent.data.collect import CollectConfig, collect
 from agent.system.threads import threads
 from agent.training.runs import CHECKPOINT
 from agent.training.train import TrainConfig, train
+from experiments.common.command_line import arguments
 from experiments.common.stage_timer import Stages, check_reached
 from experiments.figures.registry import PLOTS
 from experiments.navigation.agents import PlannerOptions
@@ -92,7 +93,7 @@ def _train(config: DemoConfig, data: Path) -> None:
     # two processes of one thread are faster than two threads, one model after the other
     with threads(1), log.open("wb") as messages:
         process = subprocess.Popen(
-            [sys.executable, "-m", "experiments.cli", "train", *_arguments(beside)],
+            [sys.executable, "-m", "experiments.cli", "train", *arguments(beside)],
             stdout=messages,
             stderr=subprocess.STDOUT,
             env=os.environ | {"OMP_NUM_THREADS": "1"},
@@ -125,14 +126,6 @@ def _training(config: DemoConfig, data: Path, model: Literal["hrssm", "rssm"], s
         resume=(run / CHECKPOINT).exists() and not config.overwrite,
         overwrite=config.overwrite,
     )
-
-
-def _arguments(config: TrainConfig) -> list[str]:
-    """The options of `jumpy train` that say what `_training` does."""
-    names = ("data", "out", "model", "preset", "variant", "seed", "device")
-    options = [text for name in names for text in (f"--{name}", str(getattr(config, name)))]
-    options += [] if config.steps is None else ["--steps", str(config.steps)]
-    return options + [f"--{name}" for name in ("resume", "overwrite") if getattr(config, name)]
 
 
 def _report(out: Path, stages: Stages) -> None:

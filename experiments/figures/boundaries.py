@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 from agent.data.replay import Replay
 from agent.training.evaluate import boundary_scores, to_batch
 from agent.training.pictures import GAP, strip
+from experiments.common.numbers import Numbers
 from experiments.common.trained_runs import TrainedRun
-from experiments.figures.artefact import Numbers
 from experiments.figures.style import COLOURS, DOTS, GREY, WIDTH
 from world_models.images import to_float, to_uint8
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,16 +14,10 @@ from matplotlib.figure import Figure
 
 from agent.system.atomic_files import write_file
 from agent.training.train import choose_device
+from experiments.common.command_line import arguments, given_options
+from experiments.common.numbers import Numbers, read_numbers, write_numbers
 from experiments.common.trained_runs import TrainedRun, load_trained
-from experiments.figures.artefact import (
-    Artefact,
-    Numbers,
-    Sources,
-    command_line,
-    read_numbers,
-    split_label,
-    write_numbers,
-)
+from experiments.figures.artefact import Artefact, Sources, split_label
 from experiments.figures.benchmarks import read_summary
 from experiments.figures.registry import FIGURES, PLOTS, TABLES
 from experiments.figures.style import STYLE, save_png
@@ -107,7 +102,7 @@ def _show(kind: str, artefacts: Mapping[str, Artefact], config: FigureConfig) ->
         raise ValueError(f"unknown {kind} {config.name!r}: use one of {', '.join(artefacts)}, or {ALL}")
     if config.measure:
         _measure(kind, artefacts, config)
-    elif given := config.sources.given():
+    elif given := given_options(config.sources):
         raise ValueError(f"--{next(iter(given))} is what numbers are measured from: add --measure")
     names = [name for name in artefacts if _begun(artefacts[name], name, config)]
     if config.name != ALL:
@@ -165,13 +160,14 @@ def _measure(kind: str, artefacts: Mapping[str, Artefact], config: FigureConfig)
             raise ValueError(f"{path} is already there: choose another --numbers, or --overwrite")
     if (numbers := artefact.measure(**inputs)) is None:
         raise ValueError(f"there is nothing to show: {artefact.remedy(f'jumpy {kind} {name}')}")
-    write_numbers(config.numbers, name, numbers, command_line(f"jumpy {kind} {name}", config.sources))
+    command = shlex.join(["jumpy", kind, name, "--measure", *arguments(config.sources)])
+    write_numbers(config.numbers, name, numbers, command)
 
 
 def _inputs(artefact: Artefact, sources: Sources, command: str) -> dict[str, Any]:
     """What an artefact is measured from: its options, with the runs loaded."""
     allowed = (*artefact.needs, *artefact.accepts)
-    for option in sources.given():
+    for option in given_options(sources):
         if option not in allowed:
             raise ValueError(f"{command} is not measured from --{option}: {artefact.remedy(command)}")
     for option, what in artefact.needs.items():

@@ -12,8 +12,8 @@ from typing import Any
 
 from agent.data.replay import Replay
 from experiments.common.bootstrap import Estimate
+from experiments.common.numbers import Numbers
 from experiments.common.trained_runs import TrainedRun
-from experiments.figures.artefact import Numbers
 from experiments.video import level_metrics
 from experiments.video.metric_files import paired_rows, read_best, read_prediction
 from experiments.video.published import CHANCES, LEVEL_KL, LEVELS, PARAMETERS, PREDICTION, Published

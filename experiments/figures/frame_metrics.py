@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.figures.artefact import Numbers
+from experiments.common.numbers import Numbers
 from experiments.figures.style import DOTS, GREY, WIDTH, model_colour, model_name
 from experiments.video.floors import FLOORS
 from experiments.video.metric_files import CURVES, read_prediction

@@ -15,7 +15,7 @@ from agent.training.pictures import GAP, strip
 from envs.dynamics import MOVES
 from envs.layout import Layout
 from envs.top_view import draw_top_view
-from experiments.figures.artefact import Numbers
+from experiments.common.numbers import Numbers
 from experiments.figures.style import COLOURS, DOTS, WIDTH
 
 ARROWS = "↑←→"  # forward, left, right

@@ -19,8 +19,8 @@ from envs.camera import Camera
 from envs.dynamics import ARRIVED, HEADINGS, Dynamics
 from envs.layout import Layout
 from envs.raycast import Raycaster
+from experiments.common.numbers import Numbers
 from experiments.common.trained_runs import TrainedRun
-from experiments.figures.artefact import Numbers
 from experiments.navigation.jump_accuracy import arrivals, contexts, hallway_features, pass_on
 from world_models.images import to_uint8
 

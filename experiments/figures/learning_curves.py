@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from agent.training.runs import TENSORBOARD
+from experiments.common.numbers import Numbers
 from experiments.common.trained_runs import TrainedRun, check_agreement, check_same_likelihood
-from experiments.figures.artefact import Numbers
 from experiments.figures.style import DOTS, WIDTH, model_colour, model_name
 
 Rows = list[dict[str, str]]

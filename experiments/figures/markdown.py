@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from experiments.figures.artefact import Numbers
+from experiments.common.numbers import Numbers
 from experiments.video.floors import FLOORS
 from experiments.video.metric_files import DIFFERENCE
 

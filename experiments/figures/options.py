@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from experiments.figures.artefact import Numbers, csv_text, split_label
+from experiments.common.numbers import Numbers, csv_text
+from experiments.figures.artefact import split_label
 from experiments.navigation.targets import ABOUT
 
 MEASUREMENTS = {

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from experiments.figures.artefact import Artefact, Numbers
+from experiments.common.numbers import Numbers
+from experiments.figures.artefact import Artefact
 from experiments.figures.boundaries import measure_boundaries, plot_boundaries
 from experiments.figures.budget import measure_budget, plot_budget
 from experiments.figures.dlh_tables import measure_chances, measure_level_kl, measure_levels, measure_prediction
@@ -25,9 +26,6 @@ from experiments.figures.markdown import results_table
 from experiments.figures.options import measure_options, options_table
 from experiments.figures.rewards import measure_rewards, plot_rewards
 from experiments.figures.rollouts import (
-    each_level,
-    levels_above_2,
-    levels_to_2,
     measure_level_samples,
     measure_rollouts,
     plot_level_samples,
@@ -79,12 +77,12 @@ FIGURES = {
     "vta-7": _generations(plot_varied_lengths, measure_varied_lengths),
     "vta-8": Artefact(plot_rewards, measure_rewards, POINTS, BENCHMARKS),
     "dlh-4": _futures(consecutive=False),
-    "dlh-5": _levels(each_level, VIDEO_RUN),
+    "dlh-5": _levels(lambda levels: [(level,) for level in range(1, levels + 1)], VIDEO_RUN),
     "dlh-6": _futures(consecutive=True),
     "dlh-7": _futures(consecutive=False),
     "dlh-9": Artefact(plot_frame_metrics, measure_frame_metrics, POINTS, {"predictions": "DIR…"}),
-    "dlh-10": _levels(levels_above_2, VIDEO_RUNS),
-    "dlh-11": _levels(levels_to_2, VIDEO_RUNS),
+    "dlh-10": _levels(lambda levels: [tuple(range(3, levels + 1))] if levels > 2 else [], VIDEO_RUNS),
+    "dlh-11": _levels(lambda levels: [(1, 2)], VIDEO_RUNS),
     "budget": Artefact(plot_budget, measure_budget, needs=BENCHMARKS),
     "structure-prior": Artefact(
         plot_structure_prior,

@@ -16,7 +16,7 @@ from matplotlib.ticker import PercentFormatter
 
 from agent.acting.navigate import LIFE_STEPS
 from experiments.common.bootstrap import PairedBootstrap
-from experiments.figures.artefact import Numbers
+from experiments.common.numbers import Numbers
 from experiments.figures.benchmarks import colours_of, headline, read_benchmarks
 from experiments.figures.style import DOTS, GREY, WIDTH, label_name
 from experiments.navigation.agents import CEILING, FLOOR

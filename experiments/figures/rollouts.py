@@ -14,8 +14,8 @@ from torch import Tensor
 
 from agent.data.replay import Replay
 from agent.training.pictures import GAP, stack, strip
+from experiments.common.numbers import Numbers
 from experiments.common.trained_runs import TrainedRun
-from experiments.figures.artefact import Numbers
 from experiments.figures.style import DOTS, WIDTH, label_name
 from experiments.video.rows import dataset_label
 from world_models.images import to_float, to_uint8
@@ -112,21 +112,6 @@ def plot_rollouts(numbers: Numbers) -> Figure:
 
 
 # ---------------------------------------------------------------- levels
-
-
-def each_level(levels: int) -> list[tuple[int, ...]]:
-    """Every level alone (Figure 5)."""
-    return [(level,) for level in range(1, levels + 1)]
-
-
-def levels_above_2(levels: int) -> list[tuple[int, ...]]:
-    """All levels from the third on (Figure 10)."""
-    return [tuple(range(3, levels + 1))] if levels > 2 else []
-
-
-def levels_to_2(levels: int) -> list[tuple[int, ...]]:
-    """The two lowest levels (Figure 11)."""
-    return [(1, 2)]
 
 
 @torch.inference_mode()

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from envs.layout import WALL, Layout
-from experiments.figures.artefact import Numbers
+from experiments.common.numbers import Numbers
 from experiments.figures.benchmarks import colours_of, read_summary
 from experiments.figures.style import DOTS, GREY, WIDTH
 from experiments.navigation.agents import CEILING, FLOOR

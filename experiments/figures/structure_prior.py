@@ -14,8 +14,8 @@ from matplotlib.ticker import PercentFormatter
 
 from agent.data.replay import Replay
 from agent.training.evaluate import boundary_profile
+from experiments.common.numbers import Numbers
 from experiments.common.trained_runs import TrainedRun
-from experiments.figures.artefact import Numbers
 from experiments.figures.learning_curves import plot_seeds, read_scalars, seed_curves
 from experiments.figures.style import COLOURS, DOTS, GREY, WIDTH
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.figures.artefact import Numbers
+from experiments.common.numbers import Numbers
 from experiments.figures.style import COLOURS, DOTS, GREY, WIDTH
 
 

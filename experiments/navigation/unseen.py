@@ -36,8 +36,8 @@ from agent.training.runs import CHECKPOINT, load_model
 from agent.training.train import TrainConfig, choose_device, train
 from envs.layout import Layout
 from experiments.common.hardware import about
+from experiments.common.numbers import Numbers, write_numbers
 from experiments.common.stage_timer import Stages, check_reached
-from experiments.figures.artefact import Numbers, write_numbers
 from experiments.figures.commands import FigureConfig, figure
 from experiments.navigation.agents import CEILING, FLOOR, PlannerOptions
 from experiments.navigation.benchmark import BenchmarkConfig, benchmark

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from agent.system.atomic_files import write_file
 from experiments.common.bootstrap import PairedBootstrap
+from experiments.common.numbers import csv_text
 from experiments.video.metrics import HIGHER_IS_BETTER, NOT_AVAILABLE
 from experiments.video.published import PARAMETERS, PREDICTION, Published
 from experiments.video.rows import Predictor, Row, predictor_row, result_row
@@ -65,22 +65,19 @@ def paired_rows(row: Row, other: Row, best: list[Scores], others: list[Scores]) 
 
 def curves(best: list[Scores]) -> str:
     """Means over videos of every predicted frame, with the ends of their 95 % intervals, as CSV."""
-    columns: dict[str, list[float | str]] = {}
+    rows: list[dict[str, Any]] = [{"step": step} for step in range(1, len(best[0]["ssim"]) + 1)]
     for name in HIGHER_IS_BETTER:
+        columns = [name, f"{name}_low", f"{name}_high"]
         if name not in best[0]:
-            columns |= {f"{name}{end}": [NOT_AVAILABLE] * len(best[0]["ssim"]) for end in ("", "_low", "_high")}
+            rows = [row | dict.fromkeys(columns, NOT_AVAILABLE) for row in rows]
             continue
         values = np.stack([video[name] for video in best], 1)  # (T, N)
         bootstrap = PairedBootstrap({str(t): frame for t, frame in enumerate(values)})
-        estimates = [bootstrap.mean(str(t)) for t in range(len(values))]
-        columns[name] = [each.value for each in estimates]
-        columns[f"{name}_low"], columns[f"{name}_high"] = [e.low for e in estimates], [e.high for e in estimates]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["step", *columns])
-    for step, cells in enumerate(zip(*columns.values(), strict=True), 1):
-        writer.writerow([step, *(cell if isinstance(cell, str) else f"{cell:.6g}" for cell in cells)])
-    return text.getvalue()
+        for t, row in enumerate(rows):
+            estimate = bootstrap.mean(str(t))
+            cells = (f"{value:.6g}" for value in (estimate.value, estimate.low, estimate.high))
+            row |= dict(zip(columns, cells, strict=True))
+    return csv_text(rows)
 
 
 def means_table(result: dict[str, Any]) -> str:

@@ -29,6 +29,7 @@ from agent.data.replay import Replay
 from agent.system.atomic_files import locked, write_file, write_json
 from agent.system.versions import commit, versions
 from agent.training.train import choose_device
+from experiments.common.command_line import arguments
 from experiments.common.result_folder import begin_or_resume
 from experiments.common.trained_runs import load_trained
 from experiments.video.floors import fixed_baseline
@@ -235,13 +236,8 @@ def _identity(config: PredictConfig, predictor: Predictor, replay: Replay, devic
 
 def _origin(config: PredictConfig, predictor: Predictor) -> dict[str, Any]:
     """The command that makes the results, and by which code."""
-    words = ["jumpy", "predict", "--data", config.data, "--out", config.out]
-    words += ["--floor", config.floor] if config.run is None else ["--run", config.run]
-    words += ["--context", _shown(config, predictor), "--samples", config.predictions, "--batch", config.batch]
-    words += [] if config.sequences is None else ["--sequences", config.sequences]
-    words += [] if config.alexnet is None else ["--alexnet", config.alexnet]
     return {
-        "command": shlex.join(map(str, [*words, "--seed", config.seed])),
+        "command": shlex.join(["jumpy", "predict", *arguments(config)]),
         "commit": commit(),
         "versions": versions(),
         "context": _shown(config, predictor),

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from experiments.common.numbers import Numbers
 from experiments.common.trained_runs import load_trained
-from experiments.figures.artefact import Numbers
 from experiments.figures.learning_curves import measure_learning_curves, plot_learning_curves, read_scalars
 from tests.support.curves import curve_rows
 

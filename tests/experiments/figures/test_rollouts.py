@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from agent.data.replay import Replay
-from experiments.figures.artefact import Sources, read_numbers
+from experiments.common.numbers import read_numbers
+from experiments.figures.artefact import Sources
 from experiments.figures.commands import FigureConfig, figure
 from experiments.figures.registry import FIGURES
-from experiments.figures.rollouts import DRAWS, SHOWN, VIDEOS, each_level, levels_above_2, levels_to_2
+from experiments.figures.rollouts import DRAWS, SHOWN, VIDEOS
 from experiments.figures.style import model_name
 from tests.support.video_runs import FRAMES, run_of, videos
 
@@ -57,7 +58,12 @@ def test_levels_are_drawn_in_groups(world, tmp_path, figures):
         assert len({frame.tobytes() for frame in array[0]}) == 2 + DRAWS  # every draw is another
     texts = [text.get_text() for text in figures["dlh-11"].axes[0].texts]
     assert texts == ["2 levels\ndrawn: 1, 2\nfixed: none", "", "3 levels\ndrawn: 1, 2\nfixed: 3", ""]
-    assert (each_level(3), levels_above_2(5), levels_to_2(4)) == ([(1,), (2,), (3,)], [(3, 4, 5)], [(1, 2)])
+
+
+def test_which_levels_are_sampled_together(world, tmp_path):
+    for name, run, groups in (("dlh-5", "three", [[1], [2], [3]]), ("dlh-10", "three", [[3]])):
+        figure(FigureConfig(name, measure=True, numbers=tmp_path, sources=given(world, run)))
+        assert [row["drawn"] for row in read_numbers(tmp_path, name, ("json",)).facts["rows"]] == groups
 
 
 def test_what_cannot_be_sampled_is_refused(world, tmp_path):

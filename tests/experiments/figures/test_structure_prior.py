@@ -3,8 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
+from experiments.common.numbers import Numbers
 from experiments.common.trained_runs import load_trained
-from experiments.figures.artefact import Numbers
 from experiments.figures.structure_prior import measure_structure_prior, plot_structure_prior
 from tests.support.curves import curve_rows
 

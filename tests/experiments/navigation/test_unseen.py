@@ -14,7 +14,7 @@ from agent.training.checkpoint import read_checkpoint
 from agent.training.runs import CHECKPOINT
 from agent.training.train import RECIPES, train
 from experiments import cli
-from experiments.figures.artefact import read_numbers
+from experiments.common.numbers import read_numbers
 from experiments.navigation import unseen as module
 from experiments.navigation.unseen import UnseenConfig, median, unseen
 
