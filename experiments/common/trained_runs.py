@@ -97,7 +97,8 @@ def load_trained(
         raise ValueError(f"{name} is a run of {training['model']}: give a run of {model}")
     trained_on = "maze" if "layout" in training else "videos"
     if data not in (None, trained_on):
-        raise ValueError(f"{name} was trained on {trained_on} data: give a run of {data} data")
+        words = {"maze": "maze data", "videos": "videos"}
+        raise ValueError(f"{name} was trained on {words[trained_on]}: give a run of {words[data]}")
     return TrainedRun(
         path, name, label or training["model"], network, training, meta["step"], meta.get("trained_seconds")
     )
