@@ -13,8 +13,9 @@ import tyro
 
 from agent.data.collect import CollectConfig, collect
 from agent.system.threads import threads
+from agent.training.config import TrainConfig
 from agent.training.runs import CHECKPOINT
-from agent.training.train import TrainConfig, train
+from agent.training.train import train
 from experiments.common.command_line import arguments
 from experiments.common.stage_timer import Stages, check_reached
 from experiments.figures.registry import PLOTS

@@ -5,7 +5,8 @@ from typing import Any
 import torch
 
 from agent.data.collect import CollectConfig, collect
-from agent.training.train import TrainConfig, Trainer
+from agent.training.config import TrainConfig
+from agent.training.trainer import Trainer
 
 README = Path(__file__).parent.parent / "README.md"
 

@@ -8,8 +8,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from world_models.blocks.networks import LargeNetwork, mlp
 from world_models.interface import ACTIONS
-from world_models.networks import LargeNetwork, mlp
 
 FORCED = 1e-3
 """epsilon of a boundary probability forced to 0 or 1, so that its KL stays finite"""

@@ -36,12 +36,12 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from world_models.distributions import Gaussian, GaussianHead, gaussian_kl, image_nll
-from world_models.filter_scan import filter_scan
-from world_models.frames import frame_decoder, frame_encoder
-from world_models.images import scale
+from world_models.blocks.distributions import Gaussian, GaussianHead, gaussian_kl, image_nll
+from world_models.blocks.filter_scan import filter_scan
+from world_models.blocks.frames import frame_decoder, frame_encoder
+from world_models.blocks.images import scale
+from world_models.blocks.networks import GRU, FrameSizes
 from world_models.interface import Batch, Losses
-from world_models.networks import GRU, FrameSizes
 from world_models.options import check_context
 
 

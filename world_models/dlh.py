@@ -35,12 +35,12 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from world_models.distributions import image_nll
-from world_models.dlh_hierarchy import DLHState, Hierarchy, LevelPath
-from world_models.dlh_options import DLHConfig
-from world_models.frames import frame_decoder, frame_encoder
-from world_models.goals import GoalSpace, cosine_loss
-from world_models.images import scale, to_float
+from world_models.blocks.distributions import image_nll
+from world_models.blocks.frames import frame_decoder, frame_encoder
+from world_models.blocks.goals import GoalSpace, cosine_loss
+from world_models.blocks.images import scale, to_float
+from world_models.dlh.hierarchy import DLHState, Hierarchy, LevelPath
+from world_models.dlh.options import DLHConfig
 from world_models.interface import Batch, Losses
 
 

@@ -13,10 +13,10 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from world_models.distributions import Gaussian, gaussian_kl
-from world_models.dlh_levels import Level, Rows
-from world_models.dlh_options import DLHOptions, DLHSizes
-from world_models.networks import one_hot_actions
+from world_models.blocks.distributions import Gaussian, gaussian_kl
+from world_models.blocks.networks import one_hot_actions
+from world_models.dlh.levels import Level, Rows
+from world_models.dlh.options import DLHOptions, DLHSizes
 
 
 class DLHState(NamedTuple):

@@ -7,9 +7,9 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from world_models.distributions import Gaussian, GaussianHead
-from world_models.dlh_options import DLHSizes
-from world_models.networks import GRU, mlp
+from world_models.blocks.distributions import Gaussian, GaussianHead
+from world_models.blocks.networks import GRU, mlp
+from world_models.dlh.options import DLHSizes
 
 
 class Level(nn.Module):

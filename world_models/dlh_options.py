@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from world_models.blocks.networks import FrameSizes
 from world_models.interface import ACTIONS
-from world_models.networks import FrameSizes
 from world_models.options import check_context
 
 

@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from world_models.distributions import STD_MIN, Gaussian
-from world_models.scans import by_arguments
+from world_models.blocks.distributions import STD_MIN, Gaussian
+from world_models.blocks.scans import by_arguments
 
 
 def filter_scan(

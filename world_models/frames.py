@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor, nn
 
-from world_models.networks import FrameSizes, LargeNetwork
+from world_models.blocks.networks import FrameSizes, LargeNetwork
 
 
 def over_time(module: nn.Module, x: Tensor) -> Tensor:

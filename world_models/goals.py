@@ -5,9 +5,9 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from world_models.images import to_float
+from world_models.blocks.images import to_float
+from world_models.blocks.networks import mlp
 from world_models.interface import ACTIONS
-from world_models.networks import mlp
 
 
 class GoalSpace(nn.Module):

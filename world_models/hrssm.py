@@ -30,15 +30,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from world_models.boundaries import (
-    BoundaryNet,
-    ForeseenActions,
-    boundary_prior,
-    copy_or_update,
-    random_boundaries,
-    too_short,
-)
-from world_models.distributions import (
+from world_models.blocks.distributions import (
     Gaussian,
     GaussianHead,
     bernoulli_kl,
@@ -46,17 +38,25 @@ from world_models.distributions import (
     image_nll,
     straight_through_bernoulli,
 )
-from world_models.frames import frame_decoder, frame_encoder
-from world_models.goals import GoalSpace, cosine_loss
-from world_models.hrssm_options import HRSSMConfig
-from world_models.images import scale, to_float
-from world_models.interface import Batch, Losses
-from world_models.networks import (
+from world_models.blocks.frames import frame_decoder, frame_encoder
+from world_models.blocks.goals import GoalSpace, cosine_loss
+from world_models.blocks.images import scale, to_float
+from world_models.blocks.networks import (
     GRU,
     keep_last,
     mlp,
     one_hot_actions,
 )
+from world_models.hrssm.boundaries import (
+    BoundaryNet,
+    ForeseenActions,
+    boundary_prior,
+    copy_or_update,
+    random_boundaries,
+    too_short,
+)
+from world_models.hrssm.options import HRSSMConfig
+from world_models.interface import Batch, Losses
 
 
 class HRSSMState(NamedTuple):

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from world_models.blocks.networks import Sizes
 from world_models.interface import ACTIONS
-from world_models.networks import Sizes
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from world_models.distributions import GaussianHead
+from world_models.blocks.distributions import GaussianHead
+from world_models.blocks.scans import gru_scan, rollout
 from world_models.interface import ACTIONS
-from world_models.scans import gru_scan, rollout
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,13 @@ from typing import Any
 
 from torch import nn
 
-from world_models import cwvae, dlh, dlh_options, hrssm, hrssm_options, rssm
+from world_models import cwvae, rssm
+from world_models.blocks.networks import SIZES
+from world_models.dlh import dlh
+from world_models.dlh import options as dlh_options
+from world_models.hrssm import hrssm
+from world_models.hrssm import options as hrssm_options
 from world_models.interface import ACTIONS
-from world_models.networks import SIZES
 from world_models.options import label, override
 
 MODELS: dict[str, tuple[Any, Any, dict[str, Any]]] = {

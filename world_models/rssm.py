@@ -19,17 +19,17 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from world_models.distributions import Gaussian, GaussianHead, gaussian_kl, image_nll
-from world_models.frames import frame_decoder, frame_encoder
-from world_models.goals import GoalSpace, cosine_loss
-from world_models.images import scale, to_float
-from world_models.interface import ACTIONS, Batch, Losses
-from world_models.networks import (
+from world_models.blocks.distributions import Gaussian, GaussianHead, gaussian_kl, image_nll
+from world_models.blocks.frames import frame_decoder, frame_encoder
+from world_models.blocks.goals import GoalSpace, cosine_loss
+from world_models.blocks.images import scale, to_float
+from world_models.blocks.networks import (
     GRU,
     Sizes,
     keep_last,
     one_hot_actions,
 )
+from world_models.interface import ACTIONS, Batch, Losses
 
 
 @dataclass(frozen=True)

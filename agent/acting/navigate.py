@@ -21,7 +21,7 @@ from envs.episodes import Episodes
 from envs.layout import Layout
 from planners.interface import ModelFunctions
 from planners.plan import PlanConfig, plan
-from world_models.images import to_float
+from world_models.blocks.images import to_float
 
 LIFE_STEPS = 100
 CONTEXT = 5  # frames that a model is shown before it plans; fewer at the start of an episode

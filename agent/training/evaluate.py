@@ -10,7 +10,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from agent.data.replay import Replay
-from world_models.images import to_float
+from world_models.blocks.images import to_float
 from world_models.interface import Batch
 
 

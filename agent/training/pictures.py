@@ -8,9 +8,9 @@ from jaxtyping import UInt8
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
+from agent.data.batch import to_batch
 from agent.data.replay import Replay
-from agent.training.evaluate import to_batch
-from world_models.images import to_float, to_uint8
+from world_models.blocks.images import to_float, to_uint8
 
 START_COLOUR = (255, 40, 40)
 GAP = 2  # pixels between frames

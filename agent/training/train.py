@@ -23,15 +23,16 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from agent.data.batch import to_batch
 from agent.data.replay import Replay
 from agent.system.device import device_name
 from agent.system.memory import is_out_of_memory, limit_memory
-from agent.training.evaluate import EvaluationConfig, evaluate, nonfinite, to_batch
+from agent.training.evaluate import EvaluationConfig, evaluate, nonfinite
 from agent.training.pictures import log_pictures
 from agent.training.runs import CHECKPOINT, TENSORBOARD, load_run, save_run
-from world_models.images import scale
+from world_models.blocks.images import scale
+from world_models.blocks.networks import set_precision
 from world_models.interface import Losses
-from world_models.networks import set_precision
 from world_models.registry import build_model, standard_variant, variant_label
 
 

@@ -13,13 +13,14 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from agent.data.batch import to_batch
 from agent.data.replay import Replay
-from agent.training.evaluate import boundary_scores, to_batch
+from agent.training.evaluate import boundary_scores
 from agent.training.pictures import GAP, strip
 from experiments.common.numbers import Numbers
 from experiments.common.trained_runs import TrainedRun
 from experiments.figures.style import COLOURS, DOTS, GREY, WIDTH
-from world_models.images import to_float, to_uint8
+from world_models.blocks.images import to_float, to_uint8
 
 ROWS = 4  # sequences shown
 CPU = torch.device("cpu")

@@ -13,7 +13,7 @@ import tyro
 from matplotlib.figure import Figure
 
 from agent.system.atomic_files import write_file
-from agent.training.train import choose_device
+from agent.system.device import choose_device
 from experiments.common.command_line import arguments, given_options
 from experiments.common.numbers import Numbers, read_numbers, write_numbers
 from experiments.common.trained_runs import TrainedRun, load_trained

@@ -22,7 +22,7 @@ from envs.raycast import Raycaster
 from experiments.common.numbers import Numbers
 from experiments.common.trained_runs import TrainedRun
 from experiments.navigation.jump_accuracy import arrivals, contexts, hallway_features, pass_on
-from world_models.images import to_uint8
+from world_models.blocks.images import to_uint8
 
 PASSAGES = 5
 SEVERAL = 9  # jumpy generations of Figure 6

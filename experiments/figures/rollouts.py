@@ -18,7 +18,7 @@ from experiments.common.numbers import Numbers
 from experiments.common.trained_runs import TrainedRun
 from experiments.figures.style import DOTS, WIDTH, label_name
 from experiments.video.rows import dataset_label
-from world_models.images import to_float, to_uint8
+from world_models.blocks.images import to_float, to_uint8
 
 VIDEOS, SHOWN, DRAWS = 2, 15, 12  # test videos; frames of each; draws of levels
 MARGIN = 1.25  # inches for what stands before a strip

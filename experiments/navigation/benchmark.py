@@ -19,9 +19,9 @@ from tqdm import tqdm
 
 from agent.acting.navigate import Agent, navigate
 from agent.system.atomic_files import write_json
+from agent.system.device import choose_device
 from agent.system.threads import set_threads, threads
 from agent.system.versions import versions
-from agent.training.train import choose_device
 from envs.camera import Camera
 from envs.layout import Layout
 from experiments.common.result_folder import begin_or_resume

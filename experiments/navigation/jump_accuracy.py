@@ -15,7 +15,7 @@ from envs.camera import Camera, camera_jitter
 from envs.dynamics import ARRIVED, MOVES, Dynamics
 from envs.layout import JUNCTION, Layout
 from envs.raycast import Raycaster
-from world_models.images import to_float
+from world_models.blocks.images import to_float
 
 PASSAGES = 5
 JITTERS = 10

@@ -25,9 +25,9 @@ from typing import Any
 import numpy as np
 
 from agent.data.replay import Replay
+from agent.system.device import choose_device
 from agent.system.versions import versions
 from agent.training.evaluate import EvaluationConfig, boundary_scores, negative_bounds
-from agent.training.train import choose_device
 from envs.camera import Camera
 from envs.layout import Layout
 from experiments.common.bootstrap import Estimate, PairedBootstrap

@@ -30,10 +30,12 @@ import torch
 from agent.data.collect import CollectConfig, collect
 from agent.data.manifest import EPISODE_LENGTH
 from agent.system.atomic_files import locked, write_json
+from agent.system.device import choose_device
 from agent.system.settings import check_same_settings
 from agent.system.threads import set_threads
+from agent.training.config import TrainConfig
 from agent.training.runs import CHECKPOINT, load_model
-from agent.training.train import TrainConfig, choose_device, train
+from agent.training.train import train
 from envs.layout import Layout
 from experiments.common.hardware import about
 from experiments.common.numbers import Numbers, write_numbers

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 
 from agent.system.atomic_files import write_json
+from agent.system.device import choose_device
 from agent.system.threads import threads
-from agent.training.train import choose_device
 from experiments.common.hardware import about, foreign_load
 from experiments.navigation.benchmark import BenchmarkConfig, benchmark
 from planners.interface import ModelFunctions

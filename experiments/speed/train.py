@@ -17,12 +17,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from agent.data.batch import to_batch
 from agent.data.collect import CollectConfig, collect
 from agent.data.replay import Replay
 from agent.system.atomic_files import write_json
+from agent.system.device import choose_device
 from agent.system.memory import is_out_of_memory, limit_memory
-from agent.training.evaluate import to_batch
-from agent.training.train import TrainConfig, Trainer, choose_device
+from agent.training.config import TrainConfig
+from agent.training.trainer import Trainer
 from envs.camera import Camera
 from experiments.common.hardware import about, foreign_load, peak_memory_gb, reset_peak_memory, wait
 from world_models.interface import Batch, Losses

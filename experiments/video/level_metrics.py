@@ -24,11 +24,12 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 from tqdm import tqdm
 
+from agent.data.batch import to_batch
 from agent.data.replay import Replay
-from agent.training.evaluate import match, to_batch
+from agent.training.evaluate import match
 from experiments.common.bootstrap import Estimate, PairedBootstrap
 from experiments.common.trained_runs import TrainedRun
-from world_models.images import to_float
+from world_models.blocks.images import to_float
 
 TOGETHER = 20  # videos inferred at once; bounds the memory
 FORESEEN = 2  # first frame, counted from 0, whose change a generator can foresee from those before it

@@ -27,8 +27,8 @@ from tqdm import tqdm
 
 from agent.data.replay import Replay
 from agent.system.atomic_files import locked, write_file, write_json
+from agent.system.device import choose_device
 from agent.system.versions import commit, versions
-from agent.training.train import choose_device
 from experiments.common.command_line import arguments
 from experiments.common.result_folder import begin_or_resume
 from experiments.common.trained_runs import load_trained
@@ -47,7 +47,7 @@ from experiments.video.metric_files import (
 )
 from experiments.video.metrics import best_of, frame_metrics
 from experiments.video.rows import Predictor
-from world_models.images import to_float, to_uint8
+from world_models.blocks.images import to_float, to_uint8
 
 Metric = Literal["ssim", "psnr", "lpips"]
 

@@ -18,7 +18,7 @@ from planners.shooting import ShootingConfig, plan_shooting
 from planners.tree import TreeConfig, full_tree, plan_tree
 from tests.support.hrssm_models import build
 from tests.support.tiny import FRAME, random_frames
-from world_models.hrssm import HRSSMState
+from world_models.hrssm.hrssm import HRSSMState
 from world_models.registry import build_model
 
 PAPER = Layout.paper()

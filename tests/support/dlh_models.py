@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from tests.support.tiny import FRAME, random_batch, random_frames
-from world_models.dlh import DLH
-from world_models.dlh_options import DLHConfig, DLHOptions, DLHSizes
+from world_models.dlh.dlh import DLH
+from world_models.dlh.options import DLHConfig, DLHOptions, DLHSizes
 from world_models.interface import Batch
 
 WINDOW = 12

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from tests.support.tiny import FRAME, PATCH
-from world_models.hrssm import HRSSM
-from world_models.hrssm_options import VTA, HRSSMConfig, HRSSMOptions
-from world_models.networks import Sizes
+from world_models.blocks.networks import Sizes
+from world_models.hrssm.hrssm import HRSSM
+from world_models.hrssm.options import VTA, HRSSMConfig, HRSSMOptions
 
 WINDOW = 9
 SHORT = {"window": WINDOW, "horizon": 9, "n_max": 4, "l_max": 4, "contrast_frames": 4}

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from world_models.blocks.networks import Sizes
 from world_models.interface import Batch
-from world_models.networks import Sizes
 
 PATCH = Sizes(images="patch", channels=8, embedding=10, belief=12, state=4, abstraction=3, feature=6)
 CONVOLUTION = Sizes(images="convolution", channels=6, embedding=10, belief=12, state=4, abstraction=3, feature=6)

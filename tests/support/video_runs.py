@@ -10,7 +10,11 @@ from agent.data.make_videos import VideosConfig, make_videos
 from agent.data.replay import Replay
 from agent.training.runs import CHECKPOINT, save_run
 from tests.support.tiny import PATCH
-from world_models import cwvae, dlh, dlh_options, hrssm, hrssm_options, rssm
+from world_models import cwvae, rssm
+from world_models.dlh import dlh
+from world_models.dlh import options as dlh_options
+from world_models.hrssm import hrssm
+from world_models.hrssm import options as hrssm_options
 
 FRAMES, TESTED = 24, 4
 SECONDS = {"a GPU": 90.0, "a CPU, 1 thread": 30.0}

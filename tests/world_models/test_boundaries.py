@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from world_models.boundaries import (
+from world_models.hrssm.boundaries import (
     FORCED,
     ForeseenActions,
     boundary_prior,

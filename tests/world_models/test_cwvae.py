@@ -10,14 +10,15 @@ import torch
 from torch import Tensor
 
 from agent.data.make_videos import VideosConfig, make_videos
+from agent.training.config import TrainConfig
 from agent.training.evaluate import EvaluationConfig
 from agent.training.runs import load_model
-from agent.training.train import TrainConfig, train
+from agent.training.train import train
 from experiments import cli
 from tests.support.tiny import FRAME, assert_same_losses, random_batch, random_frames
+from world_models.blocks.distributions import gaussian_kl
+from world_models.blocks.images import to_float
 from world_models.cwvae import CWVAE, PAPER, SIZES, CWVAEConfig, CWVAEOptions, CWVAESizes, CWVAEState, Filtered
-from world_models.distributions import gaussian_kl
-from world_models.images import to_float
 from world_models.reference.cwvae import plain_loss
 from world_models.registry import build_model
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
-from world_models.distributions import (
+from world_models.blocks.distributions import (
     Gaussian,
     GaussianHead,
     bernoulli_kl,

@@ -9,17 +9,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from agent.data.batch import to_batch
 from agent.data.make_videos import VideosConfig, make_videos
 from agent.data.replay import Replay
-from agent.training.evaluate import EvaluationConfig, boundary_scores, evaluate, to_batch
+from agent.training.config import TrainConfig
+from agent.training.evaluate import EvaluationConfig, boundary_scores, evaluate
 from agent.training.runs import load_model
-from agent.training.train import RECIPES, TrainConfig, train
+from agent.training.train import RECIPES, train
 from tests.support.dlh_models import CONVOLUTION, PATCH, WINDOW, build, colours, lengths, plain_colours
 from tests.support.tiny import FRAME, assert_close, assert_same_losses, random_frames
-from world_models.distributions import Gaussian
-from world_models.dlh_hierarchy import DLHState, Hierarchy, LevelPath
-from world_models.dlh_options import PAPER, DLHConfig, DLHOptions, DLHSizes
-from world_models.images import to_float
+from world_models.blocks.distributions import Gaussian
+from world_models.blocks.images import to_float
+from world_models.dlh.hierarchy import DLHState, Hierarchy, LevelPath
+from world_models.dlh.options import PAPER, DLHConfig, DLHOptions, DLHSizes
 from world_models.interface import Batch
 from world_models.options import override
 from world_models.reference.dlh import plain, plain_loss

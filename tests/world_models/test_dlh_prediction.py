@@ -6,7 +6,7 @@ from torch import Tensor
 
 from tests.support.dlh_models import build, lengths, plain_colours
 from tests.support.tiny import FRAME
-from world_models.dlh import DLH
+from world_models.dlh.dlh import DLH
 
 
 def set_changes(model: DLH, logit: float) -> None:

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from tests.support.tiny import CONVOLUTION, PATCH
-from world_models.frames import CutPatches, JoinPatches, frame_decoder
-from world_models.networks import Sizes
+from world_models.blocks.frames import CutPatches, JoinPatches, frame_decoder
+from world_models.blocks.networks import Sizes
 
 
 def test_joining_patches_undoes_cutting():

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from envs.layout import Layout
-from world_models.goals import contrastive_loss, cosine_loss, crop_id
+from world_models.blocks.goals import contrastive_loss, cosine_loss, crop_id
 
 
 def test_equal_numbers_are_equal_crops():

@@ -9,11 +9,11 @@ from torch.distributions import Normal, kl_divergence
 
 from tests.support.hrssm_models import WINDOW, build, lengths
 from tests.support.tiny import CONVOLUTION, PATCH, assert_close, assert_same_losses, random_batch, random_frames
-from world_models.boundaries import FORCED, BoundaryNet
-from world_models.hrssm import HRSSM, HRSSMState
-from world_models.hrssm_options import OURS, VARIANTS, VTA, HRSSMOptions
+from world_models.blocks.networks import GRU, one_hot_actions
+from world_models.hrssm.boundaries import FORCED, BoundaryNet
+from world_models.hrssm.hrssm import HRSSM, HRSSMState
+from world_models.hrssm.options import OURS, VARIANTS, VTA, HRSSMOptions
 from world_models.interface import Losses
-from world_models.networks import GRU, one_hot_actions
 from world_models.reference.hrssm import draw, plain_loss
 
 

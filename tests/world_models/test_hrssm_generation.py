@@ -8,7 +8,7 @@ from torch import Tensor
 
 from tests.support.hrssm_models import WINDOW, build, lengths
 from tests.support.tiny import FRAME, random_frames
-from world_models.hrssm import HRSSM
+from world_models.hrssm.hrssm import HRSSM
 
 
 def set_ends(model: HRSSM, logit: float) -> None:

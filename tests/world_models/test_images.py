@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from world_models.images import scale, to_float, to_uint8
+from world_models.blocks.images import scale, to_float, to_uint8
 
 
 @pytest.mark.parametrize(

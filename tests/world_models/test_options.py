@@ -9,9 +9,12 @@ import torch
 from agent.data.collect import CollectConfig, collect
 from agent.data.replay import Replay
 from agent.training.checkpoint import read_checkpoint, write_checkpoint
+from agent.training.config import TrainConfig
 from agent.training.runs import CHECKPOINT, load_model
-from agent.training.train import TrainConfig, Trainer, train
-from world_models import hrssm_options, rssm
+from agent.training.train import train
+from agent.training.trainer import Trainer
+from world_models import rssm
+from world_models.hrssm import options as hrssm_options
 from world_models.options import label, override, split_label
 from world_models.registry import build_model, variant_label
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.support.tiny import assert_close, random_batch, random_frames
-from world_models.networks import set_precision
+from world_models.blocks.networks import set_precision
 from world_models.registry import build_model
 
 BOUND = {"patch": 0.03, "convolution": 0.1}

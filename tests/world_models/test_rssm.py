@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from tests.support.tiny import CONVOLUTION, FRAME, PATCH, assert_same_losses, random_batch, random_frames
-from world_models.networks import Sizes
+from world_models.blocks.networks import Sizes
 from world_models.reference.rssm import plain_loss
 from world_models.rssm import OURS, RSSM, VARIANTS, VTA, RSSMConfig, RSSMOptions, RSSMState
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from world_models.distributions import GaussianHead
-from world_models.networks import GRU, one_hot_actions
+from world_models.blocks.distributions import GaussianHead
+from world_models.blocks.networks import GRU, one_hot_actions
+from world_models.blocks.scans import gru_scan, rollout
 from world_models.registry import build_model
-from world_models.scans import gru_scan, rollout
 
 BATCH, STEPS, INPUTS, HIDDEN = 5, 4, 3, 4
 PREDICTION = 2

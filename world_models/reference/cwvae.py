@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
+from world_models.blocks.images import to_float
 from world_models.cwvae import CWVAE
-from world_models.images import to_float
 from world_models.interface import Batch
 from world_models.reference.loops import rnn
 

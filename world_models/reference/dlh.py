@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
-from world_models.distributions import Gaussian
-from world_models.dlh import DLH
-from world_models.dlh_levels import Level
-from world_models.goals import cosine_loss
-from world_models.images import to_float
+from world_models.blocks.distributions import Gaussian
+from world_models.blocks.goals import cosine_loss
+from world_models.blocks.images import to_float
+from world_models.blocks.networks import one_hot_actions
+from world_models.dlh.dlh import DLH
+from world_models.dlh.levels import Level
 from world_models.interface import Batch
-from world_models.networks import one_hot_actions
 from world_models.reference.loops import plain_frames, rnn
 
 

@@ -13,13 +13,13 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Normal, kl_divergence
 from torch.nn import functional as F
 
-from world_models.boundaries import FORCED
-from world_models.distributions import Gaussian, straight_through_bernoulli
-from world_models.goals import contrastive_loss, cosine_loss, crop_id
-from world_models.hrssm import HRSSM
-from world_models.images import to_float
+from world_models.blocks.distributions import Gaussian, straight_through_bernoulli
+from world_models.blocks.goals import contrastive_loss, cosine_loss, crop_id
+from world_models.blocks.images import to_float
+from world_models.blocks.networks import one_hot_actions
+from world_models.hrssm.boundaries import FORCED
+from world_models.hrssm.hrssm import HRSSM
 from world_models.interface import Batch
-from world_models.networks import one_hot_actions
 from world_models.reference.loops import plain_frames, rnn
 
 

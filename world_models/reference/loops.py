@@ -5,9 +5,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from world_models.images import scale, to_float
+from world_models.blocks.images import scale, to_float
+from world_models.blocks.networks import GRU
 from world_models.interface import Batch
-from world_models.networks import GRU
 
 
 def plain_frames(model: Any, batch: Batch) -> Tensor:

@@ -9,10 +9,10 @@ from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 from torch.nn import functional as F
 
-from world_models.goals import contrastive_loss, cosine_loss, crop_id
-from world_models.images import to_float
+from world_models.blocks.goals import contrastive_loss, cosine_loss, crop_id
+from world_models.blocks.images import to_float
+from world_models.blocks.networks import one_hot_actions
 from world_models.interface import Batch
-from world_models.networks import one_hot_actions
 from world_models.reference.loops import plain_frames, rnn
 from world_models.rssm import RSSM
 

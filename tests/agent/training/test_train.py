@@ -18,16 +18,20 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from agent.data.collect import CollectConfig, collect
 from agent.data.replay import Replay
+from agent.system.device import choose_device, choose_precision
 from agent.training.checkpoint import read_checkpoint, write_checkpoint
+from agent.training.config import TrainConfig
 from agent.training.evaluate import EvaluationConfig
 from agent.training.runs import CHECKPOINT, load_model
-from agent.training.train import Recipe, TrainConfig, Trainer, choose_device, choose_precision, schedule, train
+from agent.training.train import train
+from agent.training.trainer import Trainer, schedule
 from envs.camera import Camera
 from tests.support.video_runs import videos
-from world_models.hrssm import HRSSM
-from world_models.images import to_float
+from world_models.blocks.images import to_float
+from world_models.hrssm.hrssm import HRSSM
 from world_models.interface import Losses
 from world_models.registry import build_model
+from world_models.spec import Recipe
 
 CPU = torch.device("cpu")
 STEPS = 40

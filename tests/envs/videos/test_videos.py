@@ -15,12 +15,14 @@ import numpy as np
 import pytest
 import torch
 
+from agent.data.batch import to_batch
 from agent.data.make_videos import VideosConfig, make_videos
 from agent.data.manifest import VideoManifest
 from agent.data.replay import Replay
-from agent.training.evaluate import EvaluationConfig, boundary_scores, to_batch
+from agent.training.config import TrainConfig
+from agent.training.evaluate import EvaluationConfig, boundary_scores
 from agent.training.runs import load_model
-from agent.training.train import TrainConfig, train
+from agent.training.train import train
 from envs.videos import DATASETS, PALETTE, Balls, Video
 from experiments import cli
 from tests.support.tiny import PATCH, Oracle

@@ -14,9 +14,10 @@ import torch
 
 from agent.data.collect import CollectConfig, collect
 from agent.training.checkpoint import read_checkpoint, write_checkpoint
+from agent.training.config import TrainConfig
 from agent.training.evaluate import EvaluationConfig
 from agent.training.runs import CHECKPOINT, load_model
-from agent.training.train import TrainConfig, train
+from agent.training.train import train
 from envs.camera import Camera
 from envs.layout import Layout
 from experiments import cli

@@ -8,8 +8,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from agent.data.collect import CollectConfig, collect
+from agent.training.config import TrainConfig
 from agent.training.evaluate import EvaluationConfig
-from agent.training.train import TrainConfig, train
+from agent.training.train import train
 from experiments.figures import commands
 
 

@@ -9,12 +9,13 @@ import torch
 
 from agent.data.make_videos import VideosConfig, make_videos
 from agent.data.replay import Replay
+from agent.training.config import TrainConfig
 from agent.training.evaluate import EvaluationConfig, match
-from agent.training.train import TrainConfig, train
+from agent.training.train import train
 from experiments import cli
 from experiments.common.trained_runs import load_trained
 from experiments.figures.boundaries import ROWS, measure_boundaries
-from world_models.hrssm import HRSSM
+from world_models.hrssm.hrssm import HRSSM
 
 
 @pytest.fixture(scope="module")

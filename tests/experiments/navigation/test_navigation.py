@@ -12,9 +12,10 @@ import torch
 
 from agent.data.collect import CollectConfig, collect
 from agent.data.replay import Replay
+from agent.training.config import TrainConfig
 from agent.training.evaluate import EvaluationConfig, boundary_scores, negative_bounds
 from agent.training.runs import CHECKPOINT
-from agent.training.train import TrainConfig, Trainer
+from agent.training.trainer import Trainer
 from experiments.common.bootstrap import Estimate
 from experiments.common.trained_runs import load_trained
 from experiments.navigation import benchmark as benchmark_module

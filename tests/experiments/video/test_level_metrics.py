@@ -12,7 +12,7 @@ from agent.data.replay import Replay
 from experiments.common.trained_runs import TrainedRun
 from experiments.video import level_metrics
 from tests.support.video_runs import FRAMES, TESTED, videos
-from world_models.dlh import Changes
+from world_models.dlh.dlh import Changes
 from world_models.interface import Batch, Losses
 
 

@@ -18,7 +18,7 @@ from experiments.video import predict as module
 from experiments.video.metrics import frame_metrics
 from experiments.video.predict import PredictConfig, predict, predict_video
 from tests.support.video_runs import FRAMES, TESTED, run_of, videos
-from world_models.images import to_float, to_uint8
+from world_models.blocks.images import to_float, to_uint8
 
 CONTEXT = 6
 

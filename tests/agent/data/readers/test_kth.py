@@ -16,9 +16,10 @@ from agent.data.manifest import RecordedManifest
 from agent.data.readers.kth import PAGE, PERSONS, joined
 from agent.data.readers.reader import area_average
 from agent.data.replay import Replay
+from agent.training.config import TrainConfig
 from agent.training.evaluate import EvaluationConfig
 from agent.training.runs import load_model
-from agent.training.train import TrainConfig, train
+from agent.training.train import train
 from experiments import cli
 
 # The real file's layout: text, the split, then a line for each video, with tabs and spaces.
