@@ -37,10 +37,10 @@ COMMANDS = {
     "unseen": Command(
         "experiments.navigation.unseen", "UnseenConfig", "unseen", "layouts never used to develop, from nothing"
     ),
-    "plot": Command("experiments.figures.plots", "PlotConfig", "plot", "the figures of a benchmark"),
-    "figure": Command("experiments.figures.registry", "FigureConfig", "figure", "the results, from their numbers"),
+    "plot": Command("experiments.figures.commands", "PlotConfig", "plot", "the figures of a benchmark"),
+    "figure": Command("experiments.figures.commands", "FigureConfig", "figure", "the results, from their numbers"),
     "predict": Command("experiments.video.predict", "PredictConfig", "predict", "test videos, open loop, best of many"),
-    "table": Command("experiments.figures.tables", "TableConfig", "table", "results beside those that were published"),
+    "table": Command("experiments.figures.commands", "TableConfig", "table", "our results and the published ones"),
     "ship": Command(
         "experiments.common.publish_weights", "ShipConfig", "ship", "a finished run's weights with this package"
     ),

@@ -14,8 +14,9 @@ from agent.system.threads import threads
 from agent.training.config import TrainConfig
 from agent.training.runs import CHECKPOINT
 from agent.training.train import train
+from experiments.common.command_line import arguments
 from experiments.common.stage_timer import Stages, check_reached
-from experiments.figures.plots import FIGURES
+from experiments.figures.registry import PLOTS
 from experiments.navigation.benchmark import BenchmarkConfig, benchmark
 from experiments.navigation.planning import PlannerChoice, Standard
 
@@ -91,7 +92,7 @@ def _train(config: DemoConfig, data: Path) -> None:
     # two processes of one thread are faster than two threads, one model after the other
     with threads(1), log.open("wb") as messages:
         process = subprocess.Popen(
-            [sys.executable, "-m", "experiments.cli", "train", *_arguments(beside)],
+            [sys.executable, "-m", "experiments.cli", "train", *arguments(beside)],
             stdout=messages,
             stderr=subprocess.STDOUT,
             env=os.environ | {"OMP_NUM_THREADS": "1"},
@@ -126,19 +127,9 @@ def _training(config: DemoConfig, data: Path, model: Literal["hrssm", "rssm"], s
     )
 
 
-def _arguments(config: TrainConfig) -> list[str]:
-    """The options of `jumpy train` that say what `_training` does."""
-    names = ("data", "out", "model", "preset", "variant", "seed", "device")
-    options = [text for name in names for text in (f"--{name}", str(getattr(config, name)))]
-    options += [] if config.steps is None else ["--steps", str(config.steps)]
-    return options + [f"--{name}" for name in ("resume", "overwrite") if getattr(config, name)]
-
-
 def _report(out: Path, stages: Stages) -> None:
     """Say how long it took and where the figures are."""
     minutes = stages.read()["minutes"]
     print("\n" + ", ".join(f"{name} {minutes[name]:.1f} min" for name in (*STAGES, "total")))
-    print(
-        "figures: "
-        + ", ".join(str(out / "benchmark" / name) for name in FIGURES if (out / "benchmark" / name).exists())
-    )
+    figures = [out / "benchmark" / f"{name}.png" for name in PLOTS]
+    print(f"figures: {', '.join(str(path) for path in figures if path.exists())}")

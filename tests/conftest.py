@@ -3,7 +3,6 @@
 import inspect
 
 import numba
-import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
@@ -32,13 +31,3 @@ def pytest_configure():
     import torch
 
     torch.set_num_threads(1)
-
-
-@pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch):
-    """Figures of `jumpy figure` by their files' names, caught where they are saved."""
-    from experiments.figures import registry
-
-    caught: dict = {}
-    monkeypatch.setattr(registry, "save_png", lambda figure, path: caught.setdefault(path.stem, figure))
-    return caught

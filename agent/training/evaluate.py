@@ -1,6 +1,6 @@
 """How well a model does on the test split: its loss terms, and its boundaries against the true ones."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -68,6 +68,36 @@ def evaluate(
     if isinstance(model, Segmenting) and replay.manifest.has_boundaries:
         means |= boundary_scores(model, replay, device, config.episodes)
     return means
+
+
+@torch.no_grad()
+def negative_bounds(
+    models: Mapping[str, tuple[Trainable, int]], replay: Replay, config: EvaluationConfig
+) -> dict[str, np.ndarray]:
+    """Negative lower bounds of several models on the same test batches, with the same lengths of context.
+
+    The models' windows begin together; a model with a longer window reads more frames of the same slice.
+
+    Args:
+        models: by a name, each model with the training steps that it has taken; all on one device.
+        replay: its test split is read.
+        config: how many batches.
+
+    Returns:
+        For each model nats per frame without the likelihood's constant, one entry per batch.
+    """
+    rng = np.random.default_rng(config.seed)
+    length = max(model.window_length for model, _ in models.values())
+    device = next(next(iter(models.values()))[0].parameters()).device
+    bounds: dict[str, list[float]] = {name: [] for name in models}
+    with seeded(device, config.seed):
+        for number in range(config.batches):
+            fields = replay.sample(rng, config.batch_size, length, "test")
+            for name, (model, step) in models.items():
+                cut = {key: value[:, : model.window_length] for key, value in fields.items()}
+                torch.manual_seed(config.seed + number)  # lengths of context are drawn first
+                bounds[name].append(float(model.loss(to_batch(cut, device), step).metrics["nelbo"]))
+    return {name: np.array(values) for name, values in bounds.items()}
 
 
 def boundary_scores(model: Segmenting, replay: Replay, device: torch.device, episodes: int) -> dict[str, float]:

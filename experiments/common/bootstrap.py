@@ -6,8 +6,10 @@ agents alike cancels. Intervals are percentile bootstrap intervals (Efron and Ti
 Bootstrap, 1993, chapter 13).
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Num
@@ -22,6 +24,11 @@ class Estimate:
     value: float
     low: float
     high: float
+
+    def to_json(self, key: str = "value") -> dict[str, Any]:
+        """The value under `key`, and its interval's ends as ``ci95`` (``KEY_ci95`` for another); None if undefined."""
+        value, *ends = (number if math.isfinite(number) else None for number in (self.value, self.low, self.high))
+        return {key: value, "ci95" if key == "value" else f"{key}_ci95": None if None in ends else ends}
 
 
 class PairedBootstrap:

@@ -12,7 +12,7 @@ import json
 import sys
 from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from world_models.registry import MODELS
 
@@ -21,21 +21,16 @@ FOLDER = Path(str(resources.files("experiments"))) / WORD
 MANIFEST = "manifest.json"
 
 
-class Run(NamedTuple):
-    """Where a run is."""
-
-    path: Path
-    """for `agent.training.runs.load_model`"""
-    name: str
-    """for people and results: never the same for shipped weights and for a folder"""
-
-
-def find_run(source: str, label: str = "") -> Run:
-    """The run that a source means.
+def find_run(source: str, label: str = "") -> tuple[Path, str]:
+    """Where the run of a source is, and its name in results.
 
     Args:
         source: a run folder or checkpoint file, `pretrained/MODEL-VARIANT`, or `pretrained`.
         label: the agent's name; `pretrained` alone is the `ours` weights of the model called so.
+
+    Returns:
+        The path for `agent.training.runs.load_model`, and a name that is never the same for shipped weights and for a
+        folder.
 
     Raises:
         ValueError: if there are no such shipped weights, or their file is missing or altered.
@@ -43,7 +38,7 @@ def find_run(source: str, label: str = "") -> Run:
     word, slash, name = source.partition("/")
     if word != WORD:
         path = Path(source)
-        return Run(path, f"./{path}" if path.parts[:1] == (WORD,) else str(path))
+        return path, f"./{path}" if path.parts[:1] == (WORD,) else str(path)
     if not slash:
         known = [model for model, spec in MODELS.items() if "ours" in spec.variants]
         if label not in known:
@@ -52,10 +47,10 @@ def find_run(source: str, label: str = "") -> Run:
                 f"use {WORD}/MODEL-VARIANT, which may have any name"
             )
         name = f"{label}-ours"
-    run = Run(_checked(name), f"{WORD}/{name}")
+    path = _checked(name)
     if Path(source).exists():
-        print(f"{source} is the shipped {run.name}, not the file or folder here: that is ./{source}", file=sys.stderr)
-    return run
+        print(f"{source} is the shipped {WORD}/{name}, not the file or folder here: ./{source}", file=sys.stderr)
+    return path, f"{WORD}/{name}"
 
 
 def read_manifest() -> dict[str, dict[str, Any]]:

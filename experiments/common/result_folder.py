@@ -1,4 +1,4 @@
-"""Folders of results that a call goes on with where another one was cut off: if both have the same settings."""
+"""Resume a folder of results that was cut off, if the settings match."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.system.atomic_files import write_json
+from agent.system.settings import check_same_settings
 from agent.system.versions import versions
 
 CONFIG = "config.json"
@@ -18,7 +19,7 @@ CONFIG = "config.json"
 def begin_or_resume(
     out: Path, what: str, settings: dict[str, Any], products: Sequence[str], overwrite: bool = False
 ) -> None:
-    """Make a folder ready for these very results, or refuse.
+    """Prepare a folder for results with these settings, or check that it holds such results already.
 
     Args:
         out: the folder.
@@ -36,7 +37,7 @@ def begin_or_resume(
             found = dict(json.loads(path.read_text())["settings"])
         except (ValueError, KeyError, TypeError):
             raise ValueError(f"{path} is not of a {what}: choose another --out, or --overwrite") from None
-        refuse_difference(f"{out} holds a {what}", found, wanted, "choose another --out, or --overwrite")
+        check_same_settings(f"{out} holds a {what}", found, wanted, "choose another --out, or --overwrite")
         return
     if not path.exists() and out.is_dir() and any(not entry.name.startswith(".") for entry in out.iterdir()):
         raise ValueError(f"{out} holds other files and no {what}: choose an empty folder for --out")
@@ -44,17 +45,3 @@ def begin_or_resume(
         shutil.rmtree(product) if product.is_dir() else product.unlink(missing_ok=True)
     out.mkdir(parents=True, exist_ok=True)
     write_json(path, {"settings": wanted, "versions": versions()})
-
-
-def refuse_difference(holds: str, found: dict[str, Any], wanted: dict[str, Any], remedy: str) -> None:
-    """Raise a ValueError that names the first setting in which two results differ.
-
-    Args:
-        holds: what there is, in words, such as "runs/old holds a benchmark".
-        found: its settings.
-        wanted: those that are asked for.
-        remedy: what to do then.
-    """
-    for name in [*wanted, *found]:
-        if found.get(name) != wanted.get(name):
-            raise ValueError(f"{holds} with {name} {found.get(name)}, asked for is {wanted.get(name)}: {remedy}")

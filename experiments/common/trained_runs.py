@@ -1,93 +1,154 @@
-"""Runs that belong together: the training seeds of HRSSM, and RSSM beside each."""
+"""Trained runs: one record, one loader, and checks that runs belong together."""
 
-from collections.abc import Iterable
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal
 
-import numpy as np
 import torch
 
-from agent.data.batch import to_batch
 from agent.data.replay import Replay
-from agent.training.evaluate import EvaluationConfig
-from agent.training.runs import load_model
+from agent.training.runs import CHECKPOINT, load_model
+from experiments.common.pretrained import find_run
+
+FACTS = ["model", "preset", "variant", "config", "recipe", "precision", "seed"]
+FACTS += ["layout", "dataset", "video", "data_seed"]
+SUBJECT = ("layout", "dataset", "video")
+"""what tells the data of one maze or kind of videos from others"""
 
 
-class Trained(NamedTuple):
-    """A trained run."""
+@dataclass(frozen=True)
+class TrainedRun:
+    """A trained model with what its checkpoint says of it."""
 
     path: Path
+    """run folder or checkpoint file"""
+    name: str
+    """how results call it: its path, or pretrained/MODEL-VARIANT"""
+    label: str
+    """how figures call it: by default its model"""
     model: Any
     training: dict[str, Any]
-    """what defines it: model, preset, variant, layout, seed, ..."""
+    """what defines it: model, preset, variant, config, recipe, seed; layout, or dataset and video"""
     step: int
+    """training steps taken"""
+    seconds: dict[str, float] | None
+    """how long it was trained, by device; older runs do not know it"""
+
+    @property
+    def checkpoint(self) -> str:
+        """SHA-256 of the checkpoint: a run that was trained further has another one."""
+        file = self.path / CHECKPOINT if self.path.is_dir() else self.path
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What results say of the run."""
+        known = {name: self.training[name] for name in FACTS if name in self.training}
+        about = {"run": self.name, "checkpoint": self.checkpoint}
+        return about | {"trained_steps": self.step, "trained_seconds": self.seconds} | known
+
+    def suits(self, replay: Replay) -> bool:
+        """Whether a data set is of the maze, or holds the kind of videos, that the run was trained on."""
+        origin = _origin(replay)
+        return all(origin.get(name) == self.training.get(name) for name in SUBJECT)
+
+    def data_of(self, replays: Sequence[Replay]) -> Replay:
+        """The first of these data sets that suits the run.
+
+        Raises:
+            ValueError: if none does.
+        """
+        for replay in replays:
+            if self.suits(replay):
+                return replay
+        held = [f"{each.folder} holds {_described(_origin(each), self.training)}" for each in replays]
+        trained_on = _described(self.training, _origin(replays[0]))
+        raise ValueError(f"{', '.join(held)}, {self.name} was trained on {trained_on}: give --data of the same")
 
 
-def load_run_of(path: Path, kind: str, device: torch.device, videos: bool = False) -> Trained:
-    """Load a run of a kind of model, trained in a maze or on videos."""
-    model, meta = load_model(path, device)
-    if meta["run"]["model"] != kind:
-        raise ValueError(f"{path} is a run of {meta['run']['model']}: give --{kind} runs of {kind}")
-    if ("layout" in meta["run"]) == videos:
-        where, wanted = ("in a maze", "videos") if videos else ("on videos", "maze data")
-        raise ValueError(f"{path} was trained {where}: give --{kind} runs of {wanted}")
-    return Trained(path, model, meta["run"], meta["step"])
+def load_trained(
+    source: str | Path,
+    model: str | None = None,
+    device: torch.device | str = "cpu",
+    data: Literal["maze", "videos"] | None = None,
+    label: str = "",
+) -> TrainedRun:
+    """Load a trained run in evaluation mode.
 
+    Args:
+        source: a run folder, a checkpoint file, or shipped weights (`pretrained/MODEL-VARIANT`).
+        model: the model that it must be of; None: any.
+        device: where to put it.
+        data: what it must have been trained on; None: either.
+        label: its name in figures; default: its model. `pretrained` alone means the weights of the model of this name.
 
-def open_data(path: Path, run: Trained) -> Replay:
-    """Open the data set, which must be of the runs' maze."""
-    replay = Replay.open(path)
-    if replay.layout.name != run.training["layout"]:
-        raise ValueError(
-            f"{path} was collected in {replay.layout.name}, {run.path} was trained on {run.training['layout']}: "
-            "give --data of the same layout"
-        )
-    return replay
-
-
-def check_bounds(hrssm: Iterable[Trained], rssm: Iterable[Trained]) -> None:
-    """Refuse to compare bounds of other likelihoods or other frames."""
-    for one, other in zip(hrssm, rssm, strict=True):
-        for name in ("sigma", "context", "window"):
-            values = [getattr(run.model.config.options, name) for run in (one, other)]
-            if values[0] != values[1]:
-                raise ValueError(f"{one.path} has {name} {values[0]}, {other.path} {values[1]}: their bounds differ")
-
-
-def check_agreement(runs: list[Trained]) -> None:
-    """Refuse runs that do not make one row together, naming what differs."""
-    for name in ("variant", "preset", "layout"):
-        values: dict[str, Path] = {}
-        for run in runs:
-            values.setdefault(run.training[name], run.path)
-        if len(values) > 1:
-            told = ", ".join(f"{value} ({path})" for value, path in values.items())
-            raise ValueError(f"all runs need the same {name}, got {told}: measure them one after the other")
-    for kind in ("hrssm", "rssm"):
-        seeds = [run.training["seed"] for run in runs if run.training["model"] == kind]
-        if len(set(seeds)) < len(seeds):
-            raise ValueError(f"--{kind} needs runs of different training seeds, got the seeds {seeds}")
-
-
-@torch.no_grad()
-def negative_bounds(hrssm: Trained, rssm: Trained, replay: Replay, config: EvaluationConfig) -> dict[str, np.ndarray]:
-    """Negative lower bound of both models on the same test batches, from the same lengths of context.
-
-    Their windows begin together, and those that look further ahead read more frames of the same slice.
-
-    Returns:
-        ``hrssm`` and ``rssm``: nats a frame without the likelihood's constant, one entry a batch.
+    Raises:
+        ValueError: if there is no such run, it is damaged, or of another model or other data.
     """
-    rng = np.random.default_rng(config.seed)
-    length = max(hrssm.model.window_length, rssm.model.window_length)
-    device = next(hrssm.model.parameters()).device
-    bounds: dict[str, list[float]] = {"hrssm": [], "rssm": []}
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        for number in range(config.batches):
-            fields = replay.sample(rng, config.batch_size, length, "test")
-            for (name, values), run in zip(bounds.items(), (hrssm, rssm), strict=True):
-                assert run.training["model"] == name
-                cut = {key: value[:, : run.model.window_length] for key, value in fields.items()}
-                torch.manual_seed(config.seed + number)  # lengths of context are drawn first
-                values.append(float(run.model.loss(to_batch(cut, device), run.step).metrics["nelbo"]))
-    return {name: np.array(values) for name, values in bounds.items()}
+    path, name = find_run(str(source), label or model or "")
+    network, meta = load_model(path, device)
+    training = meta["run"]
+    if model not in (None, training["model"]):
+        raise ValueError(f"{name} is a run of {training['model']}: give a run of {model}")
+    trained_on = "maze" if "layout" in training else "videos"
+    if data not in (None, trained_on):
+        words = {"maze": "maze data", "videos": "videos"}
+        raise ValueError(f"{name} was trained on {words[trained_on]}: give a run of {words[data]}")
+    return TrainedRun(
+        path, name, label or training["model"], network, training, meta["step"], meta.get("trained_seconds")
+    )
+
+
+def check_same_likelihood(runs: Sequence[TrainedRun]) -> None:
+    """Check that the runs' bounds can be compared: they are of the same likelihood and the same frames.
+
+    Raises:
+        ValueError: if the runs differ in an option that decides the likelihood.
+    """
+    for run in runs[1:]:
+        for name in ("sigma", "context", "window"):
+            ours, theirs = (getattr(each.model.config.options, name) for each in (runs[0], run))
+            if ours != theirs:
+                raise ValueError(
+                    f"{runs[0].name} has {name} {ours}, {run.name} {theirs}, so their bounds cannot be compared: give "
+                    "runs with the same"
+                )
+
+
+def check_agreement(runs: Sequence[TrainedRun]) -> None:
+    """Check that runs make one row together: the same settings, and of each model different training seeds.
+
+    Raises:
+        ValueError: if they do not; it names what differs.
+    """
+    for name in ("variant", "preset", "layout"):
+        values: dict[str, str] = {}
+        for run in runs:
+            values.setdefault(run.training[name], run.name)
+        if len(values) > 1:
+            found = ", ".join(f"{value} ({run})" for value, run in values.items())
+            raise ValueError(f"all runs need the same {name}, got {found}: measure them one after the other")
+    for model in dict.fromkeys(run.training["model"] for run in runs):
+        seeds = [run.training["seed"] for run in runs if run.training["model"] == model]
+        if len(set(seeds)) < len(seeds):
+            raise ValueError(f"runs of {model} need different training seeds, got {seeds}: give each seed once")
+
+
+def _origin(replay: Replay) -> dict[str, Any]:
+    """What a run that is trained on the data notes of it, as a checkpoint gives it back."""
+    return json.loads(json.dumps(replay.manifest.origin))
+
+
+def _described(origin: dict[str, Any], other: dict[str, Any]) -> str:
+    """What data is of; for videos of the same kind with the settings that differ."""
+    if "layout" in origin:
+        return f"layout {origin['layout']}"
+    if origin["dataset"] != other.get("dataset"):
+        return origin["dataset"]
+    settings = [f"{name} {value}" for name, value in origin["video"].items() if value != other["video"].get(name)]
+    return f"{origin['dataset']} with {', '.join(settings)}"

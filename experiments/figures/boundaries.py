@@ -6,6 +6,8 @@ starts one by definition (m_0 = 1).
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from matplotlib.axes import Axes
@@ -15,8 +17,9 @@ from agent.data.batch import to_batch
 from agent.data.replay import Replay
 from agent.training.evaluate import boundary_scores
 from agent.training.pictures import GAP, strip
-from experiments.figures.numbers import Numbers, Sources, about, load_trained
-from experiments.figures.plots import DOTS, GREY, TRAINED, WIDTH
+from experiments.common.numbers import Numbers
+from experiments.common.trained_runs import TrainedRun
+from experiments.figures.style import COLOURS, DOTS, GREY, WIDTH
 from world_models.blocks.images import to_float, to_uint8
 
 ROWS = 4  # sequences shown
@@ -24,7 +27,7 @@ CPU = torch.device("cpu")
 
 
 @torch.inference_mode()
-def measure_boundaries(sources: Sources) -> Numbers:
+def measure_boundaries(runs: list[TrainedRun], data: tuple[Path, ...]) -> Numbers:
     """Boundaries of an HRSSM on the test split of videos, scored on all of it, shown for its first sequences.
 
     Returns:
@@ -34,15 +37,8 @@ def measure_boundaries(sources: Sources) -> Numbers:
     Raises:
         ValueError: if the run and the data do not belong together, or the test split is too small.
     """
-    run = load_trained(sources.hrssm[0], "hrssm", videos=True)
-    replay = Replay.open(sources.data[0])
-    origin, model = replay.manifest.origin, run.model
-    for name in ("dataset", "video"):
-        if origin.get(name) != run.training[name]:
-            raise ValueError(
-                f"{replay.folder} holds {origin.get(name)}, {run.path} was trained on {run.training[name]}: "
-                "give --data of the same videos"
-            )
+    (run,) = runs
+    replay, model = run.data_of([Replay.open(path) for path in data]), run.model
     scores = boundary_scores(model, replay, CPU, len(replay.split("test")))
     chosen = np.array(replay.split("test")[:ROWS])
     fields = replay.slices(chosen, np.zeros_like(chosen), model.window_length)
@@ -58,11 +54,11 @@ def measure_boundaries(sources: Sources) -> Numbers:
         "start": start,
         "change": fields["change"][:, window],
     }
-    facts = {"runs": [about(run, sources.hrssm[0])], **origin, "sequences": len(replay.split("test"))}
+    facts = {"runs": [run.facts], **replay.manifest.origin, "sequences": len(replay.split("test"))}
     return Numbers(facts | {"scores": scores}, arrays=arrays)
 
 
-def draw_boundaries(numbers: Numbers) -> Figure:
+def plot_boundaries(numbers: Numbers) -> Figure:
     """Frames with their reconstructions, the probability of a start above each, and the true changes."""
     facts, arrays = numbers.facts, numbers.arrays
     run, scores, rows = facts["runs"][0], facts["scores"], len(arrays["frames"])
@@ -84,19 +80,19 @@ def draw_boundaries(numbers: Numbers) -> Figure:
     )
     for row in range(rows):
         bars, pictures = (figure.add_subplot(grid[2 * row + k]) for k in range(2))
-        _draw_bars(bars, arrays["start"][row], arrays["change"][row], arrays["context"].shape[1], legend=row == 0)
-        _draw_frames(pictures, *(arrays[name][row] for name in ("context", "frames", "rebuilt", "start")))
+        _plot_bars(bars, arrays["start"][row], arrays["change"][row], arrays["context"].shape[1], legend=row == 0)
+        _plot_frames(pictures, *(arrays[name][row] for name in ("context", "frames", "rebuilt", "start")))
     return figure
 
 
-def _draw_bars(axes: Axes, start: np.ndarray, change: np.ndarray, context: int, legend: bool) -> None:
+def _plot_bars(axes: Axes, start: np.ndarray, change: np.ndarray, context: int, legend: bool) -> None:
     """The probability that each frame starts a subsequence, and a mark where it shows a change."""
     place = context + np.arange(len(start)) + 0.5
-    axes.bar(place[1:], start[1:], width=0.8, color=TRAINED[0], label="q(m) of the frame before: a start here")
+    axes.bar(place[1:], start[1:], width=0.8, color=COLOURS[0], label="q(m) of the frame before: a start here")
     axes.bar(place[:1], 1, width=0.8, color=GREY, alpha=0.3, label="always a start")
     axes.axhline(0.5, color=GREY, linewidth=0.6, linestyle=":")
     marked = place[change > 0]
-    axes.plot(marked, np.full(len(marked), 1.16), "v", color=TRAINED[1], markersize=6, label="a ball bounced")
+    axes.plot(marked, np.full(len(marked), 1.16), "v", color=COLOURS[1], markersize=6, label="a ball bounced")
     axes.set(xlim=(0, context + len(start)), ylim=(0, 1.3), xticks=[], yticks=[0, 1])
     axes.tick_params(labelsize=8)
     if legend:
@@ -104,7 +100,7 @@ def _draw_bars(axes: Axes, start: np.ndarray, change: np.ndarray, context: int, 
         axes.legend(fontsize=7.5, ncols=3, frameon=False, loc="lower right", bbox_to_anchor=(1, 0.98), borderpad=0)
 
 
-def _draw_frames(axes: Axes, context: np.ndarray, frames: np.ndarray, rebuilt: np.ndarray, start: np.ndarray) -> None:
+def _plot_frames(axes: Axes, context: np.ndarray, frames: np.ndarray, rebuilt: np.ndarray, start: np.ndarray) -> None:
     """Frames above their reconstructions, with a red border where a subsequence starts."""
     begins = start > 0.5
     begins[0] = True

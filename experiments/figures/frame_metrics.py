@@ -3,72 +3,69 @@
 from __future__ import annotations
 
 import csv
-import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.figures.numbers import Numbers, Sources
-from experiments.figures.plots import DOTS, GREY, TRAINED, WIDTH
+from experiments.common.numbers import Numbers
+from experiments.figures.style import DOTS, GREY, WIDTH, model_colour, model_name
 from experiments.video.floors import FLOORS
-from experiments.video.metric_files import CURVES, ROW
+from experiments.video.metric_files import CURVES, read_prediction
 from experiments.video.metrics import HIGHER_IS_BETTER, NOT_AVAILABLE
 
 TITLES = {"ssim": "SSIM ↑", "psnr": "PSNR ↑ (dB)", "lpips": "LPIPS ↓"}
 ENDS = ("", "_low", "_high")
 
 
-def measure_frame_metrics(sources: Sources) -> Numbers:
+def measure_frame_metrics(predictions: tuple[Path, ...]) -> Numbers:
     """Gather the curves of `jumpy predict`.
 
     Returns:
-        A row a prediction and step: ``dataset``, ``model``, ``step``, and each metric with its interval.
+        One row per prediction and step: ``dataset``, ``model``, ``step``, and each metric with its interval.
 
     Raises:
         ValueError: if a folder holds no finished prediction.
     """
     rows: list[dict[str, Any]] = []
     runs = []
-    for folder in sources.predictions:
-        try:
-            found = json.loads((folder / ROW).read_text())
-            which = {name: found["rows"][0][name] for name in ("dataset", "model")}
-            with (folder / CURVES).open(newline="") as file:
-                rows += [which | row for row in csv.DictReader(file, strict=True)]
-        except (OSError, ValueError, KeyError, TypeError, IndexError):
-            raise ValueError(f"{folder} holds no finished prediction: make it with 'jumpy predict'") from None
+    for folder in predictions:
+        found = read_prediction(folder)
+        which = {name: found["rows"][0][name] for name in ("dataset", "model")}
+        with (folder / CURVES).open(newline="") as file:
+            rows += [which | row for row in csv.DictReader(file, strict=True)]
         runs += [run | {"prediction": found["command"]} for run in found["runs"]]
     return Numbers({"runs": runs}, rows)
 
 
-def draw_frame_metrics(numbers: Numbers) -> Figure:
-    """A row of panels a data set, a panel a metric, a curve a model with its 95 % interval."""
+def plot_frame_metrics(numbers: Numbers) -> Figure:
+    """One row of panels per data set, one panel per metric, one curve per model with its 95 % interval."""
     rows = numbers.rows
     metrics = [name for name in HIGHER_IS_BETTER if any(row[name] != NOT_AVAILABLE for row in rows)]
     datasets, models = ([*dict.fromkeys(row[name] for row in rows)] for name in ("dataset", "model"))
     figure = Figure(figsize=(WIDTH, 0.5 + 2.6 * len(datasets)), dpi=DOTS, layout="constrained")
     panels = figure.subplots(len(datasets), len(metrics), squeeze=False)
-    trained = [model for model in models if model not in FLOORS]
-    styles = {model: (colour, "-") for model, colour in zip(trained, TRAINED, strict=False)}
-    styles |= {model: (GREY, line) for model, line in zip(FLOORS, ("--", ":"), strict=True)}
+    styles = {model: (model, GREY, line) for model, line in zip(FLOORS, ("--", ":"), strict=True)}
+    for model in set(models) - set(FLOORS):
+        styles[model] = model_name(model), model_colour(model), "-"
     for line, dataset in zip(panels, datasets, strict=True):
         for axes, metric in zip(line, metrics, strict=True):
             for model in models:
                 own = [row for row in rows if (row["dataset"], row["model"]) == (dataset, model)]
                 if own and own[0][metric] != NOT_AVAILABLE:
-                    _draw_curve(axes, own, metric, model, *styles[model])
+                    _plot_curve(axes, own, metric, *styles[model])
             axes.set(title=f"{dataset}: {TITLES[metric]}", xlabel="predicted frame", xlim=(0, None))
     handles = {label: h for axes in panels.flat for h, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=len(handles), frameon=False)
     return figure
 
 
-def _draw_curve(axes: Axes, rows: list[dict[str, str]], metric: str, model: str, colour: str, line: str) -> None:
+def _plot_curve(axes: Axes, rows: list[dict[str, str]], metric: str, label: str, colour: str, line: str) -> None:
     """A model's mean and interval at every predicted frame."""
     step, mean, low, high = np.array(
         [[float(row["step"]), *(float(row[f"{metric}{end}"]) for end in ENDS)] for row in rows]
     ).T
     axes.fill_between(step, low, high, color=colour, alpha=0.2, linewidth=0)
-    axes.plot(step, mean, line, color=colour, linewidth=1.5, label=model)
+    axes.plot(step, mean, line, color=colour, linewidth=1.5, label=label)

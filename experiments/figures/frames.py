@@ -14,8 +14,8 @@ from agent.training.pictures import GAP, strip
 from envs.dynamics import MOVES
 from envs.layout import Layout
 from envs.top_view import draw_top_view
-from experiments.figures.numbers import Numbers
-from experiments.figures.plots import DOTS, TRAINED, WIDTH
+from experiments.common.numbers import Numbers
+from experiments.figures.style import COLOURS, DOTS, WIDTH
 
 ARROWS = "↑←→"  # forward, left, right
 
@@ -58,19 +58,19 @@ class Page:
             axes.text(x, -1, text, ha="center", va="bottom", **options)
 
 
-def draw_two_generations(numbers: Numbers) -> Figure:
+def plot_two_generations(numbers: Numbers) -> Figure:
     """Two generations on the map, jumpy and full (Kim et al. 2019, Figure 5)."""
     facts, arrays = numbers.facts, numbers.arrays
     page, right, wide = Page(5.82), 5.45, 2.45
     layout = Layout.parse(facts["layout"])
     axes = page.image(draw_top_view(layout, cell=24), 0.1, 0.1, 5.2)
-    _draw_ways(axes, layout, facts, len(arrays["context"]))
+    _plot_ways(axes, layout, facts, len(arrays["context"]))
     told = "Lines: what the passages mean in the maze. Numbers: the hallway that the jump means to the model."
     page.text(told, 0.1, 3.75, fontsize=9)
     page.text("context (white dots on the map)", right, 0.1, fontsize=9)
     page.frames(arrays["context"], right, 0.28, wide)
     for number, generation in enumerate(facts["generations"]):
-        colour, top = TRAINED[number], 1.02 + 1.42 * number
+        colour, top = COLOURS[number], 1.02 + 1.42 * number
         name = ("first", "second")[number]
         above = {k: ARROWS[action] for k, action in enumerate(generation["actions"])}
         page.text(f"{name}: jumps; below them the maze", right, top - 0.17, fontsize=9, color=colour)
@@ -85,8 +85,8 @@ def draw_two_generations(numbers: Numbers) -> Figure:
     return page.figure
 
 
-def _draw_ways(axes: Axes, layout: Layout, facts: dict[str, Any], frames: int) -> None:
-    """On the map: the context of so many frames, the ways that passages mean, a number in each imagined hallway."""
+def _plot_ways(axes: Axes, layout: Layout, facts: dict[str, Any], frames: int) -> None:
+    """On the map: the context (its last `frames`), what the passages mean, a number in each imagined hallway."""
     scale = (axes.get_xlim()[1] + 0.5) / layout.shape[1]
 
     def place(cells: Any) -> np.ndarray:
@@ -96,7 +96,7 @@ def _draw_ways(axes: Axes, layout: Layout, facts: dict[str, Any], frames: int) -
     context = np.array([x, y]) - np.arange(frames)[:, None] * np.array(MOVES[heading])
     used: dict[int, int] = {}
     for number, generation in enumerate(facts["generations"]):
-        colour, shift = TRAINED[number], 0.14 * (2 * number - 1)
+        colour, shift = COLOURS[number], 0.14 * (2 * number - 1)
         axes.plot(
             *place(np.array(generation["cells"]) + shift),
             color=colour,
@@ -111,12 +111,12 @@ def _draw_ways(axes: Axes, layout: Layout, facts: dict[str, Any], frames: int) -
             spread = (0, 1, -1, 2, -2)[used.get(hallway, 0) % 5]
             used[hallway] = used.get(hallway, 0) + 1
             middle = cells[np.clip((len(cells) - 1) // 2 + spread, 0, len(cells) - 1)]
-            box = {"boxstyle": "circle,pad=0.18", "facecolor": TRAINED[number], "edgecolor": "white"}
+            box = {"boxstyle": "circle,pad=0.18", "facecolor": COLOURS[number], "edgecolor": "white"}
             left, top = place([middle])[:, 0]
             axes.text(left, top, str(jump), color="white", ha="center", va="center", fontsize=8, bbox=box)
 
 
-def draw_jumpy_generations(numbers: Numbers) -> Figure:
+def plot_jumpy_generations(numbers: Numbers) -> Figure:
     """Jumpy generations from one context, three a row (Kim et al. 2019, Figure 6)."""
     facts, arrays = numbers.facts, numbers.arrays
     generations = facts["generations"]
@@ -144,7 +144,7 @@ def _right(generations: list[dict[str, Any]], key: str) -> int:
     return sum(read == true for one in generations for read, true in zip(one[key], one["hallways"], strict=True))
 
 
-def draw_varied_lengths(numbers: Numbers) -> Figure:
+def plot_varied_lengths(numbers: Numbers) -> Figure:
     """Full generations with the same passages: equal ways, other lengths (Kim et al. 2019, Figure 7)."""
     facts, arrays = numbers.facts, numbers.arrays
     actions, left = facts["generations"][0]["actions"], 0.75

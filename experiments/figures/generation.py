@@ -19,8 +19,8 @@ from envs.camera import Camera
 from envs.dynamics import ARRIVED, HEADINGS, Dynamics
 from envs.layout import Layout
 from envs.raycast import Raycaster
-from experiments.common.trained_runs import Trained
-from experiments.figures.numbers import Numbers, Sources, about, load_trained
+from experiments.common.numbers import Numbers
+from experiments.common.trained_runs import TrainedRun
 from experiments.navigation.jump_accuracy import arrivals, contexts, hallway_features, pass_on
 from world_models.blocks.images import to_uint8
 
@@ -33,7 +33,7 @@ CPU = torch.device("cpu")
 class Start(NamedTuple):
     """Where a generation starts, and what can be done from there."""
 
-    run: Trained
+    run: TrainedRun
     layout: Layout
     camera: Camera
     pose: Int16[np.ndarray, " 4"]
@@ -43,15 +43,15 @@ class Start(NamedTuple):
     seed: int
 
 
-def begin(sources: Sources) -> Start:
-    """Load the run and choose a junction with the most ways, by the seed."""
-    run = load_trained(sources.hrssm[0], "hrssm")
+def begin(runs: list[TrainedRun], seed: int) -> Start:
+    """Choose a junction with the most ways in the run's maze, by the seed."""
+    (run,) = runs
     layout = Layout.parse(run.training["layout"])
     found = arrivals(layout)
     ways = Dynamics.of(layout).action_mask(found).sum(axis=1)
-    pose = np.random.default_rng(sources.seed).choice(found[ways == ways.max()])
+    pose = np.random.default_rng(seed).choice(found[ways == ways.max()])
     camera = Camera(size=run.model.config.frame_size)
-    return Start(run, layout, camera, pose, futures(layout, pose), sources.seed)
+    return Start(run, layout, camera, pose, futures(layout, pose), seed)
 
 
 def futures(layout: Layout, pose: Int16[np.ndarray, " 4"], passages: int = PASSAGES) -> Int64[np.ndarray, "n k"]:
@@ -95,7 +95,7 @@ def follow(layout: Layout, pose: Int16[np.ndarray, " 4"], actions: Int64[np.ndar
 # ---------------------------------------------------------------- the figures' numbers
 
 
-def measure_two_generations(sources: Sources) -> Numbers:
+def measure_two_generations(runs: list[TrainedRun], seed: int) -> Numbers:
     """Two generations from one context, full and jumpy, whose passages differ from the first on.
 
     Of all such pairs the first that passes through the most hallways.
@@ -105,11 +105,8 @@ def measure_two_generations(sources: Sources) -> Numbers:
         what the maze shows right after each passage. Each of ``generations`` in the facts has its ``actions``; of the
         maze, ``hallways`` and ``cells``; of the model, the hallways ``imagined`` and, by the nearest frame of the
         maze, ``shown`` by the jumpy frames.
-
-    Raises:
-        ValueError: if there is no such run.
     """
-    start = begin(sources)
+    start = begin(runs, seed)
     hallways = [set(follow(start.layout, start.pose, actions).hallways) for actions in start.futures]
     pairs = [
         (len(one | other), -i, -j)
@@ -118,40 +115,34 @@ def measure_two_generations(sources: Sources) -> Numbers:
         if start.futures[i, 0] != start.futures[j, 0]
     ]
     _, i, j = max(pairs)
-    return _measured(start, start.futures[[-j, -i]], sources.hrssm[0], ("full", "jumpy"))
+    return _measured(start, start.futures[[-j, -i]], ("full", "jumpy"))
 
 
-def measure_jumpy_generations(sources: Sources) -> Numbers:
+def measure_jumpy_generations(runs: list[TrainedRun], seed: int) -> Numbers:
     """Jumpy generations from one context, with passages drawn from all that are legal.
 
     Returns:
         As `measure_two_generations`, without the full ones.
-
-    Raises:
-        ValueError: if there is no such run.
     """
-    start = begin(sources)
+    start = begin(runs, seed)
     number = min(SEVERAL, len(start.futures))
     chosen = np.random.default_rng(start.seed).choice(len(start.futures), number, replace=False)
-    return _measured(start, start.futures[np.sort(chosen)], sources.hrssm[0], ("jumpy",))
+    return _measured(start, start.futures[np.sort(chosen)], ("jumpy",))
 
 
-def measure_varied_lengths(sources: Sources) -> Numbers:
+def measure_varied_lengths(runs: list[TrainedRun], seed: int) -> Numbers:
     """Full generations from one context with the same passages.
 
     Returns:
         As `measure_two_generations`, without the jumpy ones.
-
-    Raises:
-        ValueError: if there is no such run.
     """
-    start = begin(sources)
+    start = begin(runs, seed)
     way = max(start.futures, key=lambda actions: len(set(follow(start.layout, start.pose, actions).hallways)))
-    return _measured(start, way[None].repeat(SAMPLES, axis=0), sources.hrssm[0], ("full",))
+    return _measured(start, way[None].repeat(SAMPLES, axis=0), ("full",))
 
 
 @torch.inference_mode()
-def _measured(start: Start, actions: np.ndarray, source: str, modes: tuple[str, ...]) -> Numbers:
+def _measured(start: Start, actions: np.ndarray, modes: tuple[str, ...]) -> Numbers:
     """Generate from the context, a row of actions a generation."""
     model, layout = start.run.model, start.layout
     x, a, length = contexts(start.pose[None], model.context, layout, start.camera, 1, start.seed, CPU)
@@ -177,7 +168,7 @@ def _measured(start: Start, actions: np.ndarray, source: str, modes: tuple[str, 
     if "jumpy" in modes:
         for generation, hallways in zip(generations, shown, strict=True):
             generation["shown"] = hallways
-    facts = {"runs": [about(start.run, source)], "seed": start.seed, "pose": start.pose.tolist()}
+    facts = {"runs": [start.run.facts], "seed": start.seed, "pose": start.pose.tolist()}
     return Numbers(facts | {"layout": layout.name, "generations": generations}, arrays=arrays)
 
 

@@ -1,10 +1,13 @@
-"""A table of results as Markdown: a line a model and data set, for every metric ours and the paper's number."""
+"""A table of results as Markdown: one line per model and data set, for every metric our number and the paper's."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from experiments.common.numbers import Numbers
 from experiments.video.floors import FLOORS
+from experiments.video.metric_files import DIFFERENCE
 
 EMPTY = "–"
 
@@ -16,7 +19,7 @@ class Column(NamedTuple):
     form: str
 
 
-COLUMNS = {
+METRICS = {
     "parameters": Column("parameters", "million"),
     "ssim": Column("SSIM ↑", ".3f"),
     "psnr": Column("PSNR ↑", ".2f"),
@@ -39,27 +42,24 @@ COLUMNS = {
 }
 """Metrics in the order of their columns."""
 
-MODELS = ("dlh", "cwvae", "hrssm", "rssm", "lmc-memory", *FLOORS)
-DATASETS = ("moving-mnist", "mazes", "kth", "dml-mazes")
 
-
-def markdown(title: str, content: dict[str, Any], notes: str) -> str:
-    """The table.
+def results_table(numbers: Numbers, title: str, notes: str) -> dict[str, str]:
+    """The table as Markdown.
 
     Args:
-        title: stands above it.
-        content: what the JSON holds; `rows` and how they were made.
+        numbers: their facts hold `rows` and how they were made.
+        title: stands above the table.
         notes: stand below it.
     """
-    rows = content["rows"]
-    metrics = [name for name in COLUMNS if any(row["metric"] == name for row in rows)]
+    content, rows = numbers.facts, numbers.facts["rows"]
+    metrics = [name for name in METRICS if any(row["metric"] == name for row in rows)]
     published = {name for name in metrics if any(row["published"] for row in rows if row["metric"] == name)}
     head = ["data set", "model"]
     for name in metrics:
-        head += [COLUMNS[name].title, *(["paper"] if name in published else [])]
+        head += [METRICS[name].title, *(["paper"] if name in published else [])]
     lines = [[*head, "trained"], ["---"] * (len(head) + 1)]
     places = dict.fromkeys((row["dataset"], row["model"]) for row in rows)
-    for dataset, model in sorted(places, key=_order):
+    for dataset, model in sorted(places, key=_order(rows)):
         found = {row["metric"]: row for row in rows if (row["dataset"], row["model"]) == (dataset, model)}
         line = [dataset, model]
         for name in metrics:
@@ -67,16 +67,14 @@ def markdown(title: str, content: dict[str, Any], notes: str) -> str:
         lines.append([*line, _trained(next(iter(found.values())))])
     drawn = "".join(f"| {' | '.join(line)} |\n" for line in lines)
     made = f"Made by `{content['command']}`, commit {content['commit']}."
-    return f"# {title}\n\n{drawn}\n{notes} In brackets: 95 % bootstrap intervals over test videos.\n\n{made}\n"
+    text = f"# {title}\n\n{drawn}\n{notes} In brackets: 95 % bootstrap intervals over test videos.\n\n{made}\n"
+    return {"md": text}
 
 
-def _order(place: tuple[str, str]) -> tuple[int, int]:
-    """Data sets and models in the paper's order, ours behind; others stay as they come."""
-    dataset, model = place
-    return (
-        DATASETS.index(dataset) if dataset in DATASETS else len(DATASETS),
-        MODELS.index(model) if model in MODELS else len(MODELS),
-    )
+def _order(rows: list[dict[str, Any]]) -> Callable[[tuple[str, str]], tuple[int, int]]:
+    """Data sets as they come; of each first the models, then the fixed baselines, then differences."""
+    datasets = list(dict.fromkeys(row["dataset"] for row in rows))
+    return lambda place: (datasets.index(place[0]), 2 if DIFFERENCE in place[1] else place[1] in FLOORS)
 
 
 def _ours(name: str, row: dict[str, Any] | None) -> str:
@@ -84,8 +82,8 @@ def _ours(name: str, row: dict[str, Any] | None) -> str:
         return EMPTY
     if isinstance(row["value"], str):
         return row["value"]
-    ends = "" if row["ci95"] is None else f" [{', '.join(_number(name, end) for end in row['ci95'])}]"
-    return _number(name, row["value"]) + ends
+    ends = "" if row["ci95"] is None else f" [{', '.join(_formatted(name, end) for end in row['ci95'])}]"
+    return _formatted(name, row["value"]) + ends
 
 
 def _paper(name: str, row: dict[str, Any] | None) -> str:
@@ -93,13 +91,13 @@ def _paper(name: str, row: dict[str, Any] | None) -> str:
     if row is None or row["published"] is None:
         return EMPTY
     if name == "parameters":
-        return _number(name, row["published"])
+        return _formatted(name, row["published"])
     deviation = row.get("published_deviation")
     return str(row["published"]) + ("" if deviation is None else f" ± {deviation}")
 
 
-def _number(name: str, value: float | int) -> str:
-    form = COLUMNS[name].form
+def _formatted(name: str, value: float | int) -> str:
+    form = METRICS[name].form
     return f"{value / 1e6:.1f}M" if form == "million" else f"{value:{form}}"
 
 

@@ -1,214 +1,143 @@
-"""`jumpy figure`: the figures of the results, drawn from committed numbers, or measured and then drawn.
+"""All figures, tables and plots of the results: a new one is a module and an entry here.
 
-A figure is one entry of `FIGURES`: a function that draws it from its `Numbers` and, where this command can make them,
-one that measures them. See `experiments/figures/numbers.py` for the files.
+`jumpy figure NAME` and `jumpy table NAME` render the entries of `FIGURES` and `TABLES` from their committed numbers, or
+measure these first; `jumpy plot DIR` measures and renders all of `PLOTS` from a benchmark's folder.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from typing import Annotated, NamedTuple
 
-import matplotlib as mpl
-import tyro
-from matplotlib.figure import Figure
-
-from agent.system.atomic_files import write_file
-from experiments.figures.boundaries import draw_boundaries, measure_boundaries
-from experiments.figures.curves import (
-    draw_learning_curves,
-    draw_unseen,
-    measure_learning_curves,
-)
-from experiments.figures.frame_metrics import draw_frame_metrics, measure_frame_metrics
-from experiments.figures.frames import draw_jumpy_generations, draw_two_generations, draw_varied_lengths
+from experiments.common.numbers import Numbers
+from experiments.figures.artefact import Artefact
+from experiments.figures.boundaries import measure_boundaries, plot_boundaries
+from experiments.figures.budget import measure_budget, plot_budget
+from experiments.figures.dlh_tables import measure_chances, measure_level_kl, measure_levels, measure_prediction
+from experiments.figures.frame_metrics import measure_frame_metrics, plot_frame_metrics
+from experiments.figures.frames import plot_jumpy_generations, plot_two_generations, plot_varied_lengths
 from experiments.figures.generation import (
     measure_jumpy_generations,
     measure_two_generations,
     measure_varied_lengths,
 )
-from experiments.figures.numbers import Numbers, Sources, read, write
-from experiments.figures.plots import STYLE, save_png
-from experiments.figures.rewards import draw_budget, draw_rewards, measure_budget, measure_rewards
+from experiments.figures.learning_curves import measure_learning_curves, plot_learning_curves
+from experiments.figures.markdown import results_table
+from experiments.figures.options import measure_options, options_table
+from experiments.figures.rewards import measure_rewards, plot_rewards
 from experiments.figures.rollouts import (
-    draw_levels,
-    draw_rollouts,
-    each_level,
-    levels_above_2,
-    levels_to_2,
-    measure_levels,
+    measure_level_samples,
     measure_rollouts,
+    plot_level_samples,
+    plot_rollouts,
 )
-from experiments.figures.structure_prior import draw_structure_prior, measure_structure_prior
-from experiments.figures.table import draw_options, measure_options
+from experiments.figures.routes import measure_routes, plot_routes
+from experiments.figures.structure_prior import measure_structure_prior, plot_structure_prior
+from experiments.figures.unseen import plot_unseen
 
-ALL = "all"
-
-
-class Drawing(NamedTuple):
-    """How a figure comes about."""
-
-    draw: Callable[[Numbers], Figure | dict[str, str]]
-    """a picture, saved as NAME.png, or texts by the ends of their files' names"""
-    files: tuple[str, ...]
-    """ends of the names of its numbers' files"""
-    measure: Callable[[Sources], Numbers] | None = None
-    """None: its numbers come from elsewhere, as `origin` says"""
-    needs: Mapping[str, str] = {}
-    """the fields of `Sources` that it is measured from, with what to give; several where that ends in …"""
-    origin: str = ""
-    """where numbers come from that this command does not measure"""
-
-    def remedy(self, name: str) -> str:
-        """How to get the numbers."""
-        if self.measure is None:
-            return self.origin
-        options = "".join(f" --{option} {what}" for option, what in self.needs.items())
-        return f"make it with 'jumpy figure {name} --measure{options}'"
-
-
-RUN, RUNS = {"hrssm": "RUN"}, {"hrssm": "RUN…", "rssm": "RUN…"}
+FRAMES, POINTS = ("json", "npz"), ("json", "csv")
+VIDEO_RUN, VIDEO_RUNS = {"runs": "RUN", "data": "DIR"}, {"runs": "RUN…", "data": "DIR"}
 BENCHMARKS = {"benchmarks": "DIR…"}
 
 
-def _futures(kinds: tuple[str, ...], consecutive: bool) -> Drawing:
-    """Futures of videos by these models."""
-    measure = partial(measure_rollouts, kinds=kinds, consecutive=consecutive)
-    return Drawing(draw_rollouts, ("json", "npz"), measure, dict.fromkeys(kinds, "RUN") | {"data": "DIR"})
+def _generations(plot: Callable, measure: Callable) -> Artefact:
+    """Imaginations of HRSSM in its maze."""
+    return Artefact(plot, measure, FRAMES, {"runs": "RUN"}, ("seed",), models=("hrssm",), trained_on="maze")
 
 
-def _levels(groups: Callable[[int], list[tuple[int, ...]]], runs: str) -> Drawing:
-    """Levels of DLH drawn anew."""
-    measure = partial(measure_levels, groups=groups)
-    return Drawing(draw_levels, ("json", "npz"), measure, {"dlh": runs, "data": "DIR"})
+def _futures(consecutive: bool) -> Artefact:
+    """Futures of videos by any models."""
+    measure = partial(measure_rollouts, consecutive=consecutive)
+    return Artefact(plot_rollouts, measure, FRAMES, VIDEO_RUNS, ("seed",), trained_on="videos")
+
+
+def _levels(groups: Callable[[int], list[tuple[int, ...]]], needs: dict[str, str]) -> Artefact:
+    """Levels of DLH sampled anew."""
+    measure = partial(measure_level_samples, groups=groups)
+    return Artefact(plot_level_samples, measure, FRAMES, needs, ("seed",), models=("dlh",), trained_on="videos")
+
+
+def _dlh_table(title: str, measure: Callable[..., Numbers], notes: str) -> Artefact:
+    """A table about the levels of DLH on Moving Ball."""
+    return Artefact(
+        render=partial(results_table, title=f"{title} of Zakharov et al. 2022)", notes=notes),
+        measure=measure,
+        needs={"runs": "RUN…", "data": "DIR…"},
+        accepts=("sequences", "seed", "device"),
+        models=("dlh",),
+        trained_on="videos",
+    )
 
 
 FIGURES = {
-    "vta-3": Drawing(draw_boundaries, ("json", "npz"), measure_boundaries, RUN | {"data": "DIR"}),
-    "vta-4": Drawing(draw_learning_curves, ("json", "csv"), measure_learning_curves, RUNS),
-    "vta-5": Drawing(draw_two_generations, ("json", "npz"), measure_two_generations, RUN),
-    "vta-6": Drawing(draw_jumpy_generations, ("json", "npz"), measure_jumpy_generations, RUN),
-    "vta-7": Drawing(draw_varied_lengths, ("json", "npz"), measure_varied_lengths, RUN),
-    "vta-8": Drawing(draw_rewards, ("json", "csv"), measure_rewards, BENCHMARKS),
-    "dlh-4": _futures(("dlh",), consecutive=False),
-    "dlh-5": _levels(each_level, "RUN"),
-    "dlh-6": _futures(("dlh", "cwvae"), consecutive=True),
-    "dlh-7": _futures(("dlh", "cwvae", "hrssm"), consecutive=False),
-    "dlh-9": Drawing(draw_frame_metrics, ("json", "csv"), measure_frame_metrics, {"predictions": "DIR…"}),
-    "dlh-10": _levels(levels_above_2, "RUN…"),
-    "dlh-11": _levels(levels_to_2, "RUN…"),
-    "budget": Drawing(draw_budget, ("json",), measure_budget, BENCHMARKS),
-    "structure-prior": Drawing(
-        draw_structure_prior,
-        ("json", "csv"),
+    "vta-3": Artefact(plot_boundaries, measure_boundaries, FRAMES, VIDEO_RUN, models=("hrssm",), trained_on="videos"),
+    "vta-4": Artefact(plot_learning_curves, measure_learning_curves, POINTS, {"runs": "RUN…"}, trained_on="maze"),
+    "vta-5": _generations(plot_two_generations, measure_two_generations),
+    "vta-6": _generations(plot_jumpy_generations, measure_jumpy_generations),
+    "vta-7": _generations(plot_varied_lengths, measure_varied_lengths),
+    "vta-8": Artefact(plot_rewards, measure_rewards, POINTS, BENCHMARKS),
+    "dlh-4": _futures(consecutive=False),
+    "dlh-5": _levels(lambda levels: [(level,) for level in range(1, levels + 1)], VIDEO_RUN),
+    "dlh-6": _futures(consecutive=True),
+    "dlh-7": _futures(consecutive=False),
+    "dlh-9": Artefact(plot_frame_metrics, measure_frame_metrics, POINTS, {"predictions": "DIR…"}),
+    "dlh-10": _levels(lambda levels: [tuple(range(3, levels + 1))] if levels > 2 else [], VIDEO_RUNS),
+    "dlh-11": _levels(lambda levels: [(1, 2)], VIDEO_RUNS),
+    "budget": Artefact(plot_budget, measure_budget, needs=BENCHMARKS),
+    "structure-prior": Artefact(
+        plot_structure_prior,
         measure_structure_prior,
-        {"compare": "with=RUN without=RUN…", "data": "DIR"},
+        POINTS,
+        {"runs": "with=RUN without=RUN…", "data": "DIR"},
+        models=("hrssm",),
+        trained_on="maze",
     ),
-    "options": Drawing(draw_options, ("json",), measure_options, {"compare": "ours=FILE 'without X'=FILE…"}),
-    "unseen": Drawing(
-        draw_unseen,
-        ("csv",),
-        origin="make it with 'jumpy unseen': a row a benchmark, columns layout,minutes,reward_over_ceiling,low,high",
-    ),
+    "unseen": Artefact(plot_unseen, files=POINTS, origin="make it with 'jumpy unseen'"),
 }
+"""Kept as NAME.json, .csv or .npz, shown as NAME.png; numbered as in Kim et al. 2019 (vta) and Zakharov et al. 2022."""
 
+TABLES = {
+    "dlh-1": Artefact(
+        render=partial(
+            results_table,
+            title="Open-loop video prediction (Table 1 of Zakharov et al. 2022)",
+            notes="The best of several samples of each test video, chosen by each metric's mean over the video. SSIM: "
+            "Gaussian windows of 11 × 11 pixels, sigma 1.5, K1 = 0.01, K2 = 0.03, data range 255, mean over windows "
+            "within the image and over colours. PSNR: decibels of single frames, their mean. The paper's VTA is hrssm "
+            "here, its stars (deviation below 5 %) are ±<5%. `mazes` are ours: they stand in for dml-mazes, which "
+            "cannot be drawn again. moving-mnist shows other digits and speeds than the paper's may; its frames are "
+            "grey, and of a model's the colours' mean counts. last-frame and black are no models: they repeat the last "
+            "frame that is shown, or show nothing. dlh − another: differences on the same videos.",
+        ),
+        measure=measure_prediction,
+        needs={"predictions": "DIR…"},
+    ),
+    "dlh-2": _dlh_table(
+        "Levels used and total divergence on Moving Ball (Table 2",
+        measure_levels,
+        "Levels used: those that change, a frame, without the first frame; to be near 1 + the share of frames whose "
+        "colour changes. KL: divergences of all levels' states, nats a frame (the paper's Table 5 sums up to it); KL "
+        "of e is beside it. F1: e² against true colour changes; by chance: against those of another video.",
+    ),
+    "dlh-3": _dlh_table(
+        "Chance of a change at level 2, p(e² = 1) (Table 3",
+        measure_chances,
+        "Means where the posterior says change and static, from the third frame on; to be near the generator's own: a "
+        "bounce always brings another colour, any other frame with probability λ. F1: e² against true colour changes; "
+        "by chance: against those of another video.",
+    ),
+    "dlh-5": _dlh_table(
+        "Divergence of each level on Moving Ball (Table 5",
+        measure_level_kl,
+        "KL of each level's state, nats a frame, over whole test videos.",
+    ),
+    "options": Artefact(options_table, measure_options, needs={"navigation": "ours=FILE 'without X'=FILE…"}),
+}
+"""Kept as NAME.json, shown as NAME.md."""
 
-@dataclass(frozen=True)
-class FigureConfig:
-    """Draw a figure of the results from its numbers; with --measure, make the numbers first."""
-
-    name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
-    """Which figure (a wrong name lists them), or all."""
-    measure: bool = False
-    """Make the numbers from runs or benchmarks, as the options below say, and write them before drawing."""
-    numbers: Path = Path("experiments/results/figures")
-    """Folder of the numbers."""
-    out: Path | None = None
-    """Folder of the pictures; default: beside the numbers."""
-    overwrite: bool = False
-    """Replace numbers that are already there."""
-    sources: tyro.conf.OmitArgPrefixes[Sources] = field(default_factory=Sources)
-    """What --measure reads."""
-
-
-def figure(config: FigureConfig) -> list[Path]:
-    """Draw one figure, or all that have numbers.
-
-    Returns:
-        The files drawn.
-
-    Raises:
-        ValueError: for an unknown name, missing or damaged numbers (all others are drawn first), or sources that a
-            figure cannot be measured from.
-        OSError: if a file cannot be written.
-    """
-    if config.name not in (*FIGURES, ALL):
-        raise ValueError(f"unknown figure {config.name!r}: use one of {', '.join(FIGURES)}, or {ALL}")
-    if config.measure:
-        _measure(config)
-    elif config.sources != Sources():
-        raise ValueError(f"{_given(config.sources)[0]} is what numbers are measured from: add --measure")
-    names = [name for name in FIGURES if _begun(config.numbers, name)] if config.name == ALL else [config.name]
-    if not names:
-        raise ValueError(f"{config.numbers} holds no numbers of any figure: give another --numbers, or measure them")
-    drawn, missing = [], []
-    for name in names:
-        try:
-            numbers = read(config.numbers, name, FIGURES[name].files, FIGURES[name].remedy(name))
-        except ValueError as error:
-            missing.append(str(error))
-            continue
-        drawn += _draw(name, numbers, config.out or config.numbers)
-    for path in drawn:
-        print(path)
-    if config.name == ALL and (without := [name for name in FIGURES if name not in names]):
-        print(f"not measured: {', '.join(without)}; 'jumpy figure NAME' tells how")
-    if missing:
-        raise ValueError("; ".join(missing))
-    return drawn
-
-
-def _begun(folder: Path, name: str) -> bool:
-    """Whether any of a figure's files is there."""
-    return any((folder / f"{name}.{suffix}").exists() for suffix in FIGURES[name].files)
-
-
-def _draw(name: str, numbers: Numbers, out: Path) -> list[Path]:
-    """Draw a figure into a folder; return its files."""
-    out.mkdir(parents=True, exist_ok=True)
-    with mpl.rc_context(STYLE):
-        drawing = FIGURES[name].draw(numbers)
-        if isinstance(drawing, Figure):
-            save_png(drawing, out / f"{name}.png")
-            return [out / f"{name}.png"]
-    for suffix, text in drawing.items():
-        write_file(out / f"{name}.{suffix}", text.encode())
-    return [out / f"{name}.{suffix}" for suffix in drawing]
-
-
-def _measure(config: FigureConfig) -> None:
-    """Make a figure's numbers and write them."""
-    if config.name == ALL:
-        raise ValueError(f"--measure makes the numbers of one figure: name one of {', '.join(FIGURES)}, got {ALL}")
-    drawing = FIGURES[config.name]
-    if drawing.measure is None:
-        raise ValueError(f"the numbers of {config.name} are not measured by this command: {drawing.origin}")
-    for option in _given(config.sources):
-        if option != "--seed" and option[2:] not in drawing.needs:
-            raise ValueError(f"{config.name} is not measured from {option}: {drawing.remedy(config.name)}")
-    for option, what in drawing.needs.items():
-        given = getattr(config.sources, option)
-        if not given or (len(given) > 1 and not what.endswith("…")):
-            raise ValueError(f"--{option} needs {what}, got {len(given)}: {drawing.remedy(config.name)}")
-    for path in (config.numbers / f"{config.name}.{suffix}" for suffix in drawing.files):
-        if path.exists() and not config.overwrite:
-            raise ValueError(f"{path} is already there: choose another --numbers, or --overwrite")
-    write(config.numbers, config.name, drawing.measure(config.sources), config.sources)
-
-
-def _given(sources: Sources) -> list[str]:
-    """The options that were given."""
-    return [f"--{name}" for name in Sources.__dataclass_fields__ if getattr(sources, name) != getattr(Sources(), name)]
+PLOTS = {
+    "rewards": Artefact(plot_rewards, measure_rewards, needs=BENCHMARKS),
+    "budget": Artefact(plot_budget, measure_budget, needs=BENCHMARKS),
+    "routes": Artefact(plot_routes, measure_routes, needs={"benchmarks": "DIR"}),
+}
+"""Of a benchmark's folder, shown in it as NAME.png."""

@@ -14,29 +14,27 @@ from torch import Tensor
 
 from agent.data.replay import Replay
 from agent.training.pictures import GAP, stack, strip
-from experiments.figures.numbers import Numbers, Sources
-from experiments.figures.plots import DOTS, WIDTH
-from experiments.video.runs import VideoRun
+from experiments.common.numbers import Numbers
+from experiments.common.trained_runs import TrainedRun
+from experiments.figures.style import DOTS, WIDTH, label_name
+from experiments.video.rows import dataset_label
 from world_models.blocks.images import to_float, to_uint8
 
 VIDEOS, SHOWN, DRAWS = 2, 15, 12  # test videos; frames of each; draws of levels
 MARGIN = 1.25  # inches for what stands before a strip
-CPU = torch.device("cpu")
 
 
-def _load(sources: Sources, kinds: Sequence[str]) -> tuple[list[VideoRun], Replay]:
-    """All runs of these kinds, and the data that they were trained on."""
-    replay = Replay.open(sources.data[0])
-    runs = [VideoRun.load(Path(path), kind, CPU) for kind in kinds for path in getattr(sources, kind)]
+def _data_of(runs: list[TrainedRun], data: tuple[Path, ...]) -> Replay:
+    """The data set that all runs were trained on; its videos must be longer than their contexts."""
+    replays = [Replay.open(path) for path in data]
+    replay, *_ = [run.data_of(replays) for run in runs]
     longest = max(run.model.config.options.context for run in runs)
-    for run in runs:
-        run.check(replay)
     if longest >= replay.episode_length or not replay.split("test"):
         raise ValueError(
             f"{replay.folder} has {len(replay.split('test'))} test videos of {replay.episode_length} frames, needed "
             f"are some of more than {longest}: make others"
         )
-    return runs, replay
+    return replay
 
 
 def _videos(replay: Replay) -> dict[str, np.ndarray]:
@@ -49,21 +47,25 @@ def _videos(replay: Replay) -> dict[str, np.ndarray]:
 
 
 @torch.inference_mode()
-def measure_rollouts(sources: Sources, kinds: Sequence[str], consecutive: bool) -> Numbers:
+def measure_rollouts(runs: list[TrainedRun], data: tuple[Path, ...], seed: int, consecutive: bool) -> Numbers:
     """One sample of the future of each of the first test videos by every run, each after its own context.
 
     Args:
-        sources: runs and data.
-        kinds: which models, in their order.
+        runs: of any models, with different labels, in their order.
+        data: the data set that they were trained on.
+        seed: of the samples.
         consecutive: the first frames that all predict; otherwise frames from there to the end.
 
     Returns:
-        ``true`` and one array a model, (N, F, H, W, 3); where it is known, ``…_start`` (N, F): something begins there.
+        ``true`` and one array per label, (N, F, H, W, 3); where it is known, ``…_start`` (N, F): where something
+        begins.
 
     Raises:
         ValueError: if runs and data do not belong together, or the videos are too short.
     """
-    runs, replay = _load(sources, kinds)
+    if len({run.label for run in runs}) < len(runs):
+        raise ValueError(f"--runs need different labels, got {[run.label for run in runs]}: give LABEL=RUN")
+    replay = _data_of(runs, data)
     fields = _videos(replay)
     frames, first = fields["observation"], max(run.model.config.options.context for run in runs)
     last = replay.episode_length - 1
@@ -73,32 +75,38 @@ def measure_rollouts(sources: Sources, kinds: Sequence[str], consecutive: bool) 
     if "change" in fields:
         arrays["true_start"] = fields["change"][:, places]
     for run in runs:
-        torch.manual_seed(sources.seed)
+        torch.manual_seed(seed)
         context = run.model.config.options.context
         none = torch.zeros(frames.shape[:2], dtype=torch.long)
         x = to_float(torch.from_numpy(frames[:, :context]))
-        drawn, start = run.model.generate(x, none[:, : context - 1], none[:, 0] + context, none[:, context:], "full")
-        arrays[run.training["model"]] = to_uint8(drawn[:, places - context]).numpy()
+        sampled, start = run.model.generate(x, none[:, : context - 1], none[:, 0] + context, none[:, context:], "full")
+        arrays[run.label] = to_uint8(sampled[:, places - context]).numpy()
         if start is not None:
-            arrays[f"{run.training['model']}_start"] = (start[:, places - context] > 0.5).numpy().astype(np.int8)
-    contexts = {run.training["model"]: run.model.config.options.context for run in runs}
+            arrays[f"{run.label}_start"] = (start[:, places - context] > 0.5).numpy().astype(np.int8)
+    contexts = {run.label: run.model.config.options.context for run in runs}
     return Numbers(
-        {"runs": [run.facts for run in runs], "dataset": runs[0].dataset, "contexts": contexts, "frames": places},
+        {
+            "runs": [run.facts for run in runs],
+            "dataset": dataset_label(runs[0]),
+            "contexts": contexts,
+            "frames": places,
+        },
         arrays=arrays,
     )
 
 
-def draw_rollouts(numbers: Numbers) -> Figure:
-    """The true frames of each video above the drawn ones; red: a colour changes, level 2 does, a subsequence starts."""
+def plot_rollouts(numbers: Numbers) -> Figure:
+    """The true frames of each video above the samples; red: a colour changes, level 2 does, a subsequence starts."""
     facts, arrays = numbers.facts, numbers.arrays
-    names = ["true", *facts["contexts"]]
+    runs = dict(zip(facts["contexts"], facts["runs"], strict=True))
+    names = {"true": "true"} | {label: label_name(label, run["model"]) for label, run in runs.items()}
     strips = [
-        (name, strip(arrays[name][video], arrays[f"{name}_start"][video] if f"{name}_start" in arrays else None))
+        (name, strip(arrays[key][video], arrays[f"{key}_start"][video] if f"{key}_start" in arrays else None))
         for video in range(len(arrays["true"]))
-        for name in names
+        for key, name in names.items()
     ]
-    shown = ", ".join(f"{name} after {context} frames" for name, context in facts["contexts"].items())
-    steps = ", ".join(f"{run['model']}: {run['trained_steps']}" for run in facts["runs"])
+    shown = ", ".join(f"{names[label]} after {context} frames" for label, context in facts["contexts"].items())
+    steps = ", ".join(f"{names[label]}: {run['trained_steps']}" for label, run in runs.items())
     title = f"{facts['dataset']}: frames {facts['frames'][0]} to {facts['frames'][-1]}, open loop ({shown})"
     return _page(f"{title}\nred: something begins (DLH: level 2 changes); training steps of {steps}", strips)
 
@@ -106,27 +114,16 @@ def draw_rollouts(numbers: Numbers) -> Figure:
 # ---------------------------------------------------------------- levels
 
 
-def each_level(levels: int) -> list[tuple[int, ...]]:
-    """Every level alone (Figure 5)."""
-    return [(level,) for level in range(1, levels + 1)]
-
-
-def levels_above_2(levels: int) -> list[tuple[int, ...]]:
-    """All levels from the third on (Figure 10)."""
-    return [tuple(range(3, levels + 1))] if levels > 2 else []
-
-
-def levels_to_2(levels: int) -> list[tuple[int, ...]]:
-    """The two lowest levels (Figure 11)."""
-    return [(1, 2)]
-
-
 @torch.inference_mode()
-def measure_levels(sources: Sources, groups: Callable[[int], list[tuple[int, ...]]]) -> Numbers:
+def measure_level_samples(
+    runs: list[TrainedRun], data: tuple[Path, ...], seed: int, groups: Callable[[int], list[tuple[int, ...]]]
+) -> Numbers:
     """Frames where some levels are drawn anew from their change priors and the others are fixed (appendix C.3).
 
     Args:
-        sources: DLH runs and their data.
+        runs: of DLH.
+        data: the data set that they were trained on.
+        seed: of the samples.
         groups: the levels that are drawn together, by the number of all levels.
 
     Returns:
@@ -135,15 +132,14 @@ def measure_levels(sources: Sources, groups: Callable[[int], list[tuple[int, ...
     Raises:
         ValueError: if runs and data do not belong together, or a run has no such levels.
     """
-    runs, replay = _load(sources, ("dlh",))
-    frames = _videos(replay)["observation"]
+    frames = _videos(_data_of(runs, data))["observation"]
     rows: list[dict[str, Any]] = []
     arrays: dict[str, np.ndarray] = {}
     for run in runs:
         levels, context = run.model.config.options.levels, run.model.config.options.context
         if not groups(levels):
-            raise ValueError(f"{run.path} has {levels} levels, none to draw: give --dlh runs of more levels")
-        torch.manual_seed(sources.seed)
+            raise ValueError(f"{run.name} has {levels} levels, none to sample anew: give --runs of more levels")
+        torch.manual_seed(seed)
         x = to_float(torch.from_numpy(frames[:, :context]))
         none = torch.zeros(len(x), context, dtype=torch.long)
         state = run.model.observe(x, none[:, 1:], none[:, 0] + context)
@@ -153,14 +149,16 @@ def measure_levels(sources: Sources, groups: Callable[[int], list[tuple[int, ...
                 [frames[:, context - 1], _frame(run.model.decode(state)), *drawn], 1
             )
             rows.append({"levels": levels, "drawn": group})
-    return Numbers({"runs": [run.facts for run in runs], "dataset": runs[0].dataset, "rows": rows}, arrays=arrays)
+    return Numbers(
+        {"runs": [run.facts for run in runs], "dataset": dataset_label(runs[0]), "rows": rows}, arrays=arrays
+    )
 
 
 def _frame(image: Tensor) -> UInt8[np.ndarray, "n h w 3"]:
     return to_uint8(image).numpy()
 
 
-def draw_levels(numbers: Numbers) -> Figure:
+def plot_level_samples(numbers: Numbers) -> Figure:
     """A strip a video and group of levels: the true frame, the belief's own, draws."""
     strips = []
     for number, row in enumerate(numbers.facts["rows"]):

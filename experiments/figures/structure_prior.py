@@ -14,65 +14,72 @@ from matplotlib.ticker import PercentFormatter
 
 from agent.data.replay import Replay
 from agent.training.evaluate import boundary_profile
-from experiments.common.trained_runs import Trained, open_data
-from experiments.figures.curves import draw_seeds, read_scalars, seed_curves
-from experiments.figures.numbers import Numbers, Sources, about, labelled, load_trained
-from experiments.figures.plots import DOTS, GREY, TRAINED, WIDTH
+from experiments.common.numbers import Numbers
+from experiments.common.trained_runs import TrainedRun
+from experiments.figures.learning_curves import plot_seeds, read_scalars, seed_curves
+from experiments.figures.style import COLOURS, DOTS, GREY, WIDTH
 
-EPISODES, REACH = 200, 3  # test episodes of the profile, and how many frames it goes to each side
+PROFILE_EPISODES, PROFILE_FRAMES = 200, 3  # test episodes of the profile, and its frames on each side
 CPU = torch.device("cpu")
 
 
-def measure_structure_prior(sources: Sources) -> Numbers:
+def measure_structure_prior(runs: list[TrainedRun], data: tuple[Path, ...]) -> Numbers:
     """How often runs with and without the structure prior place boundaries, how well, and where.
 
     Returns:
-        A row a run and evaluation while it was trained: ``label``, training ``seed``, ``step``, ``boundary_share`` (of
-        all frames), ``boundary_f1`` (within one frame), ``boundary_f1_exact`` and ``true_share``; the last is share ·
-        precision / recall, empty where no boundary is right. Of each trained run, ``profile``: the share of the true
+        One row per run and evaluation while it was trained: ``label``, training ``seed``, ``step``, ``boundary_share``
+        (of all frames), ``boundary_f1`` (within one frame), ``boundary_f1_exact`` and ``true_share``; the last is share
+        · precision / recall, empty where no boundary is right. Of each trained run, ``profile``: the share of the true
         boundaries that have a predicted one that many frames later.
 
     Raises:
-        ValueError: if a run is missing or is no HRSSM, or has no TensorBoard files, or its data were others.
+        ValueError: if a run has no TensorBoard files, or was trained on other data.
     """
     rows, facts = [], []
-    for label, path in labelled(sources.compare):
-        run = load_trained(path, "hrssm")
-        replay = open_data(Path(sources.data[0]), run)
-        rows += _training_rows(label, run)
-        facts.append({"label": label, **about(run, path), "profile": _profile(run, replay)})
+    replays = [Replay.open(path) for path in data]
+    for run in runs:
+        rows += _training_rows(run)
+        facts.append({"label": run.label, **run.facts, "profile": _profile(run, run.data_of(replays))})
     return Numbers({"runs": facts}, rows)
 
 
-def _training_rows(label: str, run: Trained) -> list[dict[str, Any]]:
+def _training_rows(run: TrainedRun) -> list[dict[str, Any]]:
     """A run's scores while it was trained."""
     scalars, rows = read_scalars(run.path), []
     for step, share in scalars["boundary_share"].items():
         at = {name: values[step] for name, values in scalars.items() if name.startswith("boundary_")}
         recall = at["boundary_recall"]
         true = share * at["boundary_precision"] / recall if recall else ""
-        row = {"label": label, "seed": run.training["seed"], "step": step, "boundary_share": share, "true_share": true}
+        row = {
+            "label": run.label,
+            "seed": run.training["seed"],
+            "step": step,
+            "boundary_share": share,
+            "true_share": true,
+        }
         rows.append(row | {name: at[name] for name in ("boundary_f1", "boundary_f1_exact")})
     return rows
 
 
-def _profile(run: Trained, replay: Replay) -> dict[str, float | None]:
+def _profile(run: TrainedRun, replay: Replay) -> dict[str, float | None]:
     """Where the trained run's boundaries fall; JSON's keys are texts."""
-    return {str(k): share for k, share in boundary_profile(run.model, replay, CPU, EPISODES, REACH).items()}
+    return {
+        str(k): share for k, share in boundary_profile(run.model, replay, CPU, PROFILE_EPISODES, PROFILE_FRAMES).items()
+    }
 
 
-def draw_structure_prior(numbers: Numbers) -> Figure:
+def plot_structure_prior(numbers: Numbers) -> Figure:
     """Share of boundaries and their F1 against training steps, and where they fall at the end; a colour a label."""
     figure = Figure(figsize=(WIDTH, 3.3), dpi=DOTS, layout="constrained")
     share, f1, place = figure.subplots(1, 3)
     labels = list(dict.fromkeys(row["label"] for row in numbers.rows))
-    for label, colour in zip(labels, TRAINED, strict=False):
+    for label, colour in zip(labels, COLOURS, strict=False):
         rows = [row for row in numbers.rows if row["label"] == label]
-        draw_seeds(share, seed_curves(rows, "boundary_share"), colour, label)
-        draw_seeds(f1, seed_curves(rows, "boundary_f1_exact"), colour, None)
-        draw_seeds(f1, seed_curves(rows, "boundary_f1"), colour, None, "--")
-    _draw_true_share(share, numbers.rows)
-    _draw_profiles(place, labels, numbers.facts["runs"])
+        plot_seeds(share, seed_curves(rows, "boundary_share"), colour, label)
+        plot_seeds(f1, seed_curves(rows, "boundary_f1_exact"), colour, None)
+        plot_seeds(f1, seed_curves(rows, "boundary_f1"), colour, None, "--")
+    _plot_true_share(share, numbers.rows)
+    _plot_profiles(place, labels, numbers.facts["runs"])
     share.set(title="frames with a boundary", ylim=(0, 1.05 * share.get_ylim()[1]))
     f1.set(title="F1 (dashed: within one frame)", ylim=(0, 1.02))
     for axes in (share, f1):
@@ -81,7 +88,7 @@ def draw_structure_prior(numbers: Numbers) -> Figure:
     return figure
 
 
-def _draw_true_share(axes: Axes, rows: Sequence[dict[str, Any]]) -> None:
+def _plot_true_share(axes: Axes, rows: Sequence[dict[str, Any]]) -> None:
     """How many frames really have a boundary."""
     true = [float(row["true_share"]) for row in rows if row["true_share"]]
     if true:
@@ -89,10 +96,10 @@ def _draw_true_share(axes: Axes, rows: Sequence[dict[str, Any]]) -> None:
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 
 
-def _draw_profiles(axes: Axes, labels: list[str], runs: list[dict[str, Any]]) -> None:
+def _plot_profiles(axes: Axes, labels: list[str], runs: list[dict[str, Any]]) -> None:
     """Bars: of the true boundaries, the share that has a predicted one that many frames later; means over seeds."""
     width = 0.8 / len(labels)
-    for number, (label, colour) in enumerate(zip(labels, TRAINED, strict=False)):
+    for number, (label, colour) in enumerate(zip(labels, COLOURS, strict=False)):
         profiles = [run["profile"] for run in runs if run["label"] == label]
         places = sorted(int(k) for k in profiles[0])
         high = [np.mean([profile[str(k)] or 0.0 for profile in profiles]) for k in places]

@@ -1,22 +1,20 @@
 """The agents of a benchmark: floor and ceiling by their names, and trained runs with a planner."""
 
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from agent.acting.agents import Agent, RandomAgent, ShortestPathAgent, WorldModelAgent
-from agent.training.runs import CHECKPOINT, load_model
 from envs.camera import Camera
 from envs.layout import Layout
-from experiments.common.pretrained import Run, find_run
+from experiments.common.trained_runs import TrainedRun, load_trained
 from experiments.navigation.planning import Standard, planner_facts, planner_of
 from planners.interface import Planner
 from planners.registry import PLANNERS
+from world_models.interface import Plannable
 
 FLOOR, CEILING = "random", "shortest-path"
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -60,7 +58,7 @@ def load_agents(
         ValueError: for an unknown name, a label twice, a run that is missing, damaged or of another frame size, or a
             budget that is too small for the planner.
     """
-    runs: dict[str, Run] = {}
+    runs: dict[str, TrainedRun] = {}
     for source in sources:
         if source in (FLOOR, CEILING):
             continue
@@ -72,44 +70,33 @@ def load_agents(
             )
         if label in (*runs, FLOOR, CEILING):
             raise ValueError(f"agent names must differ, got {label!r} twice: choose another LABEL for {run}")
-        runs[label] = find_run(run, label)
-    trained = [
-        agent for label, run in runs.items() for agent in _trained(label, run, planner, budgets, layout, camera, device)
-    ]
+        runs[label] = load_trained(run, device=device, data="maze", label=label)
+    trained = [agent for run in runs.values() for agent in _trained(run, planner, budgets, layout, camera)]
     floor = BenchmarkAgent(FLOOR, RandomAgent(), {"trained": False})
     ceiling = BenchmarkAgent(CEILING, ShortestPathAgent(layout), {"trained": False})
     return [floor, *trained, ceiling]
 
 
 def _trained(
-    label: str,
-    run: Run,
-    planner: Standard | Planner,
-    budgets: Sequence[int],
-    layout: Layout,
-    camera: Camera,
-    device: torch.device,
+    run: TrainedRun, planner: Standard | Planner, budgets: Sequence[int], layout: Layout, camera: Camera
 ) -> list[BenchmarkAgent]:
     """A trained run, once per budget."""
-    model, meta = load_model(run.path, device)
-    training = meta["run"]
-    if "layout" not in training:
-        raise ValueError(f"{run.name} was trained on videos and cannot navigate: use a run of maze data")
+    training = run.training
     frame_size = training["config"]["frame_size"]
     if frame_size != camera.size:
         raise ValueError(
             f"{run.name} was trained on frames of {frame_size} pixels, asked for are {camera.size}: "
             f"use --camera.size {frame_size}"
         )
+    if not isinstance(run.model, Plannable):
+        raise ValueError(f"{run.name} cannot plan: {training['model']} lacks calls of Plannable, see interface.py")
     facts = {
         "trained": True,
-        "label": label,
+        "label": run.label,
         "run": run.name,
-        "checkpoint": checkpoint_sha256(run.path),
-        "model": training["model"],
-        "preset": training["preset"],
-        "variant": training["variant"],
-        "trained_steps": meta["step"],
+        "checkpoint": run.checkpoint,
+        **{name: training[name] for name in ("model", "preset", "variant")},
+        "trained_steps": run.step,
         "trained_on": training["layout"],
         "training_seed": training["seed"],
     }
@@ -118,12 +105,7 @@ def _trained(
     agents = []
     for budget in budgets or (planner.budget,):
         its = planner_of(planner.with_budget(budget) if budgets else planner, training["model"])
-        name = f"{label}@{budget}" if budgets else label
+        name = f"{run.label}@{budget}" if budgets else run.label
         own = {"planner": planner_facts(its), "budget": budget}
-        agents.append(BenchmarkAgent(name, WorldModelAgent(model, its), facts | own))
+        agents.append(BenchmarkAgent(name, WorldModelAgent(run.model, its), facts | own))
     return agents
-
-
-def checkpoint_sha256(run: Path) -> str:
-    """Digest of a run's checkpoint: a model that was trained further counts as another agent."""
-    return hashlib.sha256((run / CHECKPOINT if run.is_dir() else run).read_bytes()).hexdigest()

@@ -26,11 +26,12 @@ from agent.system.versions import versions
 from envs.camera import Camera
 from envs.layout import Layout
 from experiments.common.result_folder import begin_or_resume
-from experiments.figures.plots import FIGURES, PlotConfig, plot
+from experiments.figures.commands import PlotConfig, plot
+from experiments.figures.registry import PLOTS
 from experiments.navigation.agents import BenchmarkAgent, load_agents
 from experiments.navigation.episode_files import EPISODES, PATHS, SUMMARY, EpisodeFile, read_episodes, write_paths
 from experiments.navigation.planning import PlannerChoice, Standard, check_budgets
-from experiments.navigation.summary import summarise, table
+from experiments.navigation.summary import summarise, summary_table
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def benchmark(config: BenchmarkConfig) -> dict[str, Any]:
     """
     layout, device = Layout.parse(config.layout), choose_device(config.device)
     agents = load_agents(config.agents, config.planner, config.budgets, layout, config.camera, device)
-    products = (SUMMARY, *FIGURES, EPISODES, PATHS)
+    products = (SUMMARY, *(f"{name}.png" for name in PLOTS), EPISODES, PATHS)
     begin_or_resume(config.out, "benchmark", _identity(config, agents, device), products, config.overwrite)
     for agent in agents:
         _run(agent, config, layout)
@@ -105,7 +106,7 @@ def benchmark(config: BenchmarkConfig) -> dict[str, Any]:
     numbers = summarise(episodes, {agent.name: agent.facts for agent in agents})
     summary = head | {"device": str(device)} | numbers | {"versions": versions()}
     write_json(config.out / SUMMARY, summary)
-    print(table(summary))
+    print(summary_table(summary))
     plot(PlotConfig(config.out))
     return summary
 

@@ -27,25 +27,18 @@ import numpy as np
 from agent.data.replay import Replay
 from agent.system.device import choose_device
 from agent.system.versions import versions
-from agent.training.evaluate import EvaluationConfig, boundary_scores
+from agent.training.evaluate import EvaluationConfig, boundary_scores, negative_bounds
 from envs.camera import Camera
 from envs.layout import Layout
 from experiments.common.bootstrap import Estimate, PairedBootstrap
-from experiments.common.trained_runs import (
-    Trained,
-    check_agreement,
-    check_bounds,
-    load_run_of,
-    negative_bounds,
-    open_data,
-)
+from experiments.common.trained_runs import TrainedRun, check_agreement, check_same_likelihood, load_trained
 from experiments.navigation.agents import CEILING
 from experiments.navigation.benchmark import BenchmarkConfig, benchmark
 from experiments.navigation.episode_files import EPISODES, read_episodes
 from experiments.navigation.jump_accuracy import jump_accuracy
 from experiments.navigation.planning import PlannerOption, check_budgets, planner_facts
 from experiments.navigation.summary import SOON, Episodes
-from experiments.navigation.targets import GAP, Measured, merged, table, worst, write
+from experiments.navigation.targets import GAP, Measured, merged, targets_table, worst, write
 from planners.interface import Planner
 from planners.shooting import Shooting
 from planners.tree import TreeSearch, full_tree
@@ -114,11 +107,13 @@ def navigation(config: NavigationConfig) -> dict[str, dict[str, Any]]:
         OSError: if a file cannot be written.
     """
     device = choose_device(config.device)
-    hrssm, rssm = ([load_run_of(run, kind, device) for run in getattr(config, kind)] for kind in ("hrssm", "rssm"))
+    hrssm, rssm = (
+        [load_trained(run, kind, device, "maze") for run in getattr(config, kind)] for kind in ("hrssm", "rssm")
+    )
     check_agreement([*hrssm, *rssm])
-    replay = None if config.data is None else open_data(config.data, hrssm[0])
+    replay = None if config.data is None else hrssm[0].data_of([Replay.open(config.data)])
     if rssm and replay:
-        check_bounds(hrssm, rssm)
+        check_same_likelihood([*hrssm, *rssm])
     training = hrssm[0].training
     measured = Measured(training["variant"], training["preset"], _about(config, replay, hrssm, rssm))
     merged(config.json, measured, config.overwrite)  # checked before hours of work
@@ -126,7 +121,8 @@ def navigation(config: NavigationConfig) -> dict[str, dict[str, Any]]:
     rows = {row: worst(row, [estimates[row] for estimates in seeds]) for row in seeds[0]}
     write(config.json, merged(config.json, replace(measured, rows=rows), config.overwrite))
     print(
-        f"{measured.variant}, {measured.preset}, {len(seeds)} training seeds, {config.episodes} episodes\n{table(rows)}"
+        f"{measured.variant}, {measured.preset}, {len(seeds)} training seeds, {config.episodes} episodes"
+        f"\n{targets_table(rows)}"
     )
     return rows
 
@@ -135,7 +131,7 @@ def navigation(config: NavigationConfig) -> dict[str, dict[str, Any]]:
 
 
 def _measure(
-    config: NavigationConfig, replay: Replay | None, hrssm: Trained, rssm: Trained | None
+    config: NavigationConfig, replay: Replay | None, hrssm: TrainedRun, rssm: TrainedRun | None
 ) -> dict[str, Estimate]:
     """Every row of one training seed."""
     rows = _benchmarks(config, hrssm, rssm)
@@ -146,12 +142,13 @@ def _measure(
     accuracy = jump_accuracy(hrssm.model, Layout.parse(hrssm.training["layout"]), config.camera)
     rows |= {f"jump_accuracy_{passages}": _exactly(share) for passages, share in enumerate(accuracy, 1)}
     if replay is not None and rssm is not None:
-        bounds = PairedBootstrap(negative_bounds(hrssm, rssm, replay, config.evaluation))
+        models = {"hrssm": (hrssm.model, hrssm.step), "rssm": (rssm.model, rssm.step)}
+        bounds = PairedBootstrap(negative_bounds(models, replay, config.evaluation))
         rows["elbo_gap"] = bounds.estimate(lambda mean: (mean["hrssm"] - mean["rssm"]) / mean["rssm"])
     return rows
 
 
-def _benchmarks(config: NavigationConfig, hrssm: Trained, rssm: Trained | None) -> dict[str, Estimate]:
+def _benchmarks(config: NavigationConfig, hrssm: TrainedRun, rssm: TrainedRun | None) -> dict[str, Estimate]:
     """The rows that come from episodes."""
     folder = config.out / "-".join(str(hrssm.training[name]) for name in ("variant", "preset"))
     folder /= f"seed-{hrssm.training['seed']}"
@@ -165,7 +162,7 @@ def _benchmarks(config: NavigationConfig, hrssm: Trained, rssm: Trained | None) 
 
 
 def _gaps(
-    config: NavigationConfig, hrssm: Trained, rssm: Trained, folder: Path, agent: Episodes
+    config: NavigationConfig, hrssm: TrainedRun, rssm: TrainedRun, folder: Path, agent: Episodes
 ) -> dict[str, Estimate]:
     """The rssm_gap rows; `agent` holds HRSSM's episodes at its planner's own budget."""
     some = config.gap_episodes or config.episodes
@@ -182,7 +179,7 @@ def _gaps(
 
 
 def _episodes(
-    config: NavigationConfig, run: Trained, folder: Path, planner: Planner, budget: int
+    config: NavigationConfig, run: TrainedRun, folder: Path, planner: Planner, budget: int
 ) -> tuple[Episodes, Episodes]:
     """Benchmark a run at a budget, in a folder of its own; return its episodes, and the ceiling's."""
     kind = run.training["model"]
@@ -190,7 +187,7 @@ def _episodes(
     benchmark(
         BenchmarkConfig(
             out=out,
-            agents=(f"{kind}={run.path}",),
+            agents=(f"{kind}={run.name}",),
             episodes=config.episodes,
             planner=planner,
             budgets=(budget,),
@@ -215,7 +212,7 @@ def _exactly(value: float) -> Estimate:
 
 
 def _about(
-    config: NavigationConfig, replay: Replay | None, hrssm: list[Trained], rssm: list[Trained]
+    config: NavigationConfig, replay: Replay | None, hrssm: list[TrainedRun], rssm: list[TrainedRun]
 ) -> dict[str, Any]:
     """How the rows are measured, as JSON."""
     about: dict[str, Any] = {"episodes": config.episodes, "layout": hrssm[0].training["layout"]}
@@ -233,7 +230,5 @@ def _about(
         about |= {"evaluation": asdict(config.evaluation)}
     for kind, runs in (("hrssm", hrssm), ("rssm", rssm)):
         if runs:
-            about[kind] = [
-                {"run": str(run.path), "seed": run.training["seed"], "trained_steps": run.step} for run in runs
-            ]
+            about[kind] = [{"run": run.name, "seed": run.training["seed"], "trained_steps": run.step} for run in runs]
     return about

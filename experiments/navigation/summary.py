@@ -1,13 +1,12 @@
 """What a benchmark says: its numbers with their intervals, and the table that is printed."""
 
-import math
 from collections.abc import Mapping
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
-from experiments.common.bootstrap import Estimate, PairedBootstrap
+from experiments.common.bootstrap import PairedBootstrap
 from experiments.navigation.agents import CEILING, FLOOR
 
 Episodes = Mapping[str, np.ndarray]
@@ -17,7 +16,7 @@ SOON = 50  # steps: "most episodes were solved within 50 steps" (Kim et al. 2019
 
 
 def summarise(episodes: Mapping[str, Episodes], facts: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """The numbers of every agent, and of every two trained agents of the same budget.
+    """The numbers of every agent, and of every two trained agents with the same budget.
 
     Args:
         episodes: the agents' episodes by name, floor and ceiling among them; the same seeds in the same order.
@@ -36,14 +35,14 @@ def summarise(episodes: Mapping[str, Episodes], facts: Mapping[str, dict[str, An
     agents = {name: _numbers(name, rows, bootstrap) | facts[name] for name, rows in episodes.items()}
     trained = [name for name in episodes if facts[name]["trained"]]
     differences = [
-        {"agents": [one, other]} | _estimate("mean_reward", bootstrap.difference(f"{one} reward", f"{other} reward"))
+        {"agents": [one, other]} | bootstrap.difference(f"{one} reward", f"{other} reward").to_json("mean_reward")
         for one, other in combinations(trained, 2)
         if facts[one]["budget"] == facts[other]["budget"]
     ]
     return {"agents": agents, "differences": differences}
 
 
-def table(summary: Mapping[str, Any]) -> str:
+def summary_table(summary: Mapping[str, Any]) -> str:
     """The summary as text, one line per agent."""
     titles = ["agent", "mean reward", "of ceiling", "normalised", "solved", f"in {SOON}", "median", "spent", "ms"]
     lines = [[name, *_cells(entry)] for name, entry in summary["agents"].items()]
@@ -57,11 +56,9 @@ def table(summary: Mapping[str, Any]) -> str:
         f"in {SOON}: solved within {SOON} steps; median: of the steps; spent: model transitions per decision;",
         "ms: milliseconds per decision, shared by the episodes that decide together",
     ]
-    foot += [
-        f"{one} - {other}: {_interval(difference['mean_reward'], difference['mean_reward_ci95'], '+.1f')} mean reward"
-        for difference in summary["differences"]
-        for one, other in [difference["agents"]]
-    ]
+    for difference in summary["differences"]:
+        interval = _with_interval(difference["mean_reward"], difference["mean_reward_ci95"], "+.1f")
+        foot.append(f"{' - '.join(difference['agents'])}: {interval} mean reward")
     foot += [f"{name}: {entry['warning']}" for name, entry in summary["agents"].items() if "warning" in entry]
     return "\n".join([head, "", *rows, "", *foot])
 
@@ -71,44 +68,34 @@ def _numbers(name: str, rows: Episodes, bootstrap: PairedBootstrap) -> dict[str,
     decisions = int(rows["decisions"].sum())
     reward, ceiling, floor = f"{name} reward", f"{CEILING} reward", f"{FLOOR} reward"
     return {
-        **_estimate("mean_reward", bootstrap.mean(reward)),
-        **_estimate("success", bootstrap.mean(f"{name} success")),
+        **bootstrap.mean(reward).to_json("mean_reward"),
+        **bootstrap.mean(f"{name} success").to_json("success"),
         "median_steps": float(np.median(rows["steps"])),
         "transitions_per_decision": rows["transitions"].sum() / decisions if decisions else None,
         "ms_per_decision": 1000 * rows["planning_seconds"].sum() / decisions if decisions else None,
-        **_estimate("reward_over_ceiling", bootstrap.ratio(reward, ceiling)),
-        **_estimate("normalised", bootstrap.normalised(reward, floor, ceiling)),
-        **_estimate(f"solved_in_{SOON}", bootstrap.mean(f"{name} soon")),
+        **bootstrap.ratio(reward, ceiling).to_json("reward_over_ceiling"),
+        **bootstrap.normalised(reward, floor, ceiling).to_json("normalised"),
+        **bootstrap.mean(f"{name} soon").to_json(f"solved_in_{SOON}"),
     }
-
-
-def _estimate(key: str, estimate: Estimate) -> dict[str, Any]:
-    """A value and its interval under two keys; None where JSON has no number for it."""
-    ends = [_finite(estimate.low), _finite(estimate.high)]
-    return {key: _finite(estimate.value), f"{key}_ci95": None if None in ends else ends}
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _cells(entry: Mapping[str, Any]) -> list[str]:
     """The columns of an agent behind its name."""
     cells = [
-        _interval(entry[key], entry[f"{key}_ci95"], form)
+        _with_interval(entry[key], entry[f"{key}_ci95"], form)
         for key, form in (("mean_reward", ".1f"), ("reward_over_ceiling", ".2f"), ("normalised", ".2f"))
     ]
-    cells.append(_interval(entry["success"], entry["success_ci95"], ".0%"))
-    cells += [_number(entry[f"solved_in_{SOON}"], ".0%"), _number(entry["median_steps"], ".0f")]
-    return [*cells, _number(entry["transitions_per_decision"], ".0f"), _number(entry["ms_per_decision"], ".2g")]
+    cells.append(_with_interval(entry["success"], entry["success_ci95"], ".0%"))
+    cells += [_formatted(entry[f"solved_in_{SOON}"], ".0%"), _formatted(entry["median_steps"], ".0f")]
+    return [*cells, _formatted(entry["transitions_per_decision"], ".0f"), _formatted(entry["ms_per_decision"], ".2g")]
 
 
-def _number(value: float | None, form: str) -> str:
+def _formatted(value: float | None, form: str) -> str:
     return "-" if value is None else f"{value:{form}}"
 
 
-def _interval(value: float | None, ends: list[float] | None, form: str) -> str:
+def _with_interval(value: float | None, ends: list[float] | None, form: str) -> str:
     """A value and its interval: 26.0 [24.1, 27.9]."""
     if ends is None:
-        return _number(value, form)
-    return f"{_number(value, form)} [{', '.join(_number(end, form) for end in ends)}]"
+        return _formatted(value, form)
+    return f"{_formatted(value, form)} [{', '.join(_formatted(end, form) for end in ends)}]"

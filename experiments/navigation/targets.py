@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from agent.system.atomic_files import write_json
+from agent.system.settings import check_same_settings
 from experiments.common.bootstrap import Estimate
 from experiments.navigation.summary import SOON
 
-REACH = {"success": 0.995, "reward_over_ceiling": 0.97, f"solved_in_{SOON}": 0.97}
-REACH |= {"boundary_f1": 0.97, "boundary_f1_exact": 0.95, "jump_accuracy_1": 0.99, "jump_accuracy_5": 0.95}
-REACH |= {"elbo_gap": 0.02}
+TARGETS = {"success": 0.995, "reward_over_ceiling": 0.97, f"solved_in_{SOON}": 0.97}
+TARGETS |= {"boundary_f1": 0.97, "boundary_f1_exact": 0.95, "jump_accuracy_1": 0.99, "jump_accuracy_5": 0.95}
+TARGETS |= {"elbo_gap": 0.02}
 GAP, SMALLER_IS_BETTER = "rssm_gap_", ("elbo_gap",)
 ABOUT = "about"  # beside the variants in the file: how each preset's rows were measured
 
@@ -38,32 +39,33 @@ def worst(row: str, seeds: list[Estimate]) -> dict[str, Any]:
     """A row of the file; an undefined value is the worst, and None in it."""
     sign = -1 if row in SMALLER_IS_BETTER else 1
     last = min(seeds, key=lambda seed: sign * seed.value if math.isfinite(seed.value) else -math.inf)
-    ends = [_number(last.low), _number(last.high)]
+    mean = float(np.mean([seed.value for seed in seeds]))
+    found = last.to_json()
     return {
-        "value": _number(last.value),
-        "mean": _number(float(np.mean([seed.value for seed in seeds]))),
-        "ci95": None if None in ends else ends,
-        "seeds": [_number(seed.value) for seed in seeds],
+        "value": found["value"],
+        "mean": mean if math.isfinite(mean) else None,
+        "ci95": found["ci95"],
+        "seeds": [seed.to_json()["value"] for seed in seeds],
     }
 
 
 def reached(row: str, numbers: dict[str, Any]) -> bool | None:
-    """Whether the worst seed reaches the row; None for a row without a reach."""
+    """Whether the worst seed reaches the row; None for a row without a target."""
     if row.startswith(GAP):
         return numbers["ci95"] is not None and numbers["ci95"][0] > 0
-    if row not in REACH:
+    if row not in TARGETS:
         return None
     value = numbers["value"]
-    return value is not None and (value <= REACH[row] if row in SMALLER_IS_BETTER else value >= REACH[row])
+    return value is not None and (value <= TARGETS[row] if row in SMALLER_IS_BETTER else value >= TARGETS[row])
 
 
-def table(rows: dict[str, dict[str, Any]]) -> str:
+def targets_table(rows: dict[str, dict[str, Any]]) -> str:
     """The rows as text."""
     lines = [["row", "worst seed", "95 % interval", "mean", "reach", "reached"]]
     for row, numbers in rows.items():
         value, mean = ("-" if numbers[key] is None else f"{numbers[key]:.3f}" for key in ("value", "mean"))
         ends = "-" if numbers["ci95"] is None else "[{:.3f}, {:.3f}]".format(*numbers["ci95"])
-        reach = "> 0" if row.startswith(GAP) else f"{'<=' if row in SMALLER_IS_BETTER else '>='} {REACH.get(row)}"
+        reach = "> 0" if row.startswith(GAP) else f"{'<=' if row in SMALLER_IS_BETTER else '>='} {TARGETS.get(row)}"
         verdict = {True: "yes", False: "NO", None: "-"}[reached(row, numbers)]
         lines.append([row, value, ends, mean, reach if verdict != "-" else "-", verdict])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
@@ -87,12 +89,13 @@ def merged(path: Path, measured: Measured, overwrite: bool) -> dict[str, Any]:
     )
     if overwrite:
         found, rows = {}, {}
-    for name in measured.about:
-        if name != "versions" and name in found and found[name] != measured.about[name]:
-            raise ValueError(
-                f"{path} holds rows of {measured.variant}, {measured.preset} with {name} {found[name]}, "
-                f"asked for is {measured.about[name]}: choose another --json, or --overwrite"
-            )
+    common = [name for name in measured.about if name != "versions" and name in found]
+    check_same_settings(
+        f"{path} holds rows of {measured.variant}, {measured.preset}",
+        {name: found[name] for name in common},
+        {name: measured.about[name] for name in common},
+        "choose another --json, or --overwrite",
+    )
     content.setdefault(measured.variant, {})[measured.preset] = rows | measured.rows
     content.setdefault(ABOUT, {}).setdefault(measured.variant, {})[measured.preset] = found | measured.about
     return content
@@ -113,7 +116,3 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"{path} is no JSON file of rows: choose another --json")
     return content
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -19,6 +19,7 @@ import json
 import os
 import shlex
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,24 +31,25 @@ from agent.data.collect import CollectConfig, collect
 from agent.data.manifest import EPISODE_LENGTH
 from agent.system.atomic_files import locked, write_json
 from agent.system.device import choose_device
+from agent.system.settings import check_same_settings
 from agent.system.threads import set_threads
 from agent.training.config import TrainConfig
 from agent.training.runs import CHECKPOINT, load_model
 from agent.training.train import train
 from envs.layout import Layout
 from experiments.common.hardware import about
-from experiments.common.result_folder import refuse_difference
+from experiments.common.numbers import Numbers, write_numbers
 from experiments.common.stage_timer import Stages, check_reached
-from experiments.figures.curves import MINUTES, REACH, median
-from experiments.figures.numbers import Numbers, Sources, write
-from experiments.figures.registry import FigureConfig, figure
+from experiments.figures.commands import FigureConfig, figure
 from experiments.navigation.agents import CEILING, FLOOR
 from experiments.navigation.benchmark import BenchmarkConfig, benchmark
 from planners.tree import TreeSearch
 
+Curve = tuple[np.ndarray, np.ndarray]
 NAME = "unseen"  # of the figure and of its numbers
 RESULT, REPORT = f"{NAME}.json", "minutes.json"
 AGENT = "hrssm"
+TARGET, DEADLINE = 0.95, 10  # reward over the ceiling, and minutes
 OWN = ("--layout", "threads")  # settings in which the layouts of a measurement may differ
 
 
@@ -220,14 +222,14 @@ def _merge(config: UnseenConfig, device: torch.device) -> dict[str, Any]:
         for point in result["points"]
     ]
     facts = {
-        "command": shlex.join(["jumpy", NAME, "--layouts", *results]),
         "settings": _common(_settings(config, config.layouts[0], device)),
         "layouts": {
             layout: {name: result[name] for name in ("floor", "ceiling", "about")} for layout, result in results.items()
         },
         **_over_layouts([result["points"] for result in results.values()], list(results)),
     }
-    write(config.numbers, NAME, Numbers(facts, rows), Sources())
+    command = shlex.join(["jumpy", NAME, "--layouts", *results])
+    write_numbers(config.numbers, NAME, Numbers(facts, rows), command)
     return facts
 
 
@@ -236,17 +238,29 @@ def _over_layouts(points: list[list[dict[str, Any]]], layouts: list[str]) -> dic
     columns = ("minutes", "reward_over_ceiling")
     curves = [tuple(np.array([point[name] for point in its]) for name in columns) for its in points]
     x, y = median((minutes, reward) for minutes, reward in curves)
-    within = [float(reward[minutes <= MINUTES][-1]) if minutes[0] <= MINUTES else 0.0 for minutes, reward in curves]
+    within = [float(reward[minutes <= DEADLINE][-1]) if minutes[0] <= DEADLINE else 0.0 for minutes, reward in curves]
     return {
         "median": [dict(zip(columns, place, strict=True)) for place in zip(x.tolist(), y.tolist(), strict=True)],
         "within": {
-            "minutes": MINUTES,
+            "minutes": DEADLINE,
             "reward_over_ceiling": dict(zip(layouts, within, strict=True)),
             "median": float(np.median(within)),
-            "reach": REACH,
-            "share_of_layouts": float(np.mean([reward >= REACH for reward in within])),
+            "reach": TARGET,
+            "share_of_layouts": float(np.mean([reward >= TARGET for reward in within])),
         },
     }
+
+
+def median(curves: Iterable[Curve]) -> Curve:
+    """Median of curves at all places where one of them has a point, linear between a curve's own points.
+
+    Only where all have begun and none has ended.
+    """
+    curves = list(curves)
+    first, last = max(x[0] for x, _ in curves), min(x[-1] for x, _ in curves)
+    places = np.unique(np.concatenate([x for x, _ in curves]))
+    places = places[(places >= first) & (places <= last)]
+    return places, np.median([np.interp(places, x, y) for x, y in curves], axis=0)
 
 
 def _table(facts: dict[str, Any]) -> str:
@@ -286,7 +300,7 @@ def _begin_or_resume(config: UnseenConfig, folder: Path, device: torch.device) -
     settings = _settings(config, folder.name, device)
     if (folder / RESULT).exists() and not config.overwrite:
         found = _read_result(folder)
-        _refuse_difference(folder, found["settings"], settings)
+        _check_same(folder, found["settings"], settings)
         return found
     machine = about(device) | {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")}
     result = {"settings": settings, "about": machine, "points": []}
@@ -304,7 +318,7 @@ def _refuse_other_work(config: UnseenConfig, device: torch.device) -> None:
     anew = config.layouts if config.overwrite else ()
     results = {layout: result for layout, result in _results(config.out).items() if layout not in anew}
     for layout, result in results.items():
-        _refuse_difference(config.out / layout, _common(result["settings"]), _common(wanted))
+        _check_same(config.out / layout, _common(result["settings"]), _common(wanted))
     path = config.numbers / RESULT
     if not path.exists() or config.overwrite:
         path.unlink(missing_ok=True)
@@ -314,7 +328,7 @@ def _refuse_other_work(config: UnseenConfig, device: torch.device) -> None:
         found, layouts = numbers["settings"], list(numbers["layouts"])
     except (ValueError, KeyError, TypeError):
         raise ValueError(f"{path} is damaged: restore it, or --overwrite") from None
-    _refuse_difference(path, found, _common(wanted))
+    _check_same(path, found, _common(wanted))
     if lost := [layout for layout in layouts if layout not in results]:
         raise ValueError(f"{path} holds {lost[0]}, {config.out} does not: choose another --numbers, or --overwrite")
 
@@ -343,6 +357,6 @@ def _read_result(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{folder / RESULT} is damaged: restore it, or remove {folder}") from None
 
 
-def _refuse_difference(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
-    """Refuse another measurement."""
-    refuse_difference(f"{path} holds a measurement", found, wanted, "choose another folder, or --overwrite")
+def _check_same(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """Check that what is there is of this measurement."""
+    check_same_settings(f"{path} holds a measurement", found, wanted, "choose another folder, or --overwrite")

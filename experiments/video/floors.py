@@ -1,13 +1,18 @@
-"""Predictions that know nothing of videos: the floor beside every model.
+"""Fixed baselines: predictions that know nothing of videos, the floor for every model.
 
-They are no formality: of Moving MNIST a black frame is right nearly everywhere, and SSIM counts every place alike.
+They are no formality: in Moving MNIST a black frame is right nearly everywhere, and SSIM counts every place alike.
 """
 
-from typing import Literal
+from __future__ import annotations
+
+import json
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
+
+from agent.data.replay import Replay
 
 FLOORS = ("last-frame", "black")
 
@@ -31,3 +36,28 @@ class Floor(nn.Module):
         """Predict as a model does; every sample is the same."""
         frame = x[:, -1:] if self.kind == "last-frame" else torch.full_like(x[:, -1:], -1)
         return frame.expand(-1, actions.shape[1], -1, -1, -1), None
+
+
+class Baseline(NamedTuple):
+    """A fixed baseline on a data set, with what results say of it as of a `TrainedRun`."""
+
+    model: Floor
+    facts: dict[str, Any]
+    seconds: dict[str, float] | None
+
+    @property
+    def training(self) -> dict[str, Any]:
+        """Its name and the data set; it was not trained."""
+        return self.facts
+
+
+def fixed_baseline(kind: Literal["last-frame", "black"], replay: Replay) -> Baseline:
+    """A fixed baseline on a data set.
+
+    Raises:
+        ValueError: if the data set does not hold videos.
+    """
+    origin = json.loads(json.dumps(replay.manifest.origin))
+    if "dataset" not in origin:
+        raise ValueError(f"{replay.folder} does not hold videos: give --data of 'jumpy videos' or 'jumpy import'")
+    return Baseline(Floor(kind), {"model": kind, **origin}, {})

@@ -28,7 +28,7 @@ from agent.data.batch import to_batch
 from agent.data.replay import Replay
 from agent.training.evaluate import match
 from experiments.common.bootstrap import Estimate, PairedBootstrap
-from experiments.video.runs import VideoRun
+from experiments.common.trained_runs import TrainedRun
 from world_models.blocks.images import to_float
 
 TOGETHER = 20  # videos inferred at once; bounds the memory
@@ -37,7 +37,7 @@ Columns = dict[str, np.ndarray]
 
 
 @torch.no_grad()
-def measure(run: VideoRun, replay: Replay, sequences: int | None = None, seed: int = 0) -> Columns:
+def measure(run: TrainedRun, replay: Replay, sequences: int | None = None, seed: int = 0) -> Columns:
     """Every column, one entry a test video.
 
     Args:
@@ -49,7 +49,7 @@ def measure(run: VideoRun, replay: Replay, sequences: int | None = None, seed: i
     device = next(run.model.parameters()).device
     test = np.array(replay.split("test")[:sequences])
     parts: list[Columns] = []
-    for numbers in tqdm([test[k : k + TOGETHER] for k in range(0, len(test), TOGETHER)], desc=str(run.path)):
+    for numbers in tqdm([test[k : k + TOGETHER] for k in range(0, len(test), TOGETHER)], desc=run.name):
         fields = replay.slices(numbers, np.zeros_like(numbers), replay.episode_length)
         batch = to_batch(fields, device)
         changes = run.model.infer(to_float(batch.observation), batch.action)
@@ -106,12 +106,12 @@ def generator_chance(bounce: Bool[np.ndarray, "b t balls"], recolour: float) -> 
     return 1 - np.where(bounce, 0.0, 1 - recolour).prod(-1)
 
 
-def _recolour(run: VideoRun) -> float:
+def _recolour(run: TrainedRun) -> float:
     return float(run.training["video"]["recolour"])
 
 
 def _divergences(
-    run: VideoRun, fields: dict[str, Shaped[np.ndarray, "b ..."]], numbers: np.ndarray, seed: int
+    run: TrainedRun, fields: dict[str, Shaped[np.ndarray, "b ..."]], numbers: np.ndarray, seed: int
 ) -> Columns:
     """Divergences of single videos, so that they can be drawn anew."""
     device = next(run.model.parameters()).device

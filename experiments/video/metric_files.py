@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,31 +11,32 @@ import numpy as np
 
 from agent.system.atomic_files import write_file
 from experiments.common.bootstrap import PairedBootstrap
+from experiments.common.numbers import csv_text
 from experiments.video.metrics import HIGHER_IS_BETTER, NOT_AVAILABLE
 from experiments.video.published import PARAMETERS, PREDICTION, Published
-from experiments.video.runs import VideoRun
-from experiments.video.runs import row as result_row
+from experiments.video.rows import Predictor, Row, predictor_row, result_row
 
 SEQUENCES, CURVES, ROW = "sequences", "curves.csv", "row.json"
-Row = dict[str, Any]
+DIFFERENCE = " − "
+"""between the names of two models that are compared"""
 Scores = dict[str, np.ndarray]
 """A video's values by the name of the metric, one a predicted frame."""
 
 
-def rows(run: VideoRun, best: list[Scores]) -> list[Row]:
-    """The run's rows of Table 1, with 95 % intervals over videos, and its number of parameters."""
-    known = PREDICTION.get(run.training["dataset"], {}).get(run.training["model"], {})
+def rows(predictor: Predictor, best: list[Scores]) -> list[Row]:
+    """The rows of Table 1, with 95 % intervals over videos, and the number of parameters of a model that has some."""
+    model = predictor.training["model"]
+    known = PREDICTION.get(predictor.training["dataset"], {}).get(model, {})
     bootstrap = PairedBootstrap({name: np.array([video[name].mean() for video in best]) for name in best[0]})
     found = []
     for name in HIGHER_IS_BETTER:
         estimate = bootstrap.mean(name) if name in best[0] else None
-        row = run.row(run.training["model"], name, estimate, known.get(name))
+        row = predictor_row(predictor, model, name, estimate, known.get(name))
         found.append(row if estimate else row | {"value": NOT_AVAILABLE})
-    if run.path is None:  # a floor
-        return found
-    published = PARAMETERS.get(run.training["model"])
-    row = run.row(run.training["model"], "parameters", None, None if published is None else Published(published))
-    return [*found, row | {"value": run.parameters}]
+    if parameters := sum(parameter.numel() for parameter in predictor.model.parameters()):
+        published = Published(PARAMETERS[model]) if model in PARAMETERS else None
+        found.append(predictor_row(predictor, model, "parameters", None, published) | {"value": parameters})
+    return found
 
 
 def paired_rows(row: Row, other: Row, best: list[Scores], others: list[Scores]) -> list[Row]:
@@ -57,32 +58,29 @@ def paired_rows(row: Row, other: Row, best: list[Scores], others: list[Scores]) 
                 {which: np.array([video[name].mean() for video in videos]) for which, videos in columns.items()}
             )
             difference = bootstrap.difference("one", "other")
-            models = f"{row['model']} − {other['model']}"
+            models = f"{row['model']}{DIFFERENCE}{other['model']}"
             found.append(result_row(models, row["dataset"], name, difference, None, trained_minutes=more))
     return found
 
 
 def curves(best: list[Scores]) -> str:
     """Means over videos of every predicted frame, with the ends of their 95 % intervals, as CSV."""
-    columns: dict[str, list[float | str]] = {}
+    rows: list[dict[str, Any]] = [{"step": step} for step in range(1, len(best[0]["ssim"]) + 1)]
     for name in HIGHER_IS_BETTER:
+        columns = [name, f"{name}_low", f"{name}_high"]
         if name not in best[0]:
-            columns |= {f"{name}{end}": [NOT_AVAILABLE] * len(best[0]["ssim"]) for end in ("", "_low", "_high")}
+            rows = [row | dict.fromkeys(columns, NOT_AVAILABLE) for row in rows]
             continue
         values = np.stack([video[name] for video in best], 1)  # (T, N)
         bootstrap = PairedBootstrap({str(t): frame for t, frame in enumerate(values)})
-        estimates = [bootstrap.mean(str(t)) for t in range(len(values))]
-        columns[name] = [each.value for each in estimates]
-        columns[f"{name}_low"], columns[f"{name}_high"] = [e.low for e in estimates], [e.high for e in estimates]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["step", *columns])
-    for step, cells in enumerate(zip(*columns.values(), strict=True), 1):
-        writer.writerow([step, *(cell if isinstance(cell, str) else f"{cell:.6g}" for cell in cells)])
-    return text.getvalue()
+        for t, row in enumerate(rows):
+            estimate = bootstrap.mean(str(t))
+            cells = (f"{value:.6g}" for value in (estimate.value, estimate.low, estimate.high))
+            row |= dict(zip(columns, cells, strict=True))
+    return csv_text(rows)
 
 
-def told(result: dict[str, Any]) -> str:
+def means_table(result: dict[str, Any]) -> str:
     """The means in `row.json` as text."""
     rows = result["rows"]
     videos = f"{result['sequences']} test videos after {result['context']} frames"
@@ -93,6 +91,21 @@ def told(result: dict[str, Any]) -> str:
         paper = "" if row["published"] is None else f" (paper: {row['published']})"
         lines.append(f"  {row['metric']}  {value}{paper}")
     return "\n".join(lines)
+
+
+def read_prediction(folder: Path) -> dict[str, Any]:
+    """What `row.json` in a folder of `jumpy predict` holds.
+
+    Raises:
+        ValueError: if the folder holds no finished prediction.
+    """
+    try:
+        found = json.loads((folder / ROW).read_text())
+        if found["rows"] and {"command", "commit", "sequences", "context", "samples", "runs"} <= set(found):
+            return found
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise ValueError(f"{folder} holds no finished prediction: make it with 'jumpy predict'")
 
 
 def scores_file(out: Path, number: int) -> Path:

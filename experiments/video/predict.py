@@ -1,8 +1,8 @@
 """`jumpy predict`: a trained run on the test videos of a data set, open loop, the best of several samples.
 
-A model sees the first frames of a video and draws the rest, several times. Every drawn frame is compared with the true
-one; each metric chooses the sample whose mean over the video is the best (Denton and Fergus 2018; Zakharov et al. 2022,
-section 4.1).
+A model sees the first frames of a video and samples the rest several times. Every sampled frame is compared with the
+true one; each metric chooses the sample whose mean over the video is the best (Denton and Fergus 2018; Zakharov et al.
+2022, section 4.1).
 
 | file | content |
 |---|---|
@@ -29,28 +29,26 @@ from agent.data.replay import Replay
 from agent.system.atomic_files import locked, write_file, write_json
 from agent.system.device import choose_device
 from agent.system.versions import commit, versions
+from experiments.common.command_line import arguments
 from experiments.common.result_folder import begin_or_resume
-from experiments.video.floors import FLOORS
+from experiments.common.trained_runs import load_trained
+from experiments.video.floors import fixed_baseline
 from experiments.video.lpips import ALEXNET_SHA256, LPIPS, load_lpips
 from experiments.video.metric_files import (
     CURVES,
     ROW,
     SEQUENCES,
     curves,
+    means_table,
     read_scores,
     rows,
     scores_file,
-    told,
     write_scores,
 )
 from experiments.video.metrics import best_of, frame_metrics
-from experiments.video.runs import VideoRun
+from experiments.video.rows import Predictor
 from world_models.blocks.images import to_float, to_uint8
 
-CONTEXT = {"cwvae": 36}
-"""frames that are shown: as many as in the paper, which shows the others 30"""
-LEARNED_CONTEXT = ("rssm", "hrssm")
-"""models that read contexts of at most `context` frames while they train, by a network of its own"""
 Metric = Literal["ssim", "psnr", "lpips"]
 
 
@@ -61,16 +59,16 @@ class PredictConfig:
     A call that was cut off goes on where it stopped, with the same results; so does one with more --sequences.
     """
 
-    model: Literal["dlh", "cwvae", "rssm", "hrssm", "last-frame", "black"]
-    """which model the run is of; or what needs no run: the last frame that is shown, or black ones"""
     data: Path
-    """data set that it was trained on; its test split counts"""
+    """data set that the run was trained on; its test split counts"""
     out: Path
     """folder of the results"""
-    run: Path | None = None
-    """run of 'jumpy train'"""
+    run: str | None = None
+    """run of 'jumpy train'; its checkpoint says which model it is of"""
+    floor: Literal["last-frame", "black"] | None = None
+    """instead of a run, a fixed baseline: the last frame that is shown, or black frames"""
     context: int | None = None
-    """frames that are shown of each video; default: 36 for cwvae, 30 for the others"""
+    """frames that are shown of each video; default: as many as the papers show the model, 30 or 36"""
     samples: int = 100
     """how often each video is predicted; the best counts"""
     sequences: int | None = None
@@ -89,26 +87,19 @@ class PredictConfig:
     """replace results that are already there"""
 
     def __post_init__(self) -> None:
-        """Refuse counts that are not positive."""
+        """Check that counts are positive, and that there is either a run or a fixed baseline."""
         for name in ("context", "samples", "sequences", "batch"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise ValueError(f"--{name} must be at least 1, got {value}")
         if self.seed < 0:
             raise ValueError(f"--seed must be 0 or more, got {self.seed}")
-        if self.run is None and self.model not in FLOORS:
-            raise ValueError(f"--model {self.model} needs its --run, got none")
-        if self.run is not None and self.model in FLOORS:
-            raise ValueError(f"--model {self.model} knows nothing: leave out --run {self.run}")
+        if (self.run is None) == (self.floor is None):
+            raise ValueError(f"give either --run or --floor, got --run {self.run} and --floor {self.floor}")
 
     @property
-    def shown(self) -> int:
-        """Frames of the context."""
-        return self.context or CONTEXT.get(self.model, 30)
-
-    @property
-    def drawn(self) -> int:
-        """Samples that differ."""
-        return 1 if self.model in FLOORS else self.samples
+    def predictions(self) -> int:
+        """How often each video is predicted: once by a fixed baseline, all of whose samples are the same."""
+        return self.samples if self.floor is None else 1
 
 
 def predict(config: PredictConfig) -> dict[str, Any]:
@@ -123,57 +114,50 @@ def predict(config: PredictConfig) -> dict[str, Any]:
     """
     device = choose_device(config.device)
     replay = Replay.open(config.data)
-    if config.run is None:
-        run = VideoRun.floor(config.model, replay)
-    else:
-        run = VideoRun.load(config.run, config.model, device)
-        run.check(replay)
+    predictor = _predictor(config, replay, device)
     episodes = _episodes(config, replay)
-    _check_context(config, run, replay)
+    _check_context(config, predictor, replay)
     lpips = load_lpips(config.alexnet, config.alexnet_sha256, device=device)
-    identity = _identity(config, run, replay, device)
+    identity = _identity(config, predictor, replay, device)
     begin_or_resume(config.out, "prediction", identity, (SEQUENCES, CURVES, ROW), config.overwrite)
     (config.out / SEQUENCES).mkdir(exist_ok=True)
     with locked(config.out, f"{config.out} is in use by another jumpy predict: wait for it, or choose another --out"):
-        for number in tqdm(episodes, desc=f"predict {config.model}", unit=" videos"):
+        for number in tqdm(episodes, desc=f"predict {predictor.training['model']}", unit=" videos"):
             path = scores_file(config.out, number)
             if not path.exists():
-                write_scores(path, predict_video(config, run, replay, number, lpips))
+                write_scores(path, predict_video(config, predictor, replay, number, lpips))
         best = [read_scores(scores_file(config.out, number)) for number in episodes]
         write_file(config.out / CURVES, curves(best).encode())
-        result = _origin(config) | {"rows": rows(run, best), "sequences": len(episodes), "runs": [run.facts]}
+        result = _origin(config, predictor) | {"rows": rows(predictor, best), "sequences": len(episodes)}
+        result |= {"runs": [predictor.facts]}
         write_json(config.out / ROW, result)
-    print(told(result))
+    print(means_table(result))
     return result
 
 
 @torch.no_grad()
 def predict_video(
-    config: PredictConfig, run: VideoRun, replay: Replay, episode: int, lpips: LPIPS | None = None
+    config: PredictConfig, predictor: Predictor, replay: Replay, episode: int, lpips: LPIPS | None = None
 ) -> dict[str, Float[np.ndarray, " t"]]:
-    """Predict one video; its draws do not depend on the others.
+    """Predict one video; its samples do not depend on the others.
 
     Returns:
         For each metric, the values of the sample that it chooses, one a predicted frame.
     """
-    device = choose_device(config.device)
+    device, shown = choose_device(config.device), _shown(config, predictor)
     fields = replay.slices(np.array([episode]), np.array([0]), replay.episode_length)
     true = torch.from_numpy(fields["observation"]).to(device)
     colours = 1 if replay.grey else 3
-    x, future = to_float(true[:, : config.shown]), true[:, config.shown :, ..., :colours]
+    x, future = to_float(true[:, :shown]), true[:, shown:, ..., :colours]
     parts: dict[str, list[np.ndarray]] = {}
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        for first in range(0, config.drawn, config.batch):
+        for first in range(0, config.predictions, config.batch):
             draw = np.random.default_rng([config.seed, episode, first])
             torch.manual_seed(int(draw.integers(2**63)))
-            samples = min(config.batch, config.drawn - first)
+            samples = min(config.batch, config.predictions - first)
             none = torch.zeros(samples, replay.episode_length, dtype=torch.long, device=device)
-            frames, _ = run.model.generate(
-                x.expand(samples, -1, -1, -1, -1),
-                none[:, : config.shown - 1],
-                none[:, 0] + config.shown,
-                none[:, config.shown :],
-                "full",
+            frames, _ = predictor.model.generate(
+                x.expand(samples, -1, -1, -1, -1), none[:, : shown - 1], none[:, 0] + shown, none[:, shown:], "full"
             )
             predicted = to_uint8(frames.mean(2, keepdim=True) if replay.grey else frames)
             for name, values in frame_metrics(predicted, future.expand_as(predicted), lpips).items():
@@ -182,6 +166,29 @@ def predict_video(
 
 
 # ---------------------------------------------------------------- what suits
+
+
+def shown_frames(model: str) -> int:
+    """Frames of each video that a model is shown by default: as many as in the paper."""
+    return {"cwvae": 36}.get(model, 30)
+
+
+def longest_context(name: str, model: Any) -> int | None:
+    """Most frames that a model can be shown: as many as in training, if a network of its own reads them; None: any."""
+    return model.config.options.context if name in ("rssm", "hrssm") else None
+
+
+def _shown(config: PredictConfig, predictor: Predictor) -> int:
+    return config.context or shown_frames(predictor.training["model"])
+
+
+def _predictor(config: PredictConfig, replay: Replay, device: torch.device) -> Predictor:
+    """The run or the fixed baseline; the run must be of the data."""
+    if config.run is None:
+        return fixed_baseline(cast(Literal["last-frame", "black"], config.floor), replay)
+    run = load_trained(config.run, device=device, data="videos")
+    run.data_of([replay])
+    return run
 
 
 def _episodes(config: PredictConfig, replay: Replay) -> range:
@@ -196,47 +203,43 @@ def _episodes(config: PredictConfig, replay: Replay) -> range:
     return test[: config.sequences]
 
 
-def _check_context(config: PredictConfig, run: VideoRun, replay: Replay) -> None:
-    """Refuse a context that leaves nothing to predict, or is longer than the run has learned to read."""
-    if config.shown >= replay.episode_length:
+def _check_context(config: PredictConfig, predictor: Predictor, replay: Replay) -> None:
+    """Check that the context leaves something to predict, and is no longer than the run has learned to read."""
+    shown, longest = _shown(config, predictor), longest_context(predictor.training["model"], predictor.model)
+    if shown >= replay.episode_length:
         raise ValueError(
             f"--context must be less than the {replay.episode_length} frames of the videos in {config.data}, "
-            f"got {config.shown}: shorten it, or make longer videos"
+            f"got {shown}: shorten it, or make longer videos"
         )
-    if config.model in LEARNED_CONTEXT and config.shown > (longest := run.model.config.options.context):
+    if longest is not None and shown > longest:
         raise ValueError(
-            f"{config.run} has learned from contexts of at most {longest} frames, asked for is {config.shown}: give "
-            f"--context {longest}, or train it with --options context={config.shown} window=…"
+            f"{config.run} has learned from contexts of at most {longest} frames, asked for is {shown}: give "
+            f"--context {longest}, or train it with --options context={shown} window=…"
         )
 
 
-def _identity(config: PredictConfig, run: VideoRun, replay: Replay, device: torch.device) -> dict[str, Any]:
+def _identity(config: PredictConfig, predictor: Predictor, replay: Replay, device: torch.device) -> dict[str, Any]:
     """What decides the results, by the names of the command line where there is one."""
     files = hashlib.sha256(" ".join(replay.manifest.checksums).encode()).hexdigest()
     return {
-        "--model": config.model,
-        "--context": config.shown,
-        "--samples": config.drawn,
+        "--floor": config.floor,
+        "--context": _shown(config, predictor),
+        "--samples": config.predictions,
         "--batch": config.batch,
         "--seed": config.seed,
         "--device": str(device),
         "--alexnet": None if config.alexnet is None else config.alexnet_sha256,
-        "--run of SHA-256": run.facts.get("checkpoint"),
+        "--run of SHA-256": predictor.facts.get("checkpoint"),
         "--data of SHA-256": files,
     }
 
 
-def _origin(config: PredictConfig) -> dict[str, Any]:
+def _origin(config: PredictConfig, predictor: Predictor) -> dict[str, Any]:
     """The command that makes the results, and by which code."""
-    words = ["jumpy", "predict", "--model", config.model, "--data", config.data, "--out", config.out]
-    words += [] if config.run is None else ["--run", config.run]
-    words += ["--context", config.shown, "--samples", config.drawn, "--batch", config.batch]
-    words += [] if config.sequences is None else ["--sequences", config.sequences]
-    words += [] if config.alexnet is None else ["--alexnet", config.alexnet]
     return {
-        "command": shlex.join(map(str, [*words, "--seed", config.seed])),
+        "command": shlex.join(["jumpy", "predict", *arguments(config)]),
         "commit": commit(),
         "versions": versions(),
-        "context": config.shown,
-        "samples": config.drawn,
+        "context": _shown(config, predictor),
+        "samples": config.predictions,
     }

@@ -75,7 +75,7 @@ def test_weights_alone_are_shipped_and_equal(run, shipped):
     assert meta == trained_meta
     assert set(tensors) == {name for name in trained if name.startswith("model.")}
     assert all(torch.equal(tensors[name], trained[name]) for name in tensors)
-    model, _ = load_model(find_run("pretrained/rssm-ours").path)
+    model, _ = load_model(find_run("pretrained/rssm-ours")[0])
     assert all(torch.equal(value, trained[f"model.{name}"]) for name, value in model.state_dict().items())
 
 
@@ -151,7 +151,7 @@ def test_command_line(run, package, capsys):
 
 def test_a_path_is_a_path():
     assert find_run("runs/hrssm/") == (Path("runs/hrssm"), "runs/hrssm")
-    assert find_run("pretrained-mine").name == "pretrained-mine"
+    assert find_run("pretrained-mine")[1] == "pretrained-mine"
 
 
 def test_alone_it_is_the_model_that_the_agent_is_called_by(shipped):
@@ -190,7 +190,7 @@ def test_altered_missing_and_without_manifest(shipped, package):
 def test_a_folder_of_that_name_is_told_apart(shipped, capsys):
     Path("pretrained/rssm-ours").mkdir(parents=True)
     assert find_run("pretrained/rssm-ours") == (shipped, "pretrained/rssm-ours")
-    assert "not the file or folder here: that is ./pretrained/rssm-ours\n" in capsys.readouterr().err
+    assert "./pretrained/rssm-ours\n" in capsys.readouterr().err
     assert find_run("./pretrained/rssm-ours") == (Path("pretrained/rssm-ours"), "./pretrained/rssm-ours")
     assert capsys.readouterr().err == ""
 
@@ -217,7 +217,7 @@ def test_shipped_files_are_those_of_the_manifest(files):
     manifest = json.loads((PACKAGE / "pretrained/manifest.json").read_text())
     assert {path.stem for path in files} == {"manifest", *manifest}
     for name in manifest:
-        path = find_run(f"pretrained/{name}").path
+        path = find_run(f"pretrained/{name}")[0]
         assert path.stat().st_size < LARGEST
         run = load_model(path)[1]["run"]
         assert f"{run['model']}-{run['variant']}" == name

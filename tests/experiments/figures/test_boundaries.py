@@ -14,8 +14,8 @@ from agent.training.evaluate import EvaluationConfig, match
 from agent.training.train import train
 from envs.videos import BouncingBalls
 from experiments import cli
+from experiments.common.trained_runs import load_trained
 from experiments.figures.boundaries import ROWS, measure_boundaries
-from experiments.figures.numbers import Sources
 from world_models.hrssm.hrssm import HRSSM
 
 
@@ -34,7 +34,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_is_measured_and_drawn_again_without_the_run(world, tmp_path, monkeypatch):
     monkeypatch.chdir(world)
     figure = ["figure", "vta-3", "--numbers", str(tmp_path)]
-    assert cli.main([*figure, "--measure", "--hrssm", "run", "--data", "balls"]) == 0
+    assert cli.main([*figure, "--measure", "--runs", "run", "--data", "balls"]) == 0
     picture = (tmp_path / "vta-3.png").read_bytes()
     (tmp_path / "vta-3.png").unlink()
     monkeypatch.chdir(tmp_path)  # neither run nor data here
@@ -53,7 +53,7 @@ def test_bars_and_changes_are_at_the_same_frame(world, monkeypatch):
     change = replay.slices(chosen, np.zeros_like(chosen), 40)["change"]
     ends = torch.from_numpy(np.roll(change, -1, axis=1)).float()
     monkeypatch.setattr(HRSSM, "segment", lambda _, x, a: ends[: len(x), : x.shape[1]])
-    numbers = measure_boundaries(Sources(hrssm=(str(world / "run"),), data=(world / "balls",)))
+    numbers = measure_boundaries([load_trained(world / "run")], (world / "balls",))
     np.testing.assert_array_equal(numbers.arrays["start"][:, 1:] > 0.5, numbers.arrays["change"][:, 1:] > 0)
     assert numbers.arrays["change"][:, 1:].any()
     assert len(numbers.arrays["frames"]) == ROWS
@@ -66,11 +66,11 @@ def test_bars_and_changes_are_at_the_same_frame(world, monkeypatch):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ("lambda", "lambda holds .*'recolour': 0.1.* run was trained on .*: give --data of the same"),
+        ("lambda", "lambda holds .*recolour 0.1.* run was trained on .*recolour 0.0.*: give --data"),
         ("run", "not a data set"),
     ],
 )
 def test_other_data_is_refused(world, monkeypatch, data, message):
     monkeypatch.chdir(world)
     with pytest.raises(ValueError, match=message):
-        measure_boundaries(Sources(hrssm=("run",), data=(Path(data),)))
+        measure_boundaries([load_trained("run")], (Path(data),))

@@ -8,7 +8,8 @@ import torch
 
 from envs.camera import Camera
 from envs.layout import Layout
-from experiments.navigation.agents import checkpoint_sha256, load_agents
+from experiments.common.trained_runs import load_trained
+from experiments.navigation.agents import load_agents
 from experiments.navigation.benchmark import BenchmarkConfig, benchmark
 from experiments.navigation.planning import Standard
 from planners.tree import TreeSearch
@@ -26,7 +27,7 @@ def test_floor_and_ceiling_take_part_unnamed_and_a_run_knows_where_it_comes_from
         "trained": True,
         "label": "h",
         "run": str(run),
-        "checkpoint": checkpoint_sha256(run),
+        "checkpoint": load_trained(run).checkpoint,
         "model": "hrssm",
         "preset": "quick",
         "variant": "ours",

@@ -12,10 +12,10 @@ import torch
 from agent.data.collect import CollectConfig, collect
 from agent.data.replay import Replay
 from agent.training.config import TrainConfig
-from agent.training.evaluate import EvaluationConfig, boundary_scores
+from agent.training.evaluate import EvaluationConfig, boundary_scores, negative_bounds
 from agent.training.runs import CHECKPOINT
 from agent.training.trainer import Trainer
-from experiments.common.trained_runs import load_run_of, negative_bounds
+from experiments.common.trained_runs import load_trained
 from experiments.navigation import benchmark as benchmark_module
 from experiments.navigation import navigation as module
 from experiments.navigation.episode_files import read_episodes
@@ -144,7 +144,7 @@ def test_calls_with_other_planners_of_rssm_fill_one_file(world: Path, tmp_path: 
     assert {"rssm_gap_3", "rssm_gap_12"} <= set(gaps)
     about = content["about"]["ours"]["quick"]
     assert [about[f"rssm_gap_{budget}"]["rssm"]["kind"] for budget in (3, 12)] == ["tree", "shooting"]
-    with pytest.raises(ValueError, match=r"rssm_gap_12 .*'shooting'.*'tree'.*--overwrite"):
+    with pytest.raises(ValueError, match=r"rssm_gap_12.rssm.kind shooting, asked for is tree.*--overwrite"):
         navigation(replace(other, rssm_planner=TreeSearch()))
 
 
@@ -163,17 +163,18 @@ def test_gaps_may_be_measured_on_the_first_episodes_alone(world: Path, tmp_path:
 def test_boundaries_and_bounds_of_the_test_split(finished: NavigationConfig) -> None:
     assert finished.data is not None
     rows, replay = json.loads(finished.json.read_text())["ours"]["quick"], Replay.open(finished.data)
-    one, other = load_run_of(finished.hrssm[0], "hrssm", CPU), load_run_of(finished.rssm[0], "rssm", CPU)
+    one, other = load_trained(finished.hrssm[0]), load_trained(finished.rssm[0])
     scores = boundary_scores(one.model, replay, CPU, 2)
     assert rows["boundary_f1"]["seeds"][0] == scores["boundary_f1"]
     assert rows["boundary_f1_exact"]["seeds"][0] == scores["boundary_f1_exact"]
-    bounds = {name: values.mean() for name, values in negative_bounds(one, other, replay, EVALUATION).items()}
+    models = {"hrssm": (one.model, one.step), "rssm": (other.model, other.step)}
+    bounds = {name: values.mean() for name, values in negative_bounds(models, replay, EVALUATION).items()}
     assert rows["elbo_gap"]["seeds"][0] == pytest.approx((bounds["hrssm"] - bounds["rssm"]) / bounds["rssm"])
 
 
 def test_both_models_see_the_same_windows_and_contexts(finished: NavigationConfig, monkeypatch) -> None:
     assert finished.data is not None
-    one, other = load_run_of(finished.hrssm[0], "hrssm", CPU), load_run_of(finished.rssm[0], "rssm", CPU)
+    one, other = load_trained(finished.hrssm[0]), load_trained(finished.rssm[0])
     seen: dict[str, list] = {"hrssm": [], "rssm": []}
     for run, calls in ((one, seen["hrssm"]), (other, seen["rssm"])):
         loss = run.model.loss
@@ -185,7 +186,8 @@ def test_both_models_see_the_same_windows_and_contexts(finished: NavigationConfi
             return loss(batch, step)
 
         monkeypatch.setattr(run.model, "loss", spy)
-    negative_bounds(one, other, Replay.open(finished.data), EVALUATION)
+    models = {"hrssm": (one.model, one.step), "rssm": (other.model, other.step)}
+    negative_bounds(models, Replay.open(finished.data), EVALUATION)
     for (frames, context), (its_frames, its_context) in zip(seen["hrssm"], seen["rssm"], strict=True):
         assert torch.equal(frames, its_frames)
         assert torch.equal(context, its_context)
@@ -231,8 +233,8 @@ def test_killed_measurement_goes_on_with_the_same_rows(finished: NavigationConfi
     ("change", "message"),
     [
         ({"hrssm": ("hrssm-0", "faithful")}, r"need the same variant, got ours \(.*hrssm-0\), vta \(.*faithful\)"),
-        ({"hrssm": ("hrssm-0", "hrssm-0")}, r"--hrssm needs runs of different training seeds, got the seeds \[0, 0\]"),
-        ({"hrssm": ("hrssm-0", "rssm-1")}, r"rssm-1 is a run of rssm: give --hrssm runs of hrssm"),
+        ({"hrssm": ("hrssm-0", "hrssm-0")}, r"runs of hrssm need different training seeds, got \[0, 0\]"),
+        ({"hrssm": ("hrssm-0", "rssm-1")}, r"rssm-1 is a run of rssm: give a run of hrssm"),
         ({"hrssm": ("hrssm-0",)}, r"--rssm needs a run for each of --hrssm, got 2 and 1"),
         ({"hrssm": ("hrssm-0", "nowhere")}, r"there is no run .*nowhere"),
         ({"first_seed": 7}, r"holds rows of ours, quick with first_seed 100000, asked for is 7"),
@@ -254,20 +256,20 @@ def test_data_of_another_maze_and_other_likelihoods_are_an_error(
     finished: NavigationConfig, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     collect(CollectConfig(tmp_path / "other", steps=1000, layout="random-3"))
-    with pytest.raises(ValueError, match=r"was collected in random-3, .* was trained on paper"):
+    with pytest.raises(ValueError, match=r"layout random-3, .* was trained on layout paper"):
         navigation(replace(finished, data=tmp_path / "other"))
     with pytest.raises(ValueError, match=r"need the same layout, got paper \(.*\), random-3 \("):
         elsewhere = barely_trained(tmp_path / "other", tmp_path / "elsewhere", "hrssm", 5)
         navigation(replace(finished, hrssm=(world / "hrssm-0", elsewhere)))
     assert (elsewhere / CHECKPOINT).exists()
-    load = module.load_run_of
+    load = module.load_trained
 
-    def narrow(path, kind, device):
-        run = load(path, kind, device)
+    def narrow(path, kind, device, data):
+        run = load(path, kind, device, data)
         options = replace(run.model.config.options, sigma=0.3 if kind == "rssm" else 1.0)
         run.model.config = replace(run.model.config, options=options)
         return run
 
-    monkeypatch.setattr(module, "load_run_of", narrow)
-    with pytest.raises(ValueError, match=r"has sigma 1\.0, .* 0\.3: their bounds differ"):
+    monkeypatch.setattr(module, "load_trained", narrow)
+    with pytest.raises(ValueError, match=r"has sigma 1\.0, .* 0\.3.*bounds"):
         navigation(finished)

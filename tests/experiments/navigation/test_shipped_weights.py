@@ -2,9 +2,8 @@
 
 from agent.acting.agents import ShortestPathAgent, WorldModelAgent
 from agent.acting.navigate import navigate
-from agent.training.runs import load_model
 from envs.layout import Layout
-from experiments.common.pretrained import find_run
+from experiments.common.trained_runs import load_trained
 from planners.tree import TreeSearch
 
 PLANNER = TreeSearch(depth=5)
@@ -13,7 +12,7 @@ DEVELOPMENT = range(100_000, 100_020)
 
 def test_shipped_hrssm_earns_nine_tenths_of_the_shortest_paths_reward():
     layout = Layout.paper()
-    model, _ = load_model(find_run("pretrained/hrssm-ours").path)
+    model = load_trained("pretrained/hrssm-ours").model
     found, best = (
         navigate(agent, layout, DEVELOPMENT)["reward"].mean()
         for agent in (WorldModelAgent(model, PLANNER), ShortestPathAgent(layout))

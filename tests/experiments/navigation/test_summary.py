@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from experiments.navigation.summary import summarise, table
+from experiments.navigation.summary import summarise, summary_table
 
 UNTRAINED = {"trained": False}
 
@@ -33,7 +33,7 @@ def test_numbers_by_hand() -> None:
     assert entry["normalised"] == pytest.approx(8 / 15)
     assert summary["agents"]["random"]["solved_in_50"] == 0
     assert summary["agents"]["random"]["ms_per_decision"] is None  # no decision
-    text = table(summary | {"episodes": 2, "layout": "paper", "first_seed": 0})
+    text = summary_table(summary | {"episodes": 2, "layout": "paper", "first_seed": 0})
     assert "45.0 [0.0, 90.0]" in text
     assert json.loads(json.dumps(summary)) == summary  # plain numbers
 

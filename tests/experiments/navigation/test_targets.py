@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from experiments.common.bootstrap import Estimate
-from experiments.navigation.targets import Measured, merged, reached, table, worst
+from experiments.navigation.targets import Measured, merged, reached, targets_table, worst
 
 
 def test_worst_seed_by_hand() -> None:
@@ -39,7 +39,7 @@ def test_worst_seed_by_hand() -> None:
 def test_what_is_reached(row: str, value: float, ends: list[float] | None, verdict: bool | None) -> None:
     numbers = {"value": value, "mean": value, "ci95": ends, "seeds": [value]}
     assert reached(row, numbers) is verdict
-    assert table({row: numbers}).endswith({True: "yes", False: "NO", None: "-"}[verdict])
+    assert targets_table({row: numbers}).endswith({True: "yes", False: "NO", None: "-"}[verdict])
 
 
 def test_other_variants_and_rows_stay(tmp_path: Path) -> None:

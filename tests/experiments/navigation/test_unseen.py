@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,9 +14,9 @@ from agent.training.checkpoint import read_checkpoint
 from agent.training.runs import CHECKPOINT
 from agent.training.train import train
 from experiments import cli
-from experiments.figures.numbers import read
+from experiments.common.numbers import read_numbers
 from experiments.navigation import unseen as module
-from experiments.navigation.unseen import UnseenConfig, unseen
+from experiments.navigation.unseen import UnseenConfig, median, unseen
 from world_models.rssm import RECIPES
 
 QUICK = ("quick", "ours")
@@ -69,7 +70,7 @@ def points(config: UnseenConfig, layout: str) -> list[dict[str, object]]:
 
 
 def test_two_calls_make_one_figure(finished: UnseenConfig) -> None:
-    numbers = read(finished.numbers, "unseen", ("json", "csv"), "")
+    numbers = read_numbers(finished.numbers, "unseen", ("json", "csv"))
     assert [(row["layout"], row["step"]) for row in numbers.rows] == [
         (layout, step) for layout in ("random-1", "random-2") for step in ("1", "3")
     ]
@@ -82,6 +83,13 @@ def test_two_calls_make_one_figure(finished: UnseenConfig) -> None:
     assert within["median"] == pytest.approx(sum(last) / 2, abs=1e-4)
     assert numbers.facts["layouts"]["random-1"]["ceiling"]["reward_over_ceiling"] == 1
     assert (finished.numbers / "unseen.png").exists()
+
+
+def test_median_of_curves_by_hand() -> None:
+    one, other = (np.array([0.0, 4.0]), np.array([0.0, 4.0])), (np.array([1.0, 3.0]), np.array([3.0, 5.0]))
+    x, y = median([one, other, one])
+    assert x.tolist() == [1, 3]  # where all have begun and none has ended
+    assert y.tolist() == [1, 3]
 
 
 def test_minutes_leave_the_benchmarks_out(finished: UnseenConfig) -> None:

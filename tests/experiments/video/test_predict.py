@@ -13,11 +13,10 @@ from torch import nn
 
 from agent.data.replay import Replay
 from experiments import cli
+from experiments.common.trained_runs import TrainedRun, load_trained
 from experiments.video import predict as module
 from experiments.video.metrics import frame_metrics
 from experiments.video.predict import PredictConfig, predict, predict_video
-from experiments.video.published import PARAMETERS, PREDICTION
-from experiments.video.runs import VideoRun
 from tests.support.video_runs import FRAMES, TESTED, run_of, videos
 from world_models.blocks.images import to_float, to_uint8
 
@@ -38,8 +37,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def small(world: Path, out: Path, **changes: Any) -> PredictConfig:
     """Three samples of the first two test videos."""
-    config = PredictConfig("dlh", world / "data", out, world / "dlh", CONTEXT, 3, 2, batch=2, device="cpu")
-    return replace(config, **changes)
+    some: Any = {"context": CONTEXT, "samples": 3, "sequences": 2, "batch": 2, "device": "cpu"}
+    return replace(PredictConfig(world / "data", out, str(world / "dlh"), **some), **changes)
 
 
 # ------------------------------------------------------------------------ the best of several samples
@@ -81,8 +80,8 @@ def test_each_metric_chooses_its_sample_by_its_mean_over_the_video():
     lucky = true + 1
     lucky[1:] = 255 - lucky[1:]  # the best in its first frame, the worst on average
     samples = torch.stack([lucky, shifted, rough]).clamp(0, 255).to(torch.uint8)
-    run = VideoRun(Path("run"), Drawn(samples), {}, 0, None)
-    config = PredictConfig("rssm", Path("data"), Path("out"), Path("run"), context=2, samples=3, batch=2)
+    run = TrainedRun(Path("run"), "run", "rssm", Drawn(samples), {}, 0, None)
+    config = PredictConfig(Path("data"), Path("out"), "run", context=2, samples=3, batch=2)
     best = predict_video(config, run, replay, 0)
     each = frame_metrics(samples, torch.from_numpy(replay.frames[0, 2:]).expand_as(samples))
     np.testing.assert_array_equal(best["ssim"], each["ssim"][1])
@@ -94,9 +93,9 @@ def test_of_grey_videos_the_mean_of_a_models_colours_counts(monkeypatch):
     replay = Gradients()
     true = torch.from_numpy(replay.frames[0, 2:]).int()
     coloured = true + torch.tensor([-20, 5, 30])  # 5 too bright on average
-    run = VideoRun(Path("run"), Drawn(coloured[None].to(torch.uint8)), {}, 0, None)
+    run = TrainedRun(Path("run"), "run", "rssm", Drawn(coloured[None].to(torch.uint8)), {}, 0, None)
     monkeypatch.setattr(Gradients, "grey", True)
-    config = PredictConfig("rssm", Path("data"), Path("out"), Path("run"), context=2, samples=1)
+    config = PredictConfig(Path("data"), Path("out"), "run", context=2, samples=1)
     decibels = predict_video(config, run, replay, 0)["psnr"]
     np.testing.assert_allclose(decibels, 10 * np.log10(255**2 / 25), atol=1.5)  # pixels are rounded to whole numbers
 
@@ -106,7 +105,7 @@ def test_of_grey_videos_the_mean_of_a_models_colours_counts(monkeypatch):
 
 @pytest.mark.parametrize("kind", ["last-frame", "black"])
 def test_a_floor_needs_no_run(world, tmp_path, kind):
-    result = predict(PredictConfig(kind, world / "data", tmp_path / "out", context=CONTEXT, sequences=1, device="cpu"))
+    result = predict(small(world, tmp_path / "out", run=None, floor=kind, samples=100, sequences=1))
     replay = Replay.open(world / "data")
     frames = replay.slices(np.array([replay.split("test")[0]]), np.array([0]), FRAMES)["observation"]
     assert not replay.grey
@@ -142,7 +141,7 @@ def test_row_and_curves_are_means_over_videos(finished):
         assert (row["model"], row["dataset"]) == ("dlh", "moving-ball")
         assert (row["trained_minutes"], row["device"]) == (2.0, "a GPU + a CPU, 1 thread")
     assert (rows["lpips"]["value"], rows["lpips"]["ci95"]) == ("n/a", None)
-    model = VideoRun.load(finished.run, "dlh", torch.device("cpu")).model
+    model = load_trained(finished.run).model
     assert rows["parameters"]["value"] == sum(each.numel() for each in model.parameters())
     table = list(csv.DictReader((finished.out / "curves.csv").read_text().splitlines()))
     assert [row["step"] for row in table] == [str(step) for step in range(1, FRAMES - CONTEXT + 1)]
@@ -185,7 +184,7 @@ def test_what_was_cut_off_goes_on_to_the_same_files(world, finished, tmp_path, m
 
 
 def test_samples_are_drawn_anew_and_by_the_seed(world, tmp_path):
-    run, replay = VideoRun.load(world / "dlh", "dlh", torch.device("cpu")), Replay.open(world / "data")
+    run, replay = load_trained(world / "dlh"), Replay.open(world / "data")
     one, again, other = (
         predict_video(small(world, tmp_path, seed=seed), run, replay, 17)["psnr"] for seed in (0, 0, 1)
     )
@@ -197,57 +196,32 @@ def test_samples_are_drawn_anew_and_by_the_seed(world, tmp_path):
 
 @pytest.mark.parametrize("kind", ["cwvae", "rssm", "hrssm"])
 def test_every_model_predicts_to_the_end_of_the_video(world, tmp_path, kind):
-    result = predict(small(world, tmp_path / "out", model=kind, run=world / kind, sequences=1))
+    result = predict(small(world, tmp_path / "out", run=str(world / kind), sequences=1))
     assert [row["model"] for row in result["rows"]] == [kind] * 4
     assert len((tmp_path / "out" / "curves.csv").read_text().splitlines()) == 1 + FRAMES - CONTEXT
 
 
 def test_training_time_that_nobody_noted_is_not_made_up(world, tmp_path):
-    result = predict(small(world, tmp_path / "out", run=world / "older", sequences=1, samples=1))
+    result = predict(small(world, tmp_path / "out", run=str(world / "older"), sequences=1, samples=1))
     assert {(row["trained_minutes"], row["device"]) for row in result["rows"]} == {(None, None)}
-
-
-def test_a_model_needs_its_run(world, tmp_path):
-    with pytest.raises(ValueError, match="--model dlh needs its --run, got none"):
-        PredictConfig("dlh", world / "data", tmp_path / "out")
-
-
-def test_numbers_are_the_papers():
-    """The lines of its Table 1 and of its caption."""
-    printed = """
-        moving-mnist dlh 0.78* 15.7* | moving-mnist cwvae 0.68* 13.11* | moving-mnist hrssm 0.58 12.18
-        moving-mnist lmc-memory 0.75* 13.73* | kth dlh 0.84* 24.7 | kth cwvae 0.80 22.0 | kth hrssm 0.77 22.41
-        kth lmc-memory 0.83* 23.44 | dml-mazes dlh 0.59 14.3 | dml-mazes cwvae 0.44 13.71* | dml-mazes hrssm 0.55 13.51*
-    """
-    lines = [line.split() for line in printed.replace("\n", "|").split("|") if line.split()]
-    assert len(lines) == sum(len(models) for models in PREDICTION.values())
-    for dataset, model, *numbers in lines:
-        for number, metric in zip(numbers, ("ssim", "psnr"), strict=True):
-            known = PREDICTION[dataset][model][metric]
-            assert (known.value, known.deviation) == (float(number.rstrip("*")), "<5%" if "*" in number else None)
-    assert PARAMETERS == {"dlh": 7e6, "cwvae": 12e6, "hrssm": 3e6, "lmc-memory": 34e6}
 
 
 # ------------------------------------------------------------------------ what is refused
 
 BAD = [
-    ("", "--context must be less than the 24 frames of the videos in data, got 30: shorten it, or make longer videos"),
-    ("--model black", "--model black knows nothing: leave out --run dlh"),
+    ("", "--context must be less than the 24 frames of the videos in data, got 30"),
+    ("--floor black", "either --run or --floor, got --run dlh and --floor black"),
     ("--context 0", "--context must be at least 1, got 0"),
     ("--samples 0", "--samples must be at least 1, got 0"),
     ("--context 6 --sequences 5", "--sequences must be at most the 4 test videos of data, got 5"),
     ("--context 6 --run nowhere", "there is no run nowhere: train one with"),
     ("--context 6 --run data", "there is no checkpoint data/checkpoint.safetensors"),
-    ("--context 6 --run cwvae", "cwvae is a run of cwvae, asked for is dlh: give a run of dlh"),
-    ("--context 6 --data nowhere", "nowhere is not a data set, it has no manifest.json"),
-    (
-        "--context 6 --data chance",
-        "chance holds moving-ball with recolour 0.3, dlh was trained on moving-ball with recolour 0.0: give --data",
-    ),
-    ("--context 7 --model rssm --run rssm", "rssm has learned from contexts of at most 6 frames, asked for is 7: give"),
-    ("--context 6 --alexnet nowhere", "there are no weights nowhere: give the path of alexnet-owt-7be5be79.pth"),
-    ("--context 6 --out data", "data holds other files and no prediction: choose an empty folder for --out"),
-    ("--context 6 --out done --seed 1", "done holds a prediction with --seed 0, asked for is 1: choose another --out"),
+    ("--context 6 --data nowhere", "nowhere is not a data set"),
+    ("--context 6 --data chance", "chance holds moving-ball with recolour 0.3, dlh was trained on moving-ball with"),
+    ("--context 7 --run rssm", "rssm has learned from contexts of at most 6 frames, asked for is 7"),
+    ("--context 6 --alexnet nowhere", "there are no weights nowhere"),
+    ("--context 6 --out data", "data holds other files and no prediction"),
+    ("--context 6 --out done --seed 1", "done holds a prediction with --seed 0, asked for is 1"),
     ("--context 6 --out done --run older", "done holds a prediction with --run of SHA-256"),
 ]
 
@@ -256,10 +230,10 @@ BAD = [
 def test_bad_input_is_one_line_and_leaves_nothing(world, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(world)
     Path("done").mkdir(exist_ok=True)
-    settings = {"--model": "dlh", "--context": 6, "--samples": 1, "--batch": 25, "--seed": 0, "--device": "cpu"}
+    settings = {"--floor": None, "--context": 6, "--samples": 1, "--batch": 25, "--seed": 0, "--device": "cpu"}
     Path("done/config.json").write_text(json.dumps({"settings": settings | {"--alexnet": None}}))
     before = {path: path.stat().st_mtime_ns for path in world.rglob("*")}
-    chosen = {"model": "dlh", "run": "dlh", "data": "data", "out": "new", "samples": "1", "device": "cpu"}
+    chosen = {"run": "dlh", "data": "data", "out": "new", "samples": "1", "device": "cpu"}
     words = arguments.split()
     chosen |= dict(zip((word[2:] for word in words[::2]), words[1::2], strict=True))
     assert cli.main(["predict", *(part for name, value in chosen.items() for part in (f"--{name}", value))]) == 2

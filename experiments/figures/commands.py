@@ -1,0 +1,190 @@
+"""`jumpy figure`, `jumpy table` and `jumpy plot`: measure and render the entries of the registry."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import matplotlib as mpl
+import tyro
+from matplotlib.figure import Figure
+
+from agent.system.atomic_files import write_file
+from agent.system.device import choose_device
+from experiments.common.command_line import arguments, given_options
+from experiments.common.numbers import Numbers, read_numbers, write_numbers
+from experiments.common.trained_runs import TrainedRun, load_trained
+from experiments.figures.artefact import Artefact, Sources, split_label
+from experiments.figures.registry import FIGURES, PLOTS, TABLES
+from experiments.figures.style import STYLE, save_png
+from experiments.navigation.episode_files import read_summary
+
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class FigureConfig:
+    """Render a figure of the results from its numbers; with --measure, make the numbers first."""
+
+    name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
+    """Which one (a wrong name lists them), or all."""
+    measure: bool = False
+    """Make the numbers from the options below, and write them before rendering."""
+    numbers: Path = Path("experiments/results/figures")
+    """Folder of the numbers."""
+    out: Path | None = None
+    """Folder of what is rendered; default: the folder of the numbers."""
+    overwrite: bool = False
+    """Replace numbers that are already there."""
+    sources: tyro.conf.OmitArgPrefixes[Sources] = field(default_factory=Sources)
+    """What --measure reads."""
+
+
+@dataclass(frozen=True)
+class TableConfig(FigureConfig):
+    """Render a table of the results from its numbers; with --measure, make the numbers first."""
+
+    numbers: Path = Path("experiments/results/tables")
+    """Folder of the numbers."""
+
+
+@dataclass(frozen=True)
+class PlotConfig:
+    """Plot a benchmark into its folder."""
+
+    run: tyro.conf.Positional[Path]
+    """Folder of the benchmark."""
+
+
+def figure(config: FigureConfig) -> list[Path]:
+    """Render one figure, or all that have numbers.
+
+    Returns:
+        The files written.
+
+    Raises:
+        ValueError: for an unknown name, missing or damaged numbers (all others are rendered first), or sources that a
+            figure cannot be measured from.
+        OSError: if a file cannot be written.
+    """
+    return _show("figure", FIGURES, config)
+
+
+def table(config: TableConfig) -> list[Path]:
+    """Render one table, or all that have numbers; arguments and errors as of `figure`."""
+    return _show("table", TABLES, config)
+
+
+def plot(config: PlotConfig) -> list[Path]:
+    """Plot reward distributions, routes and, for several budgets, what a budget buys.
+
+    Returns:
+        The PNG files written.
+
+    Raises:
+        ValueError: if the folder holds no finished benchmark.
+    """
+    read_summary(config.run)
+    written = []
+    for name, artefact in PLOTS.items():
+        assert artefact.measure is not None
+        if (numbers := artefact.measure(benchmarks=(config.run,))) is not None:
+            written += _render(artefact, name, numbers, config.run)
+    return written
+
+
+def _show(kind: str, artefacts: Mapping[str, Artefact], config: FigureConfig) -> list[Path]:
+    """Measure if asked to, then render."""
+    if config.name not in (*artefacts, ALL):
+        raise ValueError(f"unknown {kind} {config.name!r}: use one of {', '.join(artefacts)}, or {ALL}")
+    if config.measure:
+        _measure(kind, artefacts, config)
+    elif given := given_options(config.sources):
+        raise ValueError(f"--{next(iter(given))} is what numbers are measured from: add --measure")
+    names = [name for name in artefacts if _begun(artefacts[name], name, config)]
+    if config.name != ALL:
+        names = [config.name]
+    elif not names:
+        raise ValueError(f"{config.numbers} holds no numbers of any {kind}: give another --numbers, or measure them")
+    written, missing = [], []
+    for name in names:
+        artefact = artefacts[name]
+        remedy = artefact.remedy(f"jumpy {kind} {name}")
+        try:
+            numbers = read_numbers(config.numbers, name, artefact.files, remedy)
+            written += _render(artefact, name, numbers, config.out or config.numbers)
+        except (KeyError, IndexError, TypeError, AttributeError) as error:
+            missing.append(f"the numbers of {name} in {config.numbers} are damaged ({error!r}): {remedy}")
+        except ValueError as error:
+            missing.append(str(error))
+    print(*written, sep="\n")
+    if config.name == ALL and (without := [name for name in artefacts if name not in names]):
+        print(f"not measured: {', '.join(without)}; 'jumpy {kind} NAME' says how")
+    if missing:
+        raise ValueError("; ".join(missing))
+    return written
+
+
+def _begun(artefact: Artefact, name: str, config: FigureConfig) -> bool:
+    """Whether any of an artefact's files is there."""
+    return any((config.numbers / f"{name}.{suffix}").exists() for suffix in artefact.files)
+
+
+def _render(artefact: Artefact, name: str, numbers: Numbers, out: Path) -> list[Path]:
+    """Write a figure as PNG, or texts; return the files."""
+    out.mkdir(parents=True, exist_ok=True)
+    with mpl.rc_context(STYLE):
+        rendered = artefact.render(numbers)
+        if isinstance(rendered, Figure):
+            save_png(rendered, out / f"{name}.png")
+            return [out / f"{name}.png"]
+    for suffix, text in rendered.items():
+        write_file(out / f"{name}.{suffix}", text.encode())
+    return [out / f"{name}.{suffix}" for suffix in rendered]
+
+
+def _measure(kind: str, artefacts: Mapping[str, Artefact], config: FigureConfig) -> None:
+    """Make an artefact's numbers and write them."""
+    name = config.name
+    if name == ALL:
+        raise ValueError(f"--measure makes the numbers of one {kind}: name one of {', '.join(artefacts)}, got {ALL}")
+    artefact = artefacts[name]
+    if artefact.measure is None:
+        raise ValueError(f"the numbers of {name} are not measured by this command: {artefact.origin}")
+    inputs = _inputs(artefact, config.sources, f"jumpy {kind} {name}")
+    for path in (config.numbers / f"{name}.{suffix}" for suffix in artefact.files):
+        if path.exists() and not config.overwrite:
+            raise ValueError(f"{path} is already there: choose another --numbers, or --overwrite")
+    if (numbers := artefact.measure(**inputs)) is None:
+        raise ValueError(f"there is nothing to show: {artefact.remedy(f'jumpy {kind} {name}')}")
+    command = shlex.join(["jumpy", kind, name, "--measure", *arguments(config.sources)])
+    write_numbers(config.numbers, name, numbers, command)
+
+
+def _inputs(artefact: Artefact, sources: Sources, command: str) -> dict[str, Any]:
+    """What an artefact is measured from: its options, with the runs loaded."""
+    allowed = (*artefact.needs, *artefact.accepts)
+    for option in given_options(sources):
+        if option not in allowed:
+            raise ValueError(f"{command} is not measured from --{option}: {artefact.remedy(command)}")
+    for option, what in artefact.needs.items():
+        given = getattr(sources, option)
+        if not given or (len(given) > 1 and not what.endswith("…")):
+            raise ValueError(f"--{option} needs {what}, got {len(given)}: {artefact.remedy(command)}")
+    inputs = {option: getattr(sources, option) for option in allowed if option != "device"}
+    return inputs | ({"runs": _load_runs(artefact, sources)} if "runs" in allowed else {})
+
+
+def _load_runs(artefact: Artefact, sources: Sources) -> list[TrainedRun]:
+    """Load the runs, which must be of the artefact's models and data."""
+    device = choose_device(sources.device) if "device" in artefact.accepts else "cpu"
+    pairs = [split_label(text) for text in sources.runs]
+    runs = [load_trained(path, device=device, data=artefact.trained_on, label=label) for label, path in pairs]
+    for run in runs:
+        if artefact.models and run.training["model"] not in artefact.models:
+            wanted = " or ".join(artefact.models)
+            raise ValueError(f"{run.name} is a run of {run.training['model']}: give --runs of {wanted}")
+    return runs

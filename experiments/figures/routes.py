@@ -1,0 +1,84 @@
+"""Routes of the first episodes on the map of a benchmark's maze."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from envs.layout import WALL, Layout
+from experiments.common.numbers import Numbers
+from experiments.figures.benchmarks import colours_of
+from experiments.figures.style import DOTS, GREY, WIDTH
+from experiments.navigation.agents import CEILING, FLOOR
+from experiments.navigation.episode_files import PATHS, read_paths, read_summary
+
+SHOWN_EPISODES = 3
+PATH_FIELDS = ("steps", "pose", "goal")
+
+
+def measure_routes(benchmarks: tuple[Path, ...]) -> Numbers:
+    """Where the floor, the ceiling and each label's agent with the largest budget went in the first episodes.
+
+    Returns:
+        ``layout`` and the ``agents``; for each agent the arrays ``NAME steps`` (E,), ``NAME pose`` (E, 101, 4) and
+        ``NAME goal`` (E, 2).
+
+    Raises:
+        ValueError: if the folder holds no finished benchmark, or its paths are missing.
+    """
+    (folder,) = benchmarks
+    summary = read_summary(folder)
+    trained = {name: entry for name, entry in summary["agents"].items() if entry.get("trained")}
+    largest = {}
+    for name in sorted(trained, key=lambda name: trained[name]["budget"]):
+        largest[trained[name]["label"]] = name
+    chosen = [name for name in trained if name in largest.values()]
+    arrays: dict[str, np.ndarray] = {}
+    for name in (FLOOR, *chosen, CEILING):
+        paths = read_paths(folder / PATHS / f"{name}.npz")
+        arrays |= {f"{name} {key}": paths[key][:SHOWN_EPISODES] for key in PATH_FIELDS}
+    agents = [{"name": name, "label": trained[name]["label"], "model": trained[name]["model"]} for name in chosen]
+    return Numbers({"layout": summary["layout"], "agents": agents}, arrays=arrays)
+
+
+def plot_routes(numbers: Numbers) -> Figure:
+    """The first episodes on the map: one column per episode, one row per agent."""
+    layout, agents = Layout.parse(numbers.facts["layout"]), numbers.facts["agents"]
+    colours = colours_of(agents)
+    rows = {FLOOR: GREY} | {agent["name"]: colours[agent["label"]] for agent in agents}
+    episodes = len(numbers.arrays[f"{FLOOR} steps"])
+    figure = Figure(figsize=(WIDTH, 0.4 + 1.95 * len(rows)), dpi=DOTS, layout="constrained")
+    panels = figure.subplots(len(rows), episodes, squeeze=False)
+    for (name, colour), row in zip(rows.items(), panels, strict=True):
+        for episode, axes in enumerate(row):
+            best, taken = (_cells(numbers.arrays, agent, episode) for agent in (CEILING, name))
+            goal = numbers.arrays[f"{name} goal"][episode]
+            _plot_route(axes, layout, best, taken, goal, colour)
+            solved = (taken[-1] == goal).all()
+            steps = f"{len(taken) - 1} steps, shortest {len(best) - 1}" if solved else "not solved"
+            axes.set_title(f"{name}: {steps}", fontsize=9, pad=3)
+    legend = "Circle: start. Star: goal. Dotted: shortest path. Cross: where an unsolved episode ended."
+    figure.suptitle(legend, fontsize=10)
+    return figure
+
+
+def _cells(arrays: dict[str, np.ndarray], agent: str, episode: int) -> np.ndarray:
+    """x, y after each step of an episode, (steps + 1, 2)."""
+    return arrays[f"{agent} pose"][episode, : arrays[f"{agent} steps"][episode] + 1, :2]
+
+
+def _plot_route(axes: Axes, layout: Layout, best: np.ndarray, taken: np.ndarray, goal: np.ndarray, colour: str) -> None:
+    """Map, path taken, shortest path, start, goal, and the end where it is not the goal."""
+    pale = 255 - (255 - layout.picture.astype(np.float64)) * 0.3
+    wall = (layout.cells == WALL)[..., None]
+    axes.imshow(np.where(wall, 70, pale).astype(np.uint8), interpolation="nearest")
+    axes.plot(*taken.T, color=colour, linewidth=2.5)
+    axes.plot(*best.T, color="black", linewidth=1.3, linestyle=(0, (1, 1.2)))
+    axes.plot(*taken[0], "o", color="white", markeredgecolor="black", markersize=6)
+    axes.plot(*goal, "*", color="#f0e442", markeredgecolor="black", markersize=12)
+    if (taken[-1] != goal).any():
+        axes.plot(*taken[-1], "X", color="white", markeredgecolor="black", markersize=7)
+    axes.axis("off")

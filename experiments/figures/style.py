@@ -1,0 +1,62 @@
+"""How all figures look: sizes, colours, the models' names and colours, and how a figure is saved."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from agent.system.atomic_files import write_file
+
+WIDTH, DOTS = 8.0, 150  # inches, pixels per inch: texts stay readable where a page shows 800 pixels
+STYLE: Any = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10}
+GREY = "#666666"  # of baselines
+# Colours of Okabe and Ito, which people with any colour vision tell apart.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+MODEL_STYLE = {
+    "hrssm": ("HRSSM", COLOURS[0]),
+    "rssm": ("RSSM", COLOURS[1]),
+    "dlh": ("DLH", COLOURS[2]),
+    "cwvae": ("CW-VAE", COLOURS[3]),
+}
+"""Display name and colour of each model."""
+
+
+def model_name(model: str) -> str:
+    """A model's name as papers write it."""
+    return MODEL_STYLE[model][0]
+
+
+def model_colour(model: str) -> str:
+    """A model's colour in every figure."""
+    return MODEL_STYLE[model][1]
+
+
+def label_colours(models: Mapping[str, str]) -> dict[str, str]:
+    """A colour for each label: its model's colour, or a free one where several labels are of one model.
+
+    Args:
+        models: the model of each label.
+    """
+    colours: dict[str, str] = {}
+    for label, model in models.items():
+        free = [colour for colour in COLOURS if colour not in (*colours.values(), *map(model_colour, models.values()))]
+        own = model_colour(model)
+        colours[label] = own if own not in colours.values() else (free or [own])[0]
+    return colours
+
+
+def label_name(label: str, model: str) -> str:
+    """What a legend says of a label: the model's name if it was not given another one."""
+    return model_name(model) if label == model else label
+
+
+def save_png(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG at once; its folder must exist."""
+    content = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(content)
+    write_file(path, content.getvalue())
