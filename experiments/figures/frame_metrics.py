@@ -49,7 +49,7 @@ def plot_frame_metrics(numbers: Numbers) -> Figure:
     panels = figure.subplots(len(datasets), len(metrics), squeeze=False)
     styles = {model: (model, GREY, line) for model, line in zip(FLOORS, ("--", ":"), strict=True)}
     for model in set(models) - set(FLOORS):
-        styles[model] = model_name(model), model_colour(model), "-"
+        styles[model] = model_name(model), model_colour(model) or GREY, "-"
     for line, dataset in zip(panels, datasets, strict=True):
         for axes, metric in zip(line, metrics, strict=True):
             for model in models:

@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from agent.training.runs import TENSORBOARD
 from experiments.common.numbers import Numbers
 from experiments.common.trained_runs import TrainedRun, check_agreement, check_same_likelihood
-from experiments.figures.style import DOTS, WIDTH, model_colour, model_name
+from experiments.figures.style import DOTS, GREY, WIDTH, model_colour, model_name
 
 Rows = list[dict[str, str]]
 Curve = tuple[np.ndarray, np.ndarray]
@@ -78,7 +78,7 @@ def plot_learning_curves(numbers: Numbers) -> Figure:
     for axes, (key, title) in zip(panels, titles.items(), strict=True):
         for model in models:
             curves = seed_curves([row for row in numbers.rows if row["model"] == model], key)
-            plot_seeds(axes, curves, model_colour(model), model_name(model))
+            plot_seeds(axes, curves, model_colour(model) or GREY, model_name(model))
         axes.set(title=title, xlabel="training steps", xlim=(0, None))
         _cut_the_beginning(axes)
     panels[0].set_ylabel("nats per frame")

@@ -11,29 +11,23 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from agent.system.atomic_files import write_file
+from world_models.registry import MODELS
 
 WIDTH, DOTS = 8.0, 150  # inches, pixels per inch: texts stay readable where a page shows 800 pixels
 STYLE: Any = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10}
 GREY = "#666666"  # of baselines
 # Colours of Okabe and Ito, which people with any colour vision tell apart.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-MODEL_STYLE = {
-    "hrssm": ("HRSSM", COLOURS[0]),
-    "rssm": ("RSSM", COLOURS[1]),
-    "dlh": ("DLH", COLOURS[2]),
-    "cwvae": ("CW-VAE", COLOURS[3]),
-}
-"""Display name and colour of each model."""
 
 
 def model_name(model: str) -> str:
-    """A model's name as papers write it."""
-    return MODEL_STYLE[model][0]
+    """A model's name as papers write it; of a model that is not registered here its own."""
+    return MODELS[model].display_name if model in MODELS else model
 
 
-def model_colour(model: str) -> str:
-    """A model's colour in every figure."""
-    return MODEL_STYLE[model][1]
+def model_colour(model: str) -> str | None:
+    """A model's colour in every figure; None: it is not registered here."""
+    return MODELS[model].colour if model in MODELS else None
 
 
 def label_colours(models: Mapping[str, str]) -> dict[str, str]:
@@ -46,7 +40,7 @@ def label_colours(models: Mapping[str, str]) -> dict[str, str]:
     for label, model in models.items():
         free = [colour for colour in COLOURS if colour not in (*colours.values(), *map(model_colour, models.values()))]
         own = model_colour(model)
-        colours[label] = own if own not in colours.values() else (free or [own])[0]
+        colours[label] = own if own and own not in colours.values() else (free or [own or GREY])[0]
     return colours
 
 

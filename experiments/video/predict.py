@@ -48,6 +48,9 @@ from experiments.video.metric_files import (
 from experiments.video.metrics import best_of, frame_metrics
 from experiments.video.rows import Predictor
 from world_models.blocks.images import to_float, to_uint8
+from world_models.interface import Generative
+from world_models.registry import MODELS
+from world_models.spec import ModelSpec
 
 Metric = Literal["ssim", "psnr", "lpips"]
 
@@ -168,18 +171,10 @@ def predict_video(
 # ---------------------------------------------------------------- what suits
 
 
-def shown_frames(model: str) -> int:
-    """Frames of each video that a model is shown by default: as many as in the paper."""
-    return {"cwvae": 36}.get(model, 30)
-
-
-def longest_context(name: str, model: Any) -> int | None:
-    """Most frames that a model can be shown: as many as in training, if a network of its own reads them; None: any."""
-    return model.config.options.context if name in ("rssm", "hrssm") else None
-
-
 def _shown(config: PredictConfig, predictor: Predictor) -> int:
-    return config.context or shown_frames(predictor.training["model"])
+    """Frames of each video that are shown: as many as in the model's paper, unless the command says otherwise."""
+    spec = MODELS.get(predictor.training["model"])
+    return config.context or (spec.shown if spec else ModelSpec.shown)
 
 
 def _predictor(config: PredictConfig, replay: Replay, device: torch.device) -> Predictor:
@@ -188,6 +183,8 @@ def _predictor(config: PredictConfig, replay: Replay, device: torch.device) -> P
         return fixed_baseline(cast(Literal["last-frame", "black"], config.floor), replay)
     run = load_trained(config.run, device=device, data="videos")
     run.data_of([replay])
+    if not isinstance(run.model, Generative):
+        raise ValueError(f"{run.name} cannot predict: {run.training['model']} does not generate frames (Generative)")
     return run
 
 
@@ -205,13 +202,14 @@ def _episodes(config: PredictConfig, replay: Replay) -> range:
 
 def _check_context(config: PredictConfig, predictor: Predictor, replay: Replay) -> None:
     """Check that the context leaves something to predict, and is no longer than the run has learned to read."""
-    shown, longest = _shown(config, predictor), longest_context(predictor.training["model"], predictor.model)
+    shown, spec = _shown(config, predictor), MODELS.get(predictor.training["model"])
     if shown >= replay.episode_length:
         raise ValueError(
             f"--context must be less than the {replay.episode_length} frames of the videos in {config.data}, "
             f"got {shown}: shorten it, or make longer videos"
         )
-    if longest is not None and shown > longest:
+    longest = predictor.model.context if spec is not None and spec.bounded_context else shown
+    if shown > longest:
         raise ValueError(
             f"{config.run} has learned from contexts of at most {longest} frames, asked for is {shown}: give "
             f"--context {longest}, or train it with --options context={shown} window=…"
