@@ -173,7 +173,7 @@ def predict_video(
 
 def _shown(config: PredictConfig, predictor: Predictor) -> int:
     """Frames of each video that are shown: as many as in the model's paper, unless the command says otherwise."""
-    spec = MODELS.get(predictor.training["model"])
+    spec = MODELS.get(predictor.training.get("model", ""))
     return config.context or (spec.shown if spec else ModelSpec.shown)
 
 
@@ -202,13 +202,13 @@ def _episodes(config: PredictConfig, replay: Replay) -> range:
 
 def _check_context(config: PredictConfig, predictor: Predictor, replay: Replay) -> None:
     """Check that the context leaves something to predict, and is no longer than the run has learned to read."""
-    shown, spec = _shown(config, predictor), MODELS.get(predictor.training["model"])
+    shown, spec = _shown(config, predictor), MODELS.get(predictor.training.get("model", ""))
     if shown >= replay.episode_length:
         raise ValueError(
             f"--context must be less than the {replay.episode_length} frames of the videos in {config.data}, "
             f"got {shown}: shorten it, or make longer videos"
         )
-    longest = predictor.model.context if spec is not None and spec.bounded_context else shown
+    longest = cast(Generative, predictor.model).context if spec is not None and spec.bounded_context else shown
     if shown > longest:
         raise ValueError(
             f"{config.run} has learned from contexts of at most {longest} frames, asked for is {shown}: give "
