@@ -32,7 +32,10 @@ class BeamSearch:
 
     def with_budget(self, transitions: int) -> "BeamSearch":
         """The widest beam that the budget allows at this depth."""
-        return replace(self, width=max(1, (transitions - 3) // (3 * (self.depth - 1))))
+        width = (transitions - 3) // (3 * (self.depth - 1))
+        if width < 1:
+            raise ValueError(f"a beam of depth {self.depth} needs a budget of {3 * self.depth} or more, got {transitions}")
+        return replace(self, width=width)
 
     def plan(
         self, functions: ModelFunctions, state: tuple, goal: Tensor, root_mask: Tensor, generator: torch.Generator
