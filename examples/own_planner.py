@@ -34,7 +34,7 @@ class BeamSearch:
         """The widest beam that the budget allows at this depth."""
         width = (transitions - 3) // (3 * (self.depth - 1))
         if width < 1:
-            raise ValueError(f"a beam of depth {self.depth} needs a budget of {3 * self.depth} or more, got {transitions}")
+            raise ValueError(f"a beam of depth {self.depth} needs {3 * self.depth} transitions or more, got {transitions}")
         return replace(self, width=width)
 
     def plan(

@@ -13,7 +13,7 @@ README = Path(__file__).parent.parent / "README.md"
 
 def test_the_examples_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    maze, agent = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    agent, maze = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
     names: dict[str, Any] = {}
     exec(maze, names)
     assert names["frame"].shape == (32, 32, 3)
