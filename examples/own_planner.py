@@ -34,7 +34,7 @@ class BeamSearch:
         """The widest beam that the budget allows at this depth."""
         width = (transitions - 3) // (3 * (self.depth - 1))
         if width < 1:
-            raise ValueError(f"a beam of depth {self.depth} needs {3 * self.depth} transitions or more, got {transitions}")
+            raise ValueError(f"a beam needs {3 * self.depth} transitions or more, got {transitions}: lower its depth")
         return replace(self, width=width)
 
     def plan(
@@ -66,7 +66,7 @@ def main(out: Path = Path("runs/own-planner"), episodes: int = 500) -> list[dict
     """Benchmark the beam and the tree at their own budgets; return both summaries."""
     PLANNERS["beam"] = BeamSearch  # in the repository: one entry in planners/registry.py
     return [
-        benchmark(BenchmarkConfig(out / kind, ("hrssm=pretrained",), episodes, planner=planner()))
+        benchmark(BenchmarkConfig(out / kind, ("hrssm=pretrained",), episodes, planner(), first_seed=100_000))
         for kind, planner in PLANNERS.items()
         if kind in ("tree", "beam")
     ]

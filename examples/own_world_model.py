@@ -92,7 +92,7 @@ def main(out: Path = Path("runs/own"), frames: int = 200_000, steps: int = 1500,
     collect(CollectConfig(out / "data", steps=frames))
     train(TrainConfig(out / "data", out / "run", model="own", steps=steps))
     agents = (f"own={out / 'run'}", "hrssm=pretrained")
-    return benchmark(BenchmarkConfig(out / "benchmark", agents, episodes))
+    return benchmark(BenchmarkConfig(out / "benchmark", agents, episodes, first_seed=100_000))  # development seeds
 
 
 if __name__ == "__main__":
