@@ -75,7 +75,7 @@ class Layout:
         prefix, _, seed = name.partition("-")
         if prefix == "random" and seed.isascii() and seed.isdigit():
             return cls.random(int(seed))
-        raise ValueError(f"unknown layout {name!r}: use 'paper' or 'random-<seed>' with a whole number, such as 'random-7'")
+        raise ValueError(f"unknown layout {name!r}: use 'paper' or 'random-<seed>', for example 'random-7'")
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -76,8 +76,8 @@ class JumpyMaze(gymnasium.Env[dict[str, Any], np.int64]):
     Entering the goal cell with the k-th action gives 100 − k, whatever the heading; every other step gives 0.
 
     ## Starting state
-    Start and goal are two distinct free cells, sampled uniformly. The agent heads along its hallway in either direction;
-    in a junction it heads away from an open side, as if it had just arrived.
+    Start and goal are two distinct free cells, sampled uniformly. In a hallway the agent heads in either direction
+    along it, in a junction away from an open side, as if it had just arrived.
 
     ## Episode end
     * Termination: the agent enters the goal cell (also with action 100, for a reward of 0).

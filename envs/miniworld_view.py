@@ -57,7 +57,7 @@ def make_env(layout: Layout, size: int = 32, fov_degrees: float = 90.0) -> "Mini
         MissingDependency: if Miniworld or the OpenGL libraries are missing; the message says how to install them.
     """
     os.environ.setdefault("PYGLET_HEADLESS", "1")  # read when pyglet is imported
-    os.environ.setdefault("LP_NUM_THREADS", "0")  # llvmpipe's threads do not survive a fork and do not speed up small frames
+    os.environ.setdefault("LP_NUM_THREADS", "0")  # llvmpipe's threads break after a fork and do not help small frames
     try:
         module = import_extra("envs.miniworld_env", "miniworld", "the miniworld view")
         return module.MiniworldMaze(layout, size, fov_degrees)

@@ -63,11 +63,6 @@ class HallwayMazeVector(VectorEnv[Batch, np.ndarray, np.ndarray]):
         """The map."""
         return self._episodes.layout
 
-    @property
-    def _begun(self) -> bool:
-        """Whether there was a reset."""
-        return self._rngs[0] is not None
-
     def reset(
         self,
         *,
@@ -89,7 +84,7 @@ class HallwayMazeVector(VectorEnv[Batch, np.ndarray, np.ndarray]):
         """
         mask = self._reset_mask(options)
         seeds = self._seeds(seed)
-        if not (self._begun or mask.all()):
+        if self._rngs[0] is None and not mask.all():
             raise gymnasium.error.ResetNeeded("the first reset must be of all sub-environments: omit reset_mask")
         for row in np.flatnonzero(mask):
             self._begin(int(row), seeds[row])
@@ -146,7 +141,7 @@ class HallwayMazeVector(VectorEnv[Batch, np.ndarray, np.ndarray]):
 
     def _check_reset(self) -> None:
         """Raise a ResetNeeded that names the episodes that the caller must reset, if there are any."""
-        if not self._begun:
+        if self._rngs[0] is None:
             raise gymnasium.error.ResetNeeded("call reset() before the first step()")
         rows = np.flatnonzero(self._over).tolist()
         if rows and self.autoreset_mode is AutoresetMode.DISABLED:
