@@ -113,7 +113,7 @@ def test_what_a_user_can_get_wrong_is_named():
         ours.step(forward)
     with pytest.raises(gymnasium.error.ResetNeeded, match="first reset"):
         ours.reset(options={"reset_mask": np.array([True, False, False])})
-    with pytest.raises(ValueError, match="seeds.*3 mazes.*got 2"):
+    with pytest.raises(ValueError, match=r"seeds.*3 mazes.*got 2"):
         ours.reset(seed=[1, 2])
     for mask in (np.zeros(3, bool), np.ones(2, bool), np.ones(3, int)):
         with pytest.raises(ValueError, match=r"reset_mask.*bool.*\(3,\)"):
@@ -129,5 +129,5 @@ def test_what_a_user_can_get_wrong_is_named():
     ours.reset(options={"reset_mask": np.array([False, True, False])})
     with pytest.raises(gymnasium.error.ResetNeeded, match=r"\[0, 2\].*reset_mask"):
         ours.step(forward)
-    with pytest.raises(ValueError, match="number of environments.*got 0"):
+    with pytest.raises(ValueError, match=r"number of environments.*got 0"):
         HallwayMazeVector(0)
