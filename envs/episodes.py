@@ -1,6 +1,6 @@
-"""The rules of an episode for N episodes side by side, and what the agents see.
+"""The rules of N parallel episodes, and what the agents see.
 
-`JumpyMaze` is this with N = 1 and `HallwayMazeVector` with any N, so both follow the same rules to the last bit.
+`JumpyMaze` has N = 1 and `HallwayMazeVector` any N, so both follow exactly the same rules.
 """
 
 from __future__ import annotations
@@ -16,28 +16,24 @@ from envs.dynamics import ACTIONS, Dynamics
 from envs.layout import Layout
 
 ALL = slice(None)
-LARGEST_SEED = 2**63 - 1  # what the jitter's counter holds
+LARGEST_SEED = 2**63 - 1  # int64
 LIFE_STEPS = 100
-"""steps of an episode after which it ends without success; a success after k steps earns LIFE_STEPS - k"""
+"""steps after which an episode ends without success; a success after k steps earns LIFE_STEPS - k"""
 
 
 @runtime_checkable
 class View(Protocol):
-    """Draws frames: `Raycaster` and `MiniworldView`."""
+    """Renders frames: `Raycaster` or `MiniworldView`."""
 
     def render(
         self, pose: Int16[np.ndarray, "n 4"], jitter: Float32[np.ndarray, "n 3"]
     ) -> UInt8[np.ndarray, "n s s 3"]:
-        """One frame a pose."""
+        """As in `Raycaster.render`."""
         ...
 
 
 def open_view(name: str, layout: Layout, size: int, fov_degrees: float) -> View:
-    """The view of a name: ``raycast`` (no OpenGL) or ``miniworld`` (the reference).
-
-    Raises:
-        ValueError: for any other name.
-    """
+    """The view named ``raycast`` (no OpenGL) or ``miniworld`` (the reference)."""
     if name == "raycast":
         from envs.raycast import Raycaster
 
@@ -50,25 +46,14 @@ def open_view(name: str, layout: Layout, size: int, fov_degrees: float) -> View:
 
 
 def observation_space(size: int) -> Space[dict[str, Any]]:
-    """The goal dictionary: a frame and two 3 × 3 crops of the map picture."""
+    """A frame and two 3 × 3 crops of the map picture."""
     frame = spaces.Box(0, 255, (size, size, 3), np.uint8)
     crop = spaces.Box(0, 255, (3, 3, 3), np.uint8)
     return spaces.Dict({"observation": frame, "achieved_goal": crop, "desired_goal": crop})
 
 
 class Episodes:
-    """The state of N episodes and the rules that move it.
-
-    Args:
-        number: N.
-        layout: a layout, or its name.
-        view: ``raycast`` or ``miniworld``.
-        camera: frame size, field of view and jitter.
-        max_steps: life steps of an episode.
-
-    Raises:
-        ValueError: for an unknown layout or view, or no steps.
-    """
+    """The state of N episodes and the rules that change it; the other arguments are those of `JumpyMaze`."""
 
     def __init__(self, number: int, layout: str | Layout, view: str, camera: Camera, max_steps: int) -> None:
         if number < 1:
@@ -90,10 +75,7 @@ class Episodes:
         self.illegal = np.zeros(number, dtype=bool)
 
     def begin(self, row: int, rng: np.random.Generator, seed: int | None = None) -> None:
-        """Start the next episode of one row, with a start and a goal from `rng`.
-
-        A seed starts the count of episodes anew: the jitter follows from (seed, episode, t).
-        """
+        """Start the next episode of one row, with a start and a goal from `rng`; a seed resets its episode count."""
         if seed is None:
             self.episode[row] += 1
         else:
@@ -105,13 +87,13 @@ class Episodes:
     def act(
         self, action: Integer[np.ndarray, " n"], acting: Bool[np.ndarray, " n"]
     ) -> tuple[Float64[np.ndarray, " n"], Bool[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
-        """One action in each acting row; the other rows stay as they are.
+        """Take one action in each acting row; the other rows do not change.
 
         Returns:
-            Rewards, terminated and truncated of all rows: 0 and False where a row does not act.
+            Rewards, terminated and truncated of all rows; 0 and False for rows that do not act.
 
         Raises:
-            ValueError: if an acting row's action is none of 0, 1, 2.
+            ValueError: if the action of an acting row is not 0, 1 or 2.
         """
         action = np.where(acting, action, 0)
         if action.dtype.kind not in "iu" or ((action < 0) | (action >= ACTIONS)).any():
@@ -126,11 +108,11 @@ class Episodes:
         return np.where(terminated, self.max_steps - self.t, 0.0), terminated, truncated
 
     def jitter(self) -> Float32[np.ndarray, "n 3"]:
-        """The camera jitter of the present frames."""
+        """The camera jitter of the current frames."""
         return camera_jitter(self.seed, self.episode, self.t, self.camera.yaw_degrees, self.camera.position)
 
     def observation(self, rows: Bool[np.ndarray, " n"] | slice = ALL) -> dict[str, UInt8[np.ndarray, "k ..."]]:
-        """What the rows see, in new arrays, from one call of the view."""
+        """What the rows see, in new arrays."""
         pose, goal = self.pose[rows], self.goal[rows]
         return {
             "observation": self.view.render(pose, self.jitter()[rows]),
@@ -139,12 +121,12 @@ class Episodes:
         }
 
     def _crops(self, cell: np.ndarray) -> np.ndarray:
-        """The crops around cells whose first two columns are x and y."""
+        """The crops around cells (x, y, …)."""
         crops = self.layout.crops
         return crops.reshape(-1, 3, 3, 3).take(cell[:, 1].astype(np.intp) * crops.shape[1] + cell[:, 0], axis=0)
 
     def info(self) -> dict[str, Any]:
-        """What else there is to know about each row, in new arrays with rows first."""
+        """The information of all rows, in new arrays."""
         return {
             "action_mask": self.dynamics.action_mask(self.pose),
             "pose": self.pose.copy(),
@@ -155,6 +137,6 @@ class Episodes:
         }
 
     def close(self) -> None:
-        """Let go of what the view holds."""
+        """Release the view's resources."""
         if hasattr(self.view, "close"):
             self.view.close()

@@ -1,20 +1,15 @@
-"""Packages that only an optional extra installs: imported when they are used, and named with the remedy if missing."""
+"""Optional dependencies: imported on first use, with an error that says how to install them."""
 
 from importlib import import_module
 from typing import Any
 
 
 class MissingDependency(ImportError, ValueError):
-    """Something optional is not installed; the message says how to install it."""
+    """An optional dependency is missing; the message says how to install it."""
 
 
 def import_extra(module: str, extra: str, what: str) -> Any:
-    """Import a module that needs an optional extra of this package.
-
-    Args:
-        module: its name.
-        extra: the extra that installs what it needs.
-        what: what needs it, in words: the beginning of the message.
+    """Import a module that needs an optional extra of this package; `what` needs it and begins the error message.
 
     Raises:
         MissingDependency: if the module or one that it imports is not installed.

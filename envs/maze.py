@@ -20,17 +20,17 @@ ROW = np.ones(1, dtype=bool)
 
 
 class JumpyMaze(gymnasium.Env[dict[str, Any], np.int64]):
-    """Goal navigation in a maze of coloured hallways, seen by a camera on the agent.
+    """Goal navigation in a maze of coloured hallways, seen through a camera on the agent.
 
     ## Description
-    The maze is a map of 26 × 18 cells: one-cell-wide straight hallways of 4 to 6 cells that meet in junctions. Each
-    hallway's walls have a colour of their own, junctions are grey, and a few hallways end in a dead end. The agent
-    stands in the middle of a cell and heads east, south, west or north. Each episode draws a start and a goal cell; the
-    agent is shown what the goal's place looks like on the map, and has to go there.
+    The maze has 26 × 18 cells: straight hallways, one cell wide and 4 to 6 cells long, meet in junctions. The walls of
+    each hallway have a unique colour, junctions are grey, and a few hallways end in a dead end. The agent stands in the
+    centre of a cell and heads east, south, west or north. Each episode samples a start and a goal cell; the agent sees
+    the goal's surroundings on the map and has to go there.
 
-    Most steps are forced, since a hallway leads only ahead. The choices are made at junctions (and, without
-    consequence, in dead ends): one such action, a *passage*, decides the next hallway, and with it the next 5 to 10
-    steps. A model that jumps from passage to passage can therefore plan far with few transitions.
+    Most steps are forced, because a hallway leads only ahead. The choices are made at junctions (and, without
+    consequence, in dead ends): one such action, a *passage*, decides the next hallway and thus the next 5 to 10 steps.
+    A model that jumps from passage to passage can therefore plan far ahead with few transitions.
 
     The maze follows "3D Maze" in section 5.2 of Kim, Ahn and Bengio, "Variational Temporal Abstraction", NeurIPS 2019.
     Differs from the paper: the agent never turns around near a junction, so that one passage is one action.
@@ -44,17 +44,17 @@ class JumpyMaze(gymnasium.Env[dict[str, Any], np.int64]):
     | 1 | turn left by 90° in place |
     | 2 | turn right by 90° in place |
 
-    Which actions are legal depends on the cell and on whether the agent arrived in it or has turned in it:
+    Which actions are legal depends on the cell and on whether the agent has just arrived or has turned in it:
 
     | where | legal actions |
     |---|---|
     | in a hallway | forward |
-    | in a junction, arrived | forward, left, right: each only where that side is open |
+    | in a junction, arrived | forward, left, right: each only if that side is open |
     | in a junction, turned | forward |
-    | in a dead end facing its wall | left and right; then the same turn once more; then forward |
+    | in a dead end facing its wall | left and right; then the same turn again; then forward |
 
-    `info["action_mask"]` names the legal actions: `env.action_space.sample(info["action_mask"])` draws one. An illegal
-    action leaves the pose as it is, costs its step, and sets `info["illegal_action"]`.
+    `info["action_mask"]` marks the legal actions: `env.action_space.sample(info["action_mask"])` samples one. An
+    illegal action uses up a step without changing the pose and sets `info["illegal_action"]`.
 
     ## Observation space
     A goal dictionary, all uint8:
@@ -62,26 +62,26 @@ class JumpyMaze(gymnasium.Env[dict[str, Any], np.int64]):
     | key | shape | meaning |
     |---|---|---|
     | `observation` | (32, 32, 3) | what the camera sees: rows from the top, columns from the left, RGB |
-    | `achieved_goal` | (3, 3, 3) | the 3 × 3 piece of the map picture around the agent: y, x, RGB, north up |
+    | `achieved_goal` | (3, 3, 3) | the 3 × 3 crop of the map picture around the agent: y, x, RGB, north up |
     | `desired_goal` | (3, 3, 3) | the same around the goal |
 
-    The map picture has one pixel a cell: hallways in their colour, junctions grey, walls and all outside black. A
-    piece names the hallway, or the junction by its arms' colours; it tells neither the heading nor the place within
-    a hallway, so equal pieces are not success.
+    The map picture has one pixel per cell: hallways in their colour, junctions grey, walls and everything outside
+    black. A crop identifies the hallway, or the junction by the colours of its arms, but neither the heading nor the
+    position within a hallway, so equal crops do not mean success.
 
-    The camera looks from half wall height with a field of view of 90°. Each frame has its own jitter of the camera:
-    yaw with a standard deviation of 3°, position with one of 4 % of a cell. It follows from (seed, episode, step).
+    The camera is at half the wall height with a field of view of 90°. It is jittered in every frame, with a standard
+    deviation of 3° in yaw and of 4 % of a cell in position, as a function of (seed, episode, step).
 
     ## Rewards
     Entering the goal cell with the k-th action gives 100 − k, whatever the heading; every other step gives 0.
 
     ## Starting state
-    Start and goal are two distinct free cells drawn uniformly. The start heads along its hallway, either way; in a
-    junction it heads away from an open side, as if it had just arrived.
+    Start and goal are two distinct free cells, sampled uniformly. In a hallway the agent heads in either direction
+    along it, in a junction away from an open side, as if it had just arrived.
 
     ## Episode end
     * Termination: the agent enters the goal cell (also with action 100, for a reward of 0).
-    * Truncation: 100 actions were taken and the goal was not entered.
+    * Truncation: the agent has taken 100 actions without entering the goal cell.
 
     ## Information
     `reset` and `step` return a dictionary:
@@ -95,7 +95,7 @@ class JumpyMaze(gymnasium.Env[dict[str, Any], np.int64]):
     | `success` | bool | the goal was entered |
     | `illegal_action` | bool | the last action was illegal |
 
-    Pose, goal and shortest path are for evaluation; an agent that reads them cheats.
+    Pose, goal and shortest path are for evaluation only; an agent must not read them.
 
     ## Arguments
     ```python
@@ -105,11 +105,11 @@ class JumpyMaze(gymnasium.Env[dict[str, Any], np.int64]):
     ```
 
     Args:
-        layout: `"paper"`, `"random-<seed>"`, or a `Layout`; a reset never changes it.
+        layout: `"paper"`, `"random-<seed>"`, or a `Layout`.
         view: `"raycast"` (needs no OpenGL) or `"miniworld"` (the reference; needs the extra `miniworld` and OpenGL).
         camera: frame size, field of view and jitter.
-        max_steps: life steps; also what a success is rewarded from (100 in the table above).
-        render_mode: `"rgb_array"` for `render()`, a frame of 512 × 512 pixels; None for none.
+        max_steps: life steps; this is the 100 in the rewards and ends above.
+        render_mode: `"rgb_array"` to let `render()` return a frame of 512 × 512 pixels, or None.
 
     Raises:
         ValueError: for an unknown layout, view or render mode, or `max_steps` below 1.
@@ -147,7 +147,7 @@ class JumpyMaze(gymnasium.Env[dict[str, Any], np.int64]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Draw a start and a goal; see the class for what is returned. There are no options."""
+        """Start a new episode; there are no options."""
         first = self._np_random is None
         super().reset(seed=seed)
         rng = self.np_random
@@ -157,10 +157,10 @@ class JumpyMaze(gymnasium.Env[dict[str, Any], np.int64]):
         return self._observation(), self._info()
 
     def step(self, action: int | np.integer) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
-        """Take one action; see the class for what is returned.
+        """Take one action.
 
         Raises:
-            ValueError: if the action is none of 0, 1, 2.
+            ValueError: if the action is not 0, 1 or 2.
             gymnasium.error.ResetNeeded: if the episode is over.
         """
         if self._over:
@@ -171,9 +171,9 @@ class JumpyMaze(gymnasium.Env[dict[str, Any], np.int64]):
         return self._observation(), float(reward[0]), bool(terminated[0]), bool(truncated[0]), self._info()
 
     def render(self) -> UInt8[np.ndarray, "512 512 3"] | None:
-        """The present frame on 512 × 512 pixels, RGB; None without a render mode."""
+        """The current frame with 512 × 512 pixels, RGB; None without a render mode."""
         if self.render_mode is None:
-            gymnasium.logger.warn("render() draws nothing: make the environment with render_mode='rgb_array'")
+            gymnasium.logger.warn("render() renders nothing: make the environment with render_mode='rgb_array'")
             return None
         episodes = self._episodes
         if self._large_view is None:
@@ -181,26 +181,22 @@ class JumpyMaze(gymnasium.Env[dict[str, Any], np.int64]):
         return self._large_view.render(episodes.pose, episodes.jitter())[0]
 
     def render_top_view(self, path: Integer[np.ndarray, "t k"] | None = None) -> UInt8[np.ndarray, "h w 3"]:
-        """The map from above with the agent, the goal and a path, RGB.
-
-        Args:
-            path: poses or cells whose first two columns are x and y; by default where this episode went so far.
-        """
+        """The map from above with the agent, the goal and a path (x, y, …), by default that of this episode; RGB."""
         trail = np.stack(self._trail) if path is None else path
         return draw_top_view(self.layout, pose=self._episodes.pose[0], goal=self._episodes.goal[0], path=trail)
 
     def close(self) -> None:
-        """Let go of what the views hold."""
+        """Release the views' resources."""
         self._episodes.close()
         if self._large_view is not None and hasattr(self._large_view, "close"):
             self._large_view.close()
 
     def _observation(self) -> dict[str, Any]:
-        """The observation of the one row."""
+        """The observation of the only row."""
         return {name: batch[0] for name, batch in self._episodes.observation().items()}
 
     def _info(self) -> dict[str, Any]:
-        """The information of the one row."""
+        """The information of the only row."""
         row = {name: batch[0] for name, batch in self._episodes.info().items()}
         return {name: value if isinstance(value, np.ndarray) else value.item() for name, value in row.items()}
 
@@ -209,8 +205,8 @@ class JumpyMazeRandom(JumpyMaze):
     """`JumpyMaze` on a random map of the paper's family.
 
     Args:
-        layout_seed: decides the map; a reset never redraws it.
-        **options: the arguments of `JumpyMaze` but `layout`.
+        layout_seed: determines the map, which a reset does not change.
+        **options: the arguments of `JumpyMaze` except `layout`.
     """
 
     def __init__(self, layout_seed: int = 0, **options: Any) -> None:

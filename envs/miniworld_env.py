@@ -1,4 +1,4 @@
-"""The maze as a Miniworld environment (Chevalier-Boisvert et al. 2023), the reference for our own view.
+"""The maze as a Miniworld environment (Chevalier-Boisvert et al. 2023), the reference for our raycaster.
 
 Import this module through `envs.miniworld_view`, which sets up headless OpenGL first.
 """
@@ -20,22 +20,17 @@ from envs.palette import CEILING, FLOOR, NORMALS
 
 
 class MiniworldMaze(MiniWorldEnv):
-    """The maze of a layout, one unit a cell: x east, y up, z south.
+    """The maze of a layout, one unit per cell: x east, y up, z south.
 
-    A true Miniworld environment: one `step` moves by half a cell or turns by 90 degrees, with Miniworld's own dynamics,
-    collisions and picture. (Miniworld looks for collisions only where a step ends: one of a whole cell would end inside
-    the walls.) It has no goal; the benchmark's environment is `JumpyMaze`, which can show this picture.
-
-    Args:
-        layout: the maze.
-        size: height and width of a frame in pixels.
-        fov_degrees: vertical field of view in degrees.
+    One `step` moves by half a cell or turns by 90 degrees, with Miniworld's own dynamics, collisions and rendering.
+    (Miniworld checks collisions only where a step ends: a step of a whole cell would end inside the walls.) There is no
+    goal; the benchmark's environment is `JumpyMaze`, which can show these frames.
     """
 
-    shadow_window: Any  # the base class's, None once closed
+    shadow_window: Any  # of the base class; None after `close`
 
     def __init__(self, layout: Layout, size: int = 32, fov_degrees: float = 90.0):
-        # The base class resets in its own __init__, and that needs these two.
+        # The base class resets in its __init__, which needs these two.
         self.layout = layout
         self._display_list: int | None = None
         params = DEFAULT_PARAMS.no_random()
@@ -43,11 +38,11 @@ class MiniworldMaze(MiniWorldEnv):
         params.set("cam_height", WALL_HEIGHT / 2)
         params.set("forward_step", 0.5)
         params.set("turn_step", 90)
-        with contextlib.redirect_stdout(io.StringIO()):  # it prints the number of samples it falls back to
+        with contextlib.redirect_stdout(io.StringIO()):  # the base class prints its number of samples
             super().__init__(obs_width=size, obs_height=size, window_width=size, window_height=size, params=params)
 
     def look(self, x: float, y: float, angle: float) -> UInt8[np.ndarray, "s s 3"]:
-        """The picture from (x, y) in cells; angle in radians, 0 east and growing to the right (clockwise)."""
+        """The frame at (x, y) in cells; the angle is in radians, 0 is east, positive is clockwise."""
         self.agent.pos = np.array([x, 0.0, y])
         self.agent.dir = -angle
         return self.render_obs()
@@ -69,7 +64,7 @@ class MiniworldMaze(MiniWorldEnv):
         y, x = np.argwhere(self.layout.free)[0]
         self.place_agent(pos=np.array([x + 0.5, 0.0, y + 0.5]), dir=0.0)
 
-    # The base class draws every world through display list 1, which all its instances in a process share.
+    # The base class renders every world through display list 1, which all its instances in a process share.
 
     def _render_static(self) -> None:
         self.shadow_window.switch_to()
@@ -97,7 +92,7 @@ class MiniworldMaze(MiniWorldEnv):
 
 
 class _Maze(Room):
-    """All the walls, one floor and one ceiling as a single untextured room."""
+    """All walls, one floor and one ceiling as a single untextured room."""
 
     def __init__(self, layout: Layout):
         height, width = layout.shape
@@ -118,8 +113,8 @@ class _Maze(Room):
 
     def _render(self) -> None:
         gl.glDisable(gl.GL_TEXTURE_2D)
-        # The walls hide floor and ceiling wherever they are. Left to the 16 bits of depth, ties along the edges would
-        # be decided by rounding.
+        # Walls always hide the floor and the ceiling. With the 16-bit depth buffer, rounding would decide ties at
+        # their edges.
         gl.glDepthMask(gl.GL_FALSE)
         gl.glBegin(gl.GL_QUADS)
         _quad(FLOOR, (0, 1, 0), self.outline)

@@ -1,11 +1,11 @@
-"""The default view: a batched raycaster that draws the pictures of the Miniworld view without OpenGL.
+"""The default view: a batched raycaster that renders the frames of the Miniworld view without OpenGL.
 
-OpenGL (Mesa's llvmpipe) clips every wall to the view volume, snaps the corners to 1/256 pixel and takes the mean of
-four samples per pixel. This file does the same column by column: the four samples of a pixel have x offsets of their
-own, so a frame n pixels wide has 4 n sub-columns, each with a ray. Rays that leave a room by the same side stay
-together: from the camera's room on, bundles of rays are split where they meet a room's corners and followed through
-its openings ("portals", Luebke and Georges 1995), until each bundle ends at a wall. The wall's clipped and snapped
-edges say how far it reaches up and down. Nearly every pixel comes out as in OpenGL (`envs/parity.py` measures it).
+OpenGL (Mesa's llvmpipe) clips every wall to the view volume, snaps its corners to 1/256 pixel and averages four samples
+per pixel. This file does the same column by column: the four samples of a pixel differ in x, so a frame of n pixels has
+4 n sub-columns, each with one ray. Rays that leave a room by the same side stay together: starting in the camera's
+room, bundles of rays are split at a room's corners and followed through its openings ("portals", Luebke and Georges
+1995) until each bundle ends at a wall. The wall's clipped and snapped edges give its rows. Nearly every pixel is equal
+to OpenGL's (`envs/parity.py` measures it).
 """
 
 import math
@@ -15,36 +15,27 @@ import numba
 import numpy as np
 from jaxtyping import Float32, Int16, UInt8
 
-from envs.camera import check_camera
+from envs.camera import Camera
 from envs.geometry import WALL_HEIGHT
 from envs.layout import Layout
 from envs.scene import Scene
 
-PARALLEL_FROM = 16  # frames; fewer are drawn on the calling thread alone, which also keeps forked processes safe
+PARALLEL_FROM = 16  # frames; fewer are rendered on the calling thread only, which also keeps forked processes safe
 
 _SNAP = 256.0  # steps per pixel
-_TIE = 1e-7  # pixels; less than a sample and an edge can differ by without being equal
-_NEAR = 0.04  # near plane of Miniworld, cells
-_CHUNK = 8  # frames that one thread draws in a row
+_TIE = 1e-7  # pixels; less than the smallest distance between a sample and an edge
+_NEAR = 0.04  # Miniworld's near plane, cells
+_CHUNK = 8  # frames per task of a thread
 
 
 class Raycaster:
-    """Draws what the camera sees, for many poses in one call.
+    """Renders what the camera sees for many poses in one call; size and field of view are those of `Camera`.
 
-    The first call in a new installation compiles for some seconds; the machine code is cached next to the source.
-
-    Args:
-        layout: the maze.
-        size: height and width of a frame in pixels.
-        fov_degrees: field of view, the same vertically and horizontally, in degrees.
-
-    Raises:
-        ValueError: if the size or the field of view makes no picture.
+    The first call in a new installation compiles for a few seconds; the machine code is cached next to the source.
     """
 
     def __init__(self, layout: Layout, size: int = 32, fov_degrees: float = 90.0):
-        check_camera(size, fov_degrees)
-        self.layout, self.size = layout, size
+        self.size = Camera(size, fov_degrees).size
         self._scene = Scene.of(layout, size, fov_degrees)
 
     def render(
@@ -53,39 +44,38 @@ class Raycaster:
         jitter: Float32[np.ndarray, "n 3"],
         out: UInt8[np.ndarray, "n s s 3"] | None = None,
     ) -> UInt8[np.ndarray, "n s s 3"]:
-        """Draw one frame per pose.
+        """Render one frame per pose.
 
         Args:
-            pose: x, y, heading, mode; the mode does not show.
-            jitter: the camera's displacement dx, dy in cells from the middle of the pose's cell, and yaw in radians
+            pose: x, y, heading and mode (which is not visible).
+            jitter: the camera's displacement dx, dy in cells from the centre of its cell, and yaw in radians
                 (positive turns right).
-            out: frames to draw into, C-contiguous; new ones by default.
+            out: C-contiguous array for the frames; a new one by default.
 
         Returns:
-            RGB frames, row 0 on top.
+            RGB frames, row 0 at the top.
 
         Raises:
-            ValueError: if a camera is not inside a free cell, or `out` does not fit.
+            ValueError: if a camera is not inside a free cell, or `out` has another shape.
         """
         shape = (len(pose), self.size, self.size, 3)
         if out is None:
             out = np.empty(shape, np.uint8)
         elif out.shape != shape or not out.flags.c_contiguous:
             raise ValueError(f"out must be C-contiguous and of shape {shape}, got {out.shape}: pass such an array")
-        rows = out.reshape(len(pose), self.size, 3 * self.size)
         draw = _draw_parallel if len(pose) >= PARALLEL_FROM else _draw
-        blocked = draw(pose, jitter, self._scene, rows)
+        blocked = draw(pose, jitter, self._scene, out.reshape(len(pose), self.size, 3 * self.size))
         if blocked >= 0:
             raise ValueError(
                 f"a camera must be inside a free cell, got pose {pose[blocked].tolist()} "
-                f"with jitter {jitter[blocked].tolist()}: use poses of the layout and less position jitter"
+                f"with jitter {jitter[blocked].tolist()}: use poses of this layout and less position jitter"
             )
         return out
 
 
 @numba.njit(cache=True, parallel=True)
 def _draw_parallel(pose, jitter, scene, frames):
-    """Draw all frames, chunk by chunk on all threads; a row whose camera is not in a free cell, or -1."""
+    """Render all frames on all threads; the index of a camera that is not in a free cell, or -1."""
     n = len(pose)
     blocked = -1
     for chunk in numba.prange((n + _CHUNK - 1) // _CHUNK):
@@ -97,7 +87,7 @@ def _draw_parallel(pose, jitter, scene, frames):
 
 @numba.njit(cache=True)
 def _draw(pose, jitter, scene, frames):
-    """Draw all frames on one thread; the first row whose camera is not in a free cell, or -1."""
+    """Render all frames on one thread; the first index of a camera that is not in a free cell, or -1."""
     size = frames.shape[1]
     seen, first, end = np.empty(4 * size, np.int32), np.empty(4 * size, np.int32), np.empty(4 * size, np.int32)
     top, bottom, wall = np.empty(3 * size, np.int16), np.empty(3 * size, np.int16), np.empty(3 * size, np.uint8)
@@ -120,12 +110,12 @@ def _draw(pose, jitter, scene, frames):
 
 @numba.njit(cache=True, error_model="numpy")
 def _look(camera, room, ahead, corners, beyond, bundles, ends):
-    """Follow all rays; `ends` gets a row for every bundle at its wall, and their number is returned.
+    """Follow all rays: write one row of `ends` per bundle that meets a wall, and return their number.
 
-    A row of `bundles` and `ends` says which sub-columns [begin, stop) leave a room by a side: room, side, begin, stop.
+    A row of `bundles` or `ends` is (room, side, begin, stop): sub-columns [begin, stop) leave the room by that side.
     """
     columns = int(8 * camera.centre)
-    # In the camera's own room, rays far to the left and right may even meet the side behind it.
+    # In the camera's own room, rays on the far left and right may even meet the side behind it.
     begin, stop = 0, columns
     left, right = _transform(corners, room, ahead, camera), _transform(corners, room, (ahead + 3) % 4, camera)
     if left[1] > _NEAR:
@@ -149,7 +139,7 @@ def _look(camera, room, ahead, corners, beyond, bundles, ends):
 
 @numba.njit(cache=True)
 def _split(bundles, waiting, room, ahead, begin, stop, camera, corners):
-    """Split a bundle that goes through a room by the sides it leaves by: left, ahead, right; the new number waiting."""
+    """Split a bundle by the side where it leaves a room: left, ahead or right; the new number waiting."""
     left = _column(_transform(corners, room, (ahead + 1) % 4, camera), camera)
     right = _column(_transform(corners, room, (ahead + 2) % 4, camera), camera)
     left = min(max(left, begin), stop)
@@ -161,7 +151,7 @@ def _split(bundles, waiting, room, ahead, begin, stop, camera, corners):
 
 @numba.njit(cache=True)
 def _add(bundles, number, room, side, begin, stop):
-    """Add a bundle if there are rays in it; the new number of bundles."""
+    """Add a bundle if it has rays; the new number of bundles."""
     if begin >= stop:
         return number
     bundles[number, 0], bundles[number, 1], bundles[number, 2], bundles[number, 3] = room, side, begin, stop
@@ -170,25 +160,25 @@ def _add(bundles, number, room, side, begin, stop):
 
 @numba.njit(cache=True)
 def _measure(walls, number, camera, corners, x, y, seen, first, end):
-    """For all sub-columns: note the wall that they see, and the rows [first, end) whose samples it covers."""
+    """For each sub-column, find the wall it sees and the rows [first, end) whose samples the wall covers."""
     size = len(x) // 4
     for i in range(number):
         room, side, begin, stop = walls[i, 0], walls[i, 1], np.uint64(walls[i, 2]), np.uint64(walls[i, 3])
         left = _transform(corners, room, (side + 1) % 4, camera)
         right = _transform(corners, room, (side + 2) % 4, camera)
         slope, height = _upper_edge(left, right, camera)
-        # Ties: like llvmpipe, a wall has the samples on its left edges, and on level edges those on the lower one.
+        # As in llvmpipe, a sample on an edge belongs to the wall if it is a left edge or a level lower edge.
         upper = size / 2 + height + (_TIE if slope > 0 else -_TIE)
         lower = 3 * size / 2 - height - (_TIE if slope >= 0 else -_TIE)
-        for j in range(begin, stop):  # unsigned indices need no check for negative ones
-            # The samples of row r are at r + y. Truncation rounds down, and only positive numbers: hence the sums.
+        for j in range(begin, stop):  # unsigned indices skip numba's check for negative ones
+            # The samples of row r are at r + y. Truncation rounds down only positive numbers: hence the sums.
             seen[j] = 4 * room + side
             first[j] = size - np.int32(min(max(0.0, upper + y[j] + slope * x[j]), size + 0.5))
             end[j] = 2 * size - np.int32(max(float(size), min(2.0 * size, lower + y[j] - slope * x[j])))
 
 
 class _Camera(NamedTuple):
-    """What a frame's camera needs to see a corner, in OpenGL's precision."""
+    """The transform from the map to a frame, in OpenGL's precision."""
 
     cos: np.float32
     sin: np.float32
@@ -208,7 +198,7 @@ def _camera(x, y, angle, size, scale):
 
 @numba.njit(cache=True)
 def _transform(corners, room, corner, camera):
-    """How far right of the camera and how far before it a corner is, cells; rounded as in OpenGL."""
+    """A corner's distance to the right of the camera and ahead of it, in cells; rounded as in OpenGL."""
     x, y = np.float32(corners[room, corner, 0]), np.float32(corners[room, corner, 1])
     right = y * camera.cos - x * camera.sin + camera.shift_right
     depth = x * camera.cos + y * camera.sin + camera.shift_depth
@@ -217,7 +207,7 @@ def _transform(corners, room, corner, camera):
 
 @numba.njit(cache=True, error_model="numpy")
 def _column(corner, camera):
-    """The first sub-column at or right of a corner on the screen; of a corner behind the camera, the screen's edge."""
+    """The first sub-column at or right of a corner; for a corner behind the camera, the edge of the screen."""
     right, depth = corner
     if depth < _NEAR:
         return 0 if right < 0 else int(8 * camera.centre)
@@ -227,9 +217,9 @@ def _column(corner, camera):
 
 @numba.njit(cache=True, error_model="numpy")
 def _upper_edge(left_corner, right_corner, camera):
-    """A wall's upper edge on the screen, clipped and snapped: its height over the middle is height + slope * column."""
+    """A wall's clipped and snapped upper edge: slope and height, with height + slope * column above the centre."""
     (left, left_depth), (right, right_depth), centre = left_corner, right_corner, camera.centre
-    if right_depth < _NEAR and left_depth < _NEAR:  # a wall at the tip of the nose
+    if right_depth < _NEAR and left_depth < _NEAR:  # the camera touches the wall
         right_depth, left_depth = _NEAR, _NEAR
     elif right_depth < _NEAR:
         right += (_NEAR - right_depth) / (left_depth - right_depth) * (left - right)
@@ -262,7 +252,7 @@ def _snap(pixels):
 
 @numba.njit(cache=True)
 def _join(colour, blend, seen, first, end, top, bottom, wall):
-    """For every byte of a row: the rows [top, bottom) where all four samples are wall, and their mean there."""
+    """For each byte of a row, find the rows [top, bottom) where all four samples are wall, and their mean there."""
     for px in range(len(wall) // 3):
         i, j = 3 * px, 4 * px
         begin = max(max(first[j], first[j + 1]), max(first[j + 2], first[j + 3]))
@@ -285,10 +275,10 @@ def _quarter(total):
 
 @numba.njit(cache=True)
 def _fill(ceiling, top, wall, bottom, floor, frame):
-    """Draw ceiling, walls and floor where all four samples of a pixel agree on which of them they are."""
+    """Render the pixels whose four samples are all ceiling, all wall or all floor."""
     for r in range(len(frame)):
         row, at = frame[r], np.int16(r)
-        for b in range(len(wall)):  # loads before choices, so that it becomes vector instructions
+        for b in range(len(wall)):  # loads before branches, so that the compiler vectorises the loop
             above, middle, below, begin, end = ceiling[b], wall[b], floor[b], top[b], bottom[b]
             lower = middle if at < end else below
             row[b] = above if at < begin else lower
@@ -296,7 +286,7 @@ def _fill(ceiling, top, wall, bottom, floor, frame):
 
 @numba.njit(cache=True)
 def _draw_edges(blend, ceiling, colour, floor, seen, first, end, top, bottom, frame):
-    """Draw the pixels whose samples do not agree: upwards of `top` and downwards of `bottom`."""
+    """Render the pixels with mixed samples, above `top` and below `bottom`."""
     for px in range(len(frame)):
         i, j, wall = 3 * px, 4 * px, seen[4 * px]
         a, b, c, d = first[j], first[j + 1], first[j + 2], first[j + 3]
@@ -321,7 +311,7 @@ def _draw_edges(blend, ceiling, colour, floor, seen, first, end, top, bottom, fr
 
 @numba.njit(cache=True)
 def _draw_mixed(ceiling, colour, floor, seen, first, end, r, px, frame):
-    """Draw the pixel in row r and pixel column px from its four samples."""
+    """Render the pixel in row r and column px as the mean of its four samples."""
     red, green, blue = np.float32(0), np.float32(0), np.float32(0)
     for j in range(4 * px, 4 * px + 4):
         if r < first[j]:

@@ -1,4 +1,4 @@
-"""What all frames of a layout have in common for the raycaster: geometry, shaded colours and places of samples."""
+"""The raycaster's tables for one layout and camera: geometry, shaded colours and sample positions."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from envs.geometry import Rooms
 from envs.layout import Layout
 from envs.palette import CEILING, CEILING_LIGHT, FLOOR, FLOOR_LIGHT, WALL_LIGHT, shaded
 
-SAMPLE_Y = (0.375, 0.875, 0.125, 0.625)  # distance from the pixel's top of its samples at x = 1/8, 3/8, 5/8, 7/8
+SAMPLE_Y = (0.375, 0.875, 0.125, 0.625)  # y in the pixel, from its top, of the samples at x = 1/8, 3/8, 5/8, 7/8
 
 
 class Scene(NamedTuple):
-    """Tables that the raycaster draws from."""
+    """The tables; `at`, `corners` and `beyond` are those of `Rooms`."""
 
-    at: np.ndarray  # (h, w) the room of a free cell, or -1
-    corners: np.ndarray  # (rooms, 4, 2) x and y, cells
-    beyond: np.ndarray  # (rooms, 4) the room beyond each side, or -1 for a wall
-    colour: np.ndarray  # (4 rooms, 3) float32, each side's, shaded
-    blend: np.ndarray  # (4 rooms, 2, 5, 3) uint8, pixels of n samples of wall and 4 - n of ceiling or floor
+    at: np.ndarray  # (h, w)
+    corners: np.ndarray  # (rooms, 4, 2)
+    beyond: np.ndarray  # (rooms, 4)
+    colour: np.ndarray  # (4 rooms, 3) float32, the shaded colour of each side
+    blend: np.ndarray  # (4 rooms, 2, 5, 3) uint8, pixels of n wall samples and 4 - n of the ceiling or the floor
     ceiling: np.ndarray  # (3,) float32
     floor: np.ndarray  # (3,) float32
-    ceiling_row: np.ndarray  # (3 size,) uint8, a row of nothing else
+    ceiling_row: np.ndarray  # (3 size,) uint8, a row that shows only ceiling
     floor_row: np.ndarray  # (3 size,) uint8
-    x: np.ndarray  # (4 size,) pixels: where each sub-column is
-    y: np.ndarray  # (4 size,) pixels: how far below the top of its pixel each sub-column is sampled
-    scale: float  # tangent of a pixel in the middle of the frame
+    x: np.ndarray  # (4 size,) position of each sub-column, in pixels
+    y: np.ndarray  # (4 size,) its samples' distance below the top of their pixels, in pixels
+    scale: float  # width of a pixel at depth 1
 
     @classmethod
     def of(cls, layout: Layout, size: int, fov_degrees: float) -> Scene:
-        """The tables for frames of `size` pixels and a field of view in degrees."""
+        """The tables of a layout, a frame size in pixels and a field of view in degrees."""
         rooms = Rooms.of(layout)
-        light = np.tile(np.roll(WALL_LIGHT, 2), len(rooms.colour))  # the east side faces west, and so on
+        light = np.tile(np.roll(WALL_LIGHT, 2), len(rooms.colour))  # the east side faces west, etc.
         ceiling, floor = shaded(CEILING, CEILING_LIGHT), shaded(FLOOR, FLOOR_LIGHT)
         colour = shaded(rooms.colour.repeat(4, axis=0), light[:, None])
         n = np.arange(5)[:, None]

@@ -1,7 +1,7 @@
 """The maze from above: map, agent, goal and a path as one RGB picture.
 
-Shapes are painted through their signed distance: an array (h, w) of each pixel's distance to the shape's edge in
-cells, negative inside. That smooths the edges.
+Shapes are anti-aliased through their signed distance: an array (h, w) of each pixel's distance to the shape's edge in
+cells, negative inside.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from envs.dynamics import MOVES
 from envs.layout import WALL, Layout
 
 BLACK, WHITE, RED = (16, 16, 16), (255, 255, 255), (224, 32, 32)
-WALL_COLOUR = (40, 42, 46)  # not quite black, so that outlines show
+WALL_COLOUR = (40, 42, 46)  # not quite black, so that outlines are visible
 
 
 def draw_top_view(
@@ -26,22 +26,19 @@ def draw_top_view(
     path: Integer[np.ndarray, "t k"] | None = None,
     cell: int = 24,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Draw a layout, north up.
+    """Render a layout in RGB, north up.
 
     Args:
         layout: the map.
-        pose: the agent (x, y, heading, mode), a white arrow head.
-        goal: x, y of the goal cell, a red and white target.
-        path: poses or cells in order, first two columns x and y; a white line from a dot at its first cell.
+        pose: the agent (x, y, heading, mode), shown as a white arrow head.
+        goal: x, y of the goal cell, shown as a red and white target.
+        path: poses or cells (x, y, …) in order, shown as a white line from a dot at the first cell.
         cell: width of a cell in pixels.
-
-    Returns:
-        RGB, `cell` pixels for each cell of the map.
     """
     colours = np.where((layout.cells == WALL)[..., None], np.array(WALL_COLOUR, np.uint8), layout.picture)
     picture = colours.repeat(cell, axis=0).repeat(cell, axis=1).astype(np.float64)
     height, width = layout.shape
-    x = (np.arange(width * cell) + 0.5) / cell - 0.5  # in cells, whole numbers in the middle of a cell
+    x = (np.arange(width * cell) + 0.5) / cell - 0.5  # in cells; the centre of a cell is an integer
     y = ((np.arange(height * cell) + 0.5) / cell - 0.5)[:, None]
     paint = partial(_paint, picture, cell)
 
@@ -60,13 +57,13 @@ def draw_top_view(
 
 
 def _paint(picture: np.ndarray, cell: int, colour: tuple[int, int, int], distance: np.ndarray) -> None:
-    """Blend a colour in where a signed distance is negative, over one pixel at the edge."""
+    """Paint where a signed distance is negative, blending over one pixel at the edge."""
     cover = np.clip(0.5 - distance * cell, 0, 1)[..., None]
     picture += cover * (np.array(colour) - picture)
 
 
 def _to_path(x: np.ndarray, y: np.ndarray, path: np.ndarray) -> np.ndarray:
-    """Distance to the line through the cells of a path, each move along one axis."""
+    """Distance to the line through the cells of a path; each move is along one axis."""
     moves = {(*sorted((a, c)), *sorted((b, d))) for (a, b), (c, d) in pairwise(path[:, :2].tolist())}
     squared = np.full((len(y), len(x)), np.inf)
     for left, right, top, bottom in moves:
@@ -76,7 +73,7 @@ def _to_path(x: np.ndarray, y: np.ndarray, path: np.ndarray) -> np.ndarray:
 
 
 def _to_arrow(x: np.ndarray, y: np.ndarray, ahead: tuple[int, int]) -> np.ndarray:
-    """Signed distance to an arrow head around 0, 0: the largest of those to its two slanted edges and its back."""
+    """Signed distance to an arrow head at the origin: the largest of those to its slanted edges and its back."""
     forward = x * ahead[0] + y * ahead[1]
     across = np.abs(x * ahead[1] - y * ahead[0])
     slant = (0.3 * forward + 0.62 * across - 0.108) / np.hypot(0.3, 0.62)

@@ -1,4 +1,4 @@
-"""Many mazes at once: batched dynamics and one call of the view for all frames."""
+"""The maze as a Gymnasium vector environment, with batched dynamics and rendering."""
 
 from __future__ import annotations
 
@@ -24,30 +24,18 @@ Flags = Bool[np.ndarray, " n"]
 
 
 class HallwayMazeVector(VectorEnv[Batch, np.ndarray, np.ndarray]):
-    """N copies of `JumpyMaze` that step together; see there for observations, actions, rewards and information.
+    """N copies of `JumpyMaze`, which specifies observations, actions, rewards, information and the other arguments.
 
-    Sub-environment i is equal to the last bit to a `JumpyMaze` with the same seed and actions. All arrays have the
-    sub-environments first: `observation` (N, 32, 32, 3), `info["action_mask"]` (N, 3), `info["pose"]` (N, 4) and so on.
-    A reset and a step return the information of all sub-environments.
+    Sub-environment i behaves exactly like a `JumpyMaze` with the same seed and actions. Its index is the first axis of
+    all arrays: `observation` (N, 32, 32, 3), `info["action_mask"]` (N, 3), `info["pose"]` (N, 4), etc.
 
     The three autoreset modes are Gymnasium's:
 
     * NEXT_STEP: the step after an episode's end ignores the action and resets, with reward 0, neither terminated nor
       truncated.
-    * SAME_STEP: the step that ends an episode resets too. What it replaced is in `info["final_obs"]` (N,), an
-      observation dictionary or None, and in `info["final_info"]`, valid where `info["_final_info"]` is True.
+    * SAME_STEP: the step that ends an episode also resets. The episode's last observation (a dictionary, or None) is in
+      `info["final_obs"]` (N,), its information in `info["final_info"]`, valid where `info["_final_info"]` is True.
     * DISABLED: ended episodes must be reset before the next step, with `reset(options={"reset_mask": mask})`.
-
-    Args:
-        num_envs: N.
-        layout: `"paper"`, `"random-<seed>"`, or a `Layout`.
-        view: `"raycast"` or `"miniworld"`.
-        camera: frame size, field of view and jitter.
-        autoreset_mode: what happens to an episode that has ended.
-        max_steps: life steps of an episode.
-
-    Raises:
-        ValueError: for an unknown layout, view or mode, or numbers below 1.
     """
 
     def __init__(
@@ -69,7 +57,6 @@ class HallwayMazeVector(VectorEnv[Batch, np.ndarray, np.ndarray]):
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self._rngs: list[np.random.Generator | None] = [None] * num_envs
         self._over = np.ones(num_envs, dtype=bool)
-        self._begun = False
 
     @property
     def layout(self) -> Layout:
@@ -85,43 +72,37 @@ class HallwayMazeVector(VectorEnv[Batch, np.ndarray, np.ndarray]):
         """Start new episodes.
 
         Args:
-            seed: one seed for each sub-environment; a whole number s stands for s, s + 1, …; None goes on with the
-                present random streams.
+            seed: one seed per sub-environment; an integer s stands for s, s + 1, …; None continues the random streams.
             options: `{"reset_mask": mask}` resets only the sub-environments where mask (N,) bool is True.
 
         Returns:
             Observations and information of all sub-environments.
 
         Raises:
-            ValueError: if the number of seeds is not N, or the mask is not an array (N,) of bool with a True.
-            gymnasium.error.ResetNeeded: if the mask leaves out a sub-environment that was never reset.
+            ValueError: if the number of seeds is not N, or the mask is not a bool array (N,) with a True.
+            gymnasium.error.ResetNeeded: if the mask excludes a sub-environment that was never reset.
         """
         mask = self._reset_mask(options)
         seeds = self._seeds(seed)
-        if not (self._begun or mask.all()):
-            raise gymnasium.error.ResetNeeded("the first reset must be of all sub-environments: leave out reset_mask")
-        self._begun = True
+        if self._rngs[0] is None and not mask.all():
+            raise gymnasium.error.ResetNeeded("the first reset must be of all sub-environments: omit reset_mask")
         for row in np.flatnonzero(mask):
             self._begin(int(row), seeds[row])
         self._over &= ~mask
         return self._episodes.observation(), self._episodes.info()
 
     def step(self, actions: Integer[np.ndarray, " n"]) -> tuple[Batch, Rewards, Flags, Flags, dict[str, Any]]:
-        """One step of all sub-environments; see the class for what happens to those whose episode ended.
-
-        Returns:
-            Observations, rewards, terminated, truncated and information.
+        """Step all sub-environments; the autoreset mode decides what happens to ended episodes.
 
         Raises:
-            ValueError: if there are not N actions, or one is none of 0, 1, 2.
-            gymnasium.error.ResetNeeded: if an ended episode was not reset (mode DISABLED), or there was no reset yet.
+            ValueError: if there are not N actions, or one is not 0, 1 or 2.
+            gymnasium.error.ResetNeeded: if an ended episode was not reset (mode DISABLED), or before the first reset.
         """
         actions = np.asarray(actions)
         if actions.shape != (self.num_envs,):
             raise ValueError(f"a step needs one action for each of {self.num_envs} mazes, got shape {actions.shape}")
         resetting = self._over
-        if resetting.any():
-            self._require_reset()
+        self._check_reset()
         for row in np.flatnonzero(resetting):
             self._begin(int(row))
         rewards, terminated, truncated = self._episodes.act(actions, acting=~resetting)
@@ -135,7 +116,7 @@ class HallwayMazeVector(VectorEnv[Batch, np.ndarray, np.ndarray]):
         return observation, rewards, terminated, truncated, info
 
     def close_extras(self, **_: Any) -> None:
-        """Let go of what the view holds."""
+        """Release the view's resources."""
         self._episodes.close()
 
     def _begin(self, row: int, seed: int | None = None) -> None:
@@ -147,7 +128,7 @@ class HallwayMazeVector(VectorEnv[Batch, np.ndarray, np.ndarray]):
         self._episodes.begin(row, rng, seed)
 
     def _reset_in_step(self, over: np.ndarray, final: Batch, final_info: Batch) -> tuple[Batch, dict[str, Any]]:
-        """Mode SAME_STEP: replace what the ended episodes show by their successors' first frames."""
+        """Mode SAME_STEP: replace the ended episodes' observations by the first ones of the next episodes."""
         final_obs = np.full(self.num_envs, None, dtype=object)
         for row in np.flatnonzero(over):
             final_obs[row] = {name: batch[row].copy() for name, batch in final.items()}
@@ -158,25 +139,25 @@ class HallwayMazeVector(VectorEnv[Batch, np.ndarray, np.ndarray]):
         info |= {"final_obs": final_obs, "_final_obs": over, "final_info": final_info, "_final_info": over}
         return final, info
 
-    def _require_reset(self) -> None:
-        """Raise the error that says which episodes the caller has to reset."""
-        if not self._begun:
+    def _check_reset(self) -> None:
+        """Raise a ResetNeeded that names the episodes that the caller must reset, if there are any."""
+        if self._rngs[0] is None:
             raise gymnasium.error.ResetNeeded("call reset() before the first step()")
-        if self.autoreset_mode is AutoresetMode.DISABLED:
-            rows = np.flatnonzero(self._over).tolist()
+        rows = np.flatnonzero(self._over).tolist()
+        if rows and self.autoreset_mode is AutoresetMode.DISABLED:
             raise gymnasium.error.ResetNeeded(
                 f"the episodes of sub-environments {rows} are over and autoreset is disabled: "
                 'call reset(options={"reset_mask": terminated | truncated}) before step()'
             )
 
     def _seeds(self, seed: int | Sequence[int | None] | None) -> list[int | None]:
-        """One seed for each sub-environment."""
+        """One seed per sub-environment."""
         if seed is None:
             return [None] * self.num_envs
         if isinstance(seed, (int, np.integer)):
             return [int(seed) + row for row in range(self.num_envs)]
         if len(seed) != self.num_envs:
-            raise ValueError(f"a list of seeds must name one for each of {self.num_envs} mazes, got {len(seed)} seeds")
+            raise ValueError(f"a list of seeds must have one for each of {self.num_envs} mazes, got {len(seed)} seeds")
         return [None if one is None else int(one) for one in seed]
 
     def _reset_mask(self, options: dict[str, Any] | None) -> np.ndarray:
@@ -186,7 +167,7 @@ class HallwayMazeVector(VectorEnv[Batch, np.ndarray, np.ndarray]):
         mask = options["reset_mask"]
         if not (isinstance(mask, np.ndarray) and mask.shape == (self.num_envs,) and mask.dtype == bool and mask.any()):
             raise ValueError(
-                f"options['reset_mask'] must be a numpy array of bool and shape ({self.num_envs},) with at least one "
+                f"options['reset_mask'] must be a numpy array of bool with shape ({self.num_envs},) and at least one "
                 f"True, got {mask!r}"
             )
         return mask

@@ -1,1 +1,1 @@
-"""Planners: search over what a world model imagines, for the action that leads to a goal."""
+"""Planners: search a world model's imagined trajectories for the action that leads to a goal."""

@@ -1,4 +1,4 @@
-"""What a planner is, and what it knows of a model: functions over its beliefs. A planner never imports a model."""
+"""The interface of planners, and the functions through which they see a model. A planner never imports a model."""
 
 from __future__ import annotations
 
@@ -15,53 +15,46 @@ from world_models.interface import Branching, Plannable, State
 
 @dataclass(frozen=True)
 class ModelFunctions:
-    """A model as a planner sees it.
-
-    Args:
-        imagine: (state of N rows, action (N,)) to the state after one model transition.
-        feature: state to (N, D), compared with the goal's feature by cosine.
-        legal: state to (N, A) bool, the actions worth trying next; never all False in a row.
-        imagine_from: (state, parent (M,), action (M,)) to what `imagine` returns from these rows of the state, for a
-            model that computes once what several actions from one row share; None: `imagine` from copies of the rows.
-    """
+    """A model as a planner sees it: functions of N beliefs."""
 
     imagine: Callable[[State, Tensor], State]
+    """state and action (N,) to the state after one model transition"""
     feature: Callable[[State], Tensor]
+    """state to (N, D), compared with the goal's feature by cosine"""
     legal: Callable[[State], Tensor]
+    """state to (N, A) bool, the next actions worth trying; at least one per row"""
     imagine_from: Callable[[State, Tensor, Tensor], State] | None = None
+    """`branch` of a model that computes once what actions from the same row share"""
 
     @classmethod
     def of(cls, model: Plannable) -> ModelFunctions:
-        """Take the functions from a world model, `imagine_from` if it has one."""
+        """The functions of a world model."""
         branch = model.imagine_from if isinstance(model, Branching) else None
         return cls(model.imagine, model.feature, model.legal, branch)
 
     def branch(self, state: State, parent: Int64[Tensor, " m"], action: Int64[Tensor, " m"]) -> State:
-        """Imagine one transition from rows of a state, M rows, of which any may share a parent."""
+        """Imagine one transition from each of the M parent rows of a state, which may repeat."""
         if self.imagine_from is None:
             return self.imagine(take(state, parent), action)
         return self.imagine_from(state, parent, action)
 
 
 class Plan(NamedTuple):
-    """A decision for every episode of a batch."""
+    """One decision per episode of a batch."""
 
     action: Int64[Tensor, " b"]
     """first action of the chosen trajectory"""
     score: Float[Tensor, " b"]
-    """its largest cosine"""
+    """largest cosine on it"""
     arrival: Int64[Tensor, " b"]
-    """after how many transitions it reaches that"""
+    """number of transitions until that"""
     transitions: Int64[Tensor, " b"]
     """model transitions spent"""
 
 
 @runtime_checkable
 class Planner(Protocol):
-    """A search over what a model imagines: a frozen dataclass whose fields are its options.
-
-    An entry in `planners.registry.PLANNERS` gives it a name on the command line.
-    """
+    """A search over imagined trajectories: a frozen dataclass of its options, listed in `planners.registry`."""
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
     kind: ClassVar[str]
@@ -69,11 +62,11 @@ class Planner(Protocol):
 
     @property
     def budget(self) -> int:
-        """The most model transitions that one decision may spend."""
+        """The largest number of model transitions per decision."""
         ...
 
     def with_budget(self, transitions: int) -> Planner:
-        """The same planner, of which one decision spends at most this many model transitions.
+        """The same planner with at most this many model transitions per decision.
 
         Raises:
             ValueError: if no search is that small.
@@ -93,12 +86,9 @@ class Planner(Protocol):
         Args:
             functions: the model.
             state: beliefs at the roots, B rows.
-            goal_feature: what the imagined features are compared with.
+            goal_feature: the features to reach.
             root_mask: legal first actions.
-            generator: source of all random draws, on the CPU.
-
-        Returns:
-            The decisions; `transitions` are counted per episode.
+            generator: the only source of randomness, on the CPU.
 
         Raises:
             ValueError: if an episode has no legal action.
@@ -115,12 +105,12 @@ def choose(best: Float[Tensor, "b depth a"], tie_tolerance: float) -> tuple[Tens
     """Choose the first action of the best trajectory.
 
     Args:
-        best: largest cosine of any imagined state at each depth after each first action; -inf where there is none.
-        tie_tolerance: cosines within this of the best count as equal; then the earliest arrival wins, then the higher
+        best: largest cosine of any imagined state at each depth after each first action; -inf if there is none.
+        tie_tolerance: cosines within this of the best count as equal; the earliest arrival wins, then the higher
             cosine.
 
     Returns:
-        action (B,), score (B,) and arrival depth (B,), which counts from 1.
+        action (B,), score (B,) and arrival depth (B,), from 1.
     """
     top = best.flatten(1).amax(1)
     good = best >= (top - tie_tolerance)[:, None, None]

@@ -1,4 +1,4 @@
-"""The planners by their names in results and on the command line. A new planner is one file and one entry here."""
+"""The planners by name in results and on the command line. A new planner is one file and one entry here."""
 
 from planners.interface import Planner
 from planners.shooting import Shooting

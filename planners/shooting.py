@@ -16,18 +16,18 @@ from world_models.interface import State
 
 @dataclass(frozen=True)
 class Shooting:
-    """Random trajectories, uniform over the actions that the model expects to be legal."""
+    """Random trajectories, uniform over the actions that the model considers legal."""
 
     kind: ClassVar[str] = "shooting"
     horizon: int = 30
-    """Transitions of every trajectory; a smaller budget shortens it."""
+    """Transitions per trajectory; a smaller budget shortens it."""
     transitions: int = 1092
-    """Model transitions of a decision: transitions // horizon trajectories are imagined, at least one."""
+    """Model transitions per decision: transitions // horizon trajectories are imagined, at least one."""
     tie_tolerance: float = 0.2
     """Cosines within this of the best count as equal; the earliest arrival wins."""
 
     def __post_init__(self) -> None:
-        """Check that there is something to search."""
+        """Validate the options."""
         if self.horizon < 1 or self.transitions < 1:
             raise ValueError(
                 f"shooting needs --horizon and --transitions of at least 1, got {self.horizon} and {self.transitions}"
@@ -35,11 +35,11 @@ class Shooting:
 
     @property
     def budget(self) -> int:
-        """The most model transitions that one decision may spend."""
+        """See `Planner.budget`."""
         return self.transitions
 
     def with_budget(self, transitions: int) -> Shooting:
-        """As many trajectories of this horizon as the budget allows."""
+        """See `Planner.with_budget`."""
         return replace(self, transitions=transitions)
 
     def plan(
@@ -50,7 +50,7 @@ class Shooting:
         root_mask: Bool[Tensor, "b a"],
         generator: torch.Generator,
     ) -> Plan:
-        """Imagine the random trajectories of all episodes at once; see `Planner.plan`."""
+        """See `Planner.plan`."""
         check_root(root_mask)
         b, actions = root_mask.shape
         horizon = min(self.horizon, self.transitions)

@@ -1,7 +1,7 @@
 """Exhaustive search over imagined trajectories with shared prefixes (Kim et al. 2019, section 5.2).
 
-All trajectories of up to `depth` transitions form a tree; a prefix that several share is imagined once, so the search
-costs at most 3 + 9 + ... + 3^depth transitions, and fewer where the model knows that actions are illegal.
+All trajectories of up to `depth` transitions form a tree. A shared prefix is imagined once, so the search costs at most
+3 + 9 + ... + 3^depth transitions, and fewer if the model knows that actions are illegal.
 """
 
 from __future__ import annotations
@@ -19,32 +19,34 @@ from planners.interface import ModelFunctions, Plan, check_root, choose
 from world_models.interface import ACTIONS, State
 
 BLOCK = 512
-"""states whose actions a CPU imagines at once: few enough for what lies between to stay in its cache"""
+"""states expanded at once on a CPU: few enough that intermediate results stay in its cache"""
 
 
 @dataclass(frozen=True)
 class TreeSearch:
-    """Exhaustive search: every sequence of actions that the model expects to be legal, up to a depth."""
+    """Exhaustive search: every sequence of actions that the model considers legal, up to a depth."""
 
     kind: ClassVar[str] = "tree"
     depth: int = 6
-    """Transitions of the longest trajectory; a decision spends at most 3 + 9 + … + 3^depth."""
+    """Transitions of the longest trajectory; a decision takes at most 3 + 9 + … + 3^depth."""
     tie_tolerance: float = 0.2
     """Cosines within this of the best count as equal; the earliest arrival wins."""
 
     def __post_init__(self) -> None:
-        """Check that there is something to search."""
+        """Validate the options."""
         if self.depth < 1:
             raise ValueError(f"a tree search needs a --depth of at least 1, got {self.depth}")
 
     @property
     def budget(self) -> int:
-        """Transitions of the full tree."""
+        """See `Planner.budget`."""
         return full_tree(self.depth)
 
     def with_budget(self, transitions: int) -> TreeSearch:
-        """The deepest search whose full tree fits into the budget."""
-        return replace(self, depth=deepest_tree(transitions))
+        """The deepest search whose full tree fits into the budget; see `Planner.with_budget`."""
+        if transitions < ACTIONS:
+            raise ValueError(f"a tree search needs a budget of at least {ACTIONS} transitions, got {transitions}")
+        return replace(self, depth=next(depth for depth in count(1) if full_tree(depth + 1) > transitions))
 
     def plan(
         self,
@@ -54,7 +56,7 @@ class TreeSearch:
         root_mask: Bool[Tensor, "b a"],
         generator: torch.Generator,
     ) -> Plan:
-        """Search the whole trees of all episodes at once; nothing is drawn at random. See `Planner.plan`."""
+        """See `Planner.plan`; the search is deterministic."""
         check_root(root_mask)
         b, actions = root_mask.shape
         goal = F.normalize(goal_feature, dim=-1)
@@ -76,29 +78,18 @@ class TreeSearch:
         return Plan(*choose(best.movedim(0, 1), self.tie_tolerance), transitions)
 
 
-def full_tree(depth: int, actions: int = ACTIONS) -> int:
-    """Transitions of a tree in which every action is tried everywhere."""
-    return sum(actions**level for level in range(1, depth + 1))
-
-
-def deepest_tree(transitions: int, actions: int = ACTIONS) -> int:
-    """Depth of the deepest full tree of at most this many transitions.
-
-    Raises:
-        ValueError: if not even a tree of depth 1 is that small.
-    """
-    if transitions < actions:
-        raise ValueError(f"a tree search needs a budget of at least {actions} transitions, got {transitions}")
-    return next(depth for depth in count(1) if full_tree(depth + 1, actions) > transitions)
+def full_tree(depth: int) -> int:
+    """Transitions of a tree in which every action is legal everywhere."""
+    return sum(ACTIONS**level for level in range(1, depth + 1))
 
 
 def _expand(
     functions: ModelFunctions, state: State, legal: Bool[Tensor, "n a"], goal: Float[Tensor, "n d"]
 ) -> tuple[list[State], Float[Tensor, " m"]]:
-    """Imagine every legal action after each of N states, block by block; a GPU takes them all at once.
+    """Imagine every legal action in each of N states, in blocks on a CPU and at once on a GPU.
 
     Returns:
-        The M imagined states, a part for every block, and their cosines with `goal`, whose rows have unit length.
+        The M imagined states, one part per block, and their cosines with the rows of `goal`, which have unit length.
     """
     size = BLOCK if goal.device.type == "cpu" else len(goal)
     parts = zip(*(field.split(size) for field in state), strict=True)

@@ -1,16 +1,16 @@
 """Videos of coloured balls in a box: *Bouncing Balls* and *Moving Ball*.
 
-A ball moves by its velocity every frame, is reflected by the walls and then gets another colour of `PALETTE`, each of
-the other five equally likely, so that a change can always be seen. It does so by chance too, with probability
-`recolour` a frame. Velocity noise turns the ball and changes its speed, which stays within `slow` and `fast`. Balls
-pass through each other; a later one is drawn on top.
+In every frame a ball moves by its velocity. When a wall reflects it, its colour changes to one of the other five of
+`PALETTE`, uniformly, so every change is visible. It also changes at random with probability `recolour` per frame.
+Velocity noise turns the ball and changes its speed, which stays between `slow` and `fast`. Balls pass through each
+other; a later one is rendered on top.
 
 **Change points.** Frame t is a change point (`change` = 1) if a ball's colour changed between frames t - 1 and t.
 """
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64, Shaped, UInt8
@@ -21,17 +21,6 @@ PALETTE = np.array(
     [[255, 40, 40], [255, 220, 0], [40, 220, 40], [0, 220, 255], [60, 80, 255], [255, 60, 255]], np.float32
 )
 """red, yellow, green, cyan, blue, magenta; the box is black"""
-
-
-class Motion(NamedTuple):
-    """How N sequences of T frames with K balls went."""
-
-    position: Float32[np.ndarray, "n t k 2"]
-    """centres in pixels, x right and y down"""
-    colour: Int64[np.ndarray, "n t k"]
-    """rows of `PALETTE`"""
-    bounce: Bool[np.ndarray, "n t k"]
-    """the ball was reflected between the frame before and this one"""
 
 
 @dataclass(frozen=True)
@@ -46,11 +35,11 @@ class Balls(Video):
     slow: float
     """lowest speed, in pixels per frame"""
     fast: float
-    """highest speed; a ball starts at one between them, in any direction"""
+    """highest speed; the initial speed and direction are uniform"""
     noise: float = 0.0
-    """standard deviation of each velocity component's change in a frame"""
+    """standard deviation of the change of each velocity component per frame"""
     recolour: float = 0.0
-    """lambda: probability that a ball changes its colour by chance in a frame"""
+    """lambda: probability per frame that a ball changes its colour at random"""
     radius: float = 4.0
     """radius of a ball in pixels"""
     size: int = 32
@@ -65,23 +54,23 @@ class Balls(Video):
         if not 0 <= self.noise < math.inf:
             raise ValueError(f"--noise must be 0 (none) or more, got {self.noise}")
         if not 0 <= self.recolour <= 1:
-            raise ValueError(f"--recolour (lambda) must lie in 0 to 1, got {self.recolour}")
+            raise ValueError(f"--recolour (lambda) must be from 0 to 1, got {self.recolour}")
         if not self.radius > 0:
             raise ValueError(f"--radius must be above 0, got {self.radius}")
         if self.fast > self.room:
             raise ValueError(
-                f"--size must leave a ball of radius {self.radius:g} and speed {self.fast:g} room to bounce, at least "
-                f"{math.ceil(self.fast + 2 * self.radius)} pixels, got {self.size}"
+                f"--size must leave room for a ball of radius {self.radius:g} and speed {self.fast:g} to bounce: "
+                f"at least {math.ceil(self.fast + 2 * self.radius)} pixels, got {self.size}"
             )
 
     @property
     def room(self) -> float:
-        """Pixels between the outermost places of a ball's centre."""
+        """Range of a ball's centre along each axis, in pixels."""
         return self.size - 2 * self.radius
 
     @property
     def fields(self) -> Fields:
-        """Type and shape of one frame of each array of `generate`."""
+        """See `Video.fields`."""
         return {
             "observation": (np.dtype(np.uint8), (self.size, self.size, 3)),
             "change": (np.dtype(np.int8), ()),
@@ -92,24 +81,23 @@ class Balls(Video):
     def generate(
         self, rng: np.random.Generator, sequences: int, length: int, train: int | None = None
     ) -> dict[str, Shaped[np.ndarray, "n ..."]]:
-        """Draw sequences, those for training and for tests alike; arguments as in `Video.generate`.
+        """As in `Video.generate`; `train` is not used.
 
         Returns:
-            ``observation`` (N, T, size, size, 3); and, for evaluation only, ``change`` (N, T), ``bounce`` (N, T, balls)
-            and ``position`` (N, T, balls, 2).
+            ``observation`` (N, T, size, size, 3) and, for evaluation only, ``change`` (N, T), ``bounce`` (N, T, balls):
+            whether a ball was reflected since the previous frame, and ``position`` (N, T, balls, 2): the centres in
+            pixels, x right and y down.
         """
-        motion = self._move(rng, sequences, length)
+        position, colour, bounce = self._move(rng, sequences, length)
         change = np.zeros((sequences, length), np.int8)
-        change[:, 1:] = (motion.colour[:, 1:] != motion.colour[:, :-1]).any(-1)
-        return {
-            "observation": self._draw(motion),
-            "change": change,
-            "bounce": motion.bounce.astype(np.int8),
-            "position": motion.position,
-        }
+        change[:, 1:] = (colour[:, 1:] != colour[:, :-1]).any(-1)
+        frames = self._render(position, colour)
+        return {"observation": frames, "change": change, "bounce": bounce.astype(np.int8), "position": position}
 
-    def _move(self, rng: np.random.Generator, sequences: int, length: int) -> Motion:
-        """Move and colour the balls, all sequences side by side."""
+    def _move(
+        self, rng: np.random.Generator, sequences: int, length: int
+    ) -> tuple[Float32[np.ndarray, "n t k 2"], Int64[np.ndarray, "n t k"], Bool[np.ndarray, "n t k"]]:
+        """Positions, colours (rows of `PALETTE`) and bounces of all sequences."""
         shape = (sequences, self.balls)
         low, high = self.radius, self.size - self.radius
         position = rng.uniform(low, high, (*shape, 2))
@@ -119,7 +107,7 @@ class Balls(Video):
         noise = self.noise * rng.standard_normal((length, *shape, 2))
         chance = rng.random((length, *shape)) < self.recolour
         shift = rng.integers(1, len(PALETTE), (length, *shape))  # to one of the other colours
-        steps = [Motion(position, colour, np.zeros(shape, bool))]
+        steps = [(position, colour, np.zeros(shape, bool))]
         for t in range(1, length):
             velocity = velocity + noise[t]
             speed = np.linalg.norm(velocity, axis=-1, keepdims=True)
@@ -130,18 +118,20 @@ class Balls(Video):
             velocity = np.where(beyond, -velocity, velocity)
             bounce = beyond.any(-1)
             colour = np.where(bounce | chance[t], (colour + shift[t]) % len(PALETTE), colour)
-            steps.append(Motion(position, colour, bounce))
+            steps.append((position, colour, bounce))
         position, colour, bounce = (np.stack(values, 1) for values in zip(*steps, strict=True))
-        return Motion(position.astype(np.float32), colour, bounce)
+        return position.astype(np.float32), colour, bounce
 
-    def _draw(self, motion: Motion) -> UInt8[np.ndarray, "n t s s 3"]:
-        """Draw the frames; a pixel is covered by as much as its centre lies inside the ball's edge."""
-        frames = np.zeros((*motion.colour.shape[:2], self.size, self.size, 3), np.uint8)
+    def _render(
+        self, position: Float32[np.ndarray, "n t k 2"], colours: Int64[np.ndarray, "n t k"]
+    ) -> UInt8[np.ndarray, "n t s s 3"]:
+        """Render the frames, anti-aliased by the distance of each pixel's centre to the ball's edge."""
+        frames = np.zeros((*colours.shape[:2], self.size, self.size, 3), np.uint8)
         flat = frames.reshape(-1, self.size, self.size, 3)
-        width = int(np.ceil(2 * self.radius)) + 1  # of the square that a ball may cover
+        width = int(np.ceil(2 * self.radius)) + 1  # of the square that a ball can cover
         rows = np.arange(len(flat))[:, None, None]
         for ball in range(self.balls):
-            centre = motion.position[:, :, ball].reshape(-1, 2)
+            centre = position[:, :, ball].reshape(-1, 2)
             first = np.minimum(np.floor(centre - self.radius), self.size - width).astype(np.int64)
             pixel = first[:, None] + np.arange(width)[:, None]  # (frames, width, 2)
             apart = (pixel + np.float32(0.5) - centre[:, None]).astype(np.float32) ** 2
@@ -149,7 +139,7 @@ class Balls(Video):
             cover = np.clip(np.float32(self.radius + 0.5) - distance, 0, 1)[..., None]
             place = rows, pixel[:, :, None, 1], pixel[:, None, :, 0]
             under = flat[place].astype(np.float32)
-            colour = PALETTE[motion.colour[:, :, ball].reshape(-1)][:, None, None]
+            colour = PALETTE[colours[:, :, ball].reshape(-1)][:, None, None]
             flat[place] = np.rint(under + cover * (colour - under)).astype(np.uint8)
         return frames
 
@@ -159,7 +149,7 @@ class BouncingBalls(Balls):
     """Bouncing Balls: two balls, as in section 5.1 of Kim et al. 2019.
 
     The paper does not give speed, radius, noise or colours. At this speed a ball is reflected in 8 % of the frames, so
-    20 frames hold about 3 changes of either ball and fit the paper's N_max = 5 and l_max = 10.
+    20 frames have about 3 changes of either ball, which suits the paper's N_max = 5 and l_max = 10.
     """
 
     name: ClassVar[str] = "bouncing-balls"
@@ -174,8 +164,9 @@ class BouncingBalls(Balls):
 class MovingBall(Balls):
     """Moving Ball: one ball, as in sections 4.3 and 4.4 of Zakharov et al. 2022, who use lambda = 0, 0.1 and 0.3.
 
-    The paper does not give speed, radius, size or colours, nor that another colour is always drawn. Its Table 2 uses
-    1.22 levels on average, so about 21 % of the frames are changes: 4 pixels per frame. Sequences have 100 frames.
+    The paper does not give speed, radius, size or colours, nor whether a new colour always differs from the old one.
+    Its Table 2 uses 1.22 levels on average, so about 21 % of the frames are changes: 4 pixels per frame. Sequences have
+    100 frames.
     """
 
     name: ClassVar[str] = "moving-ball"

@@ -1,4 +1,4 @@
-"""Handwritten digits of MNIST: 10 000 come with this package (`digits.md`), all 70 000 from the user's files."""
+"""Handwritten digits of MNIST: 10 000 in this package (see `digits.md`), or all 70 000 from the user's files."""
 
 from __future__ import annotations
 
@@ -17,81 +17,73 @@ DIGIT = 28
 """height and width of a digit in pixels"""
 PACKAGED = "packaged"
 TEST_SHARE = 0.2
-"""of the packaged digits, the last of each class: for test videos"""
+"""fraction of the packaged digits for test videos: the last ones of each class"""
 SIDES = ("train", "t10k")
 KINDS = {"images": "idx3", "labels": "idx1"}
 
 
 @dataclass(frozen=True, eq=False)
 class Digits:
-    """Digits for training videos and others for test videos."""
+    """Separate digits for training and for test videos."""
 
     name: str
-    """`PACKAGED`, or idx- and the beginning of a SHA-256 of all of them"""
+    """`PACKAGED`, or idx- and the beginning of the SHA-256 of all digits and labels"""
     image: UInt8[np.ndarray, "n 28 28"]
     """white on black"""
     label: UInt8[np.ndarray, " n"]
     """their classes, 0 to 9"""
     train: Int64[np.ndarray, " a"]
-    """numbers of those for training"""
+    """indices of the training digits"""
     test: Int64[np.ndarray, " b"]
-    """numbers of those for tests"""
+    """indices of the test digits"""
 
     @staticmethod
+    @lru_cache(maxsize=1)
     def packaged() -> Digits:
-        """The digits of this package; the last fifth of each class is for tests."""
-        return _packaged()
+        """The digits of this package."""
+        with files("envs.videos").joinpath("digits.npz").open("rb") as file, np.load(file) as arrays:
+            image, label = arrays["image"], arrays["label"]
+        place = np.arange(len(label)) - np.searchsorted(label, label)  # within the class; digits are sorted by class
+        test = place >= ((1 - TEST_SHARE) * np.bincount(label)).astype(np.int64)[label]
+        return Digits(PACKAGED, image, label, np.flatnonzero(~test), np.flatnonzero(test))
 
     @staticmethod
     def read(folder: Path) -> Digits:
-        """The digits of MNIST's four files, whose names may end in .gz: those of the t10k files are for tests.
+        """The digits of MNIST's four files, gzipped or not; those of the t10k files are for testing.
 
         Raises:
-            ValueError: if one is missing or damaged, or does not hold digits with one label for each picture.
-            OSError: if one cannot be read.
+            ValueError: if a file is missing or damaged, or does not contain digits with one label per image.
+            OSError: if a file cannot be read.
         """
         sides = [_read_side(folder, side) for side in SIDES]
         image, label = (np.concatenate(arrays) for arrays in zip(*sides, strict=True))
-        digest = hashlib.sha256()
-        for side in sides:
-            for array in side:
-                digest.update(array.tobytes())
+        digest = hashlib.sha256(b"".join(array.tobytes() for side in sides for array in side)).hexdigest()
         first = len(sides[0][0])
-        return Digits(f"idx-{digest.hexdigest()[:12]}", image, label, np.arange(first), np.arange(first, len(image)))
-
-
-@lru_cache(maxsize=1)
-def _packaged() -> Digits:
-    """The cache of `Digits.packaged`."""
-    with files("envs.videos").joinpath("digits.npz").open("rb") as file, np.load(file) as arrays:
-        image, label = arrays["image"], arrays["label"]
-    place = np.arange(len(label)) - np.searchsorted(label, label)  # within the class: they are sorted by class
-    test = place >= ((1 - TEST_SHARE) * np.bincount(label)).astype(np.int64)[label]
-    return Digits(PACKAGED, image, label, np.flatnonzero(~test), np.flatnonzero(test))
+        return Digits(f"idx-{digest[:12]}", image, label, np.arange(first), np.arange(first, len(image)))
 
 
 def _read_side(folder: Path, side: str) -> tuple[UInt8[np.ndarray, "n 28 28"], UInt8[np.ndarray, " n"]]:
-    """The pictures and labels of the training files or of the test files."""
+    """The images and labels of the training files or of the test files."""
     image_path, label_path = (_find(folder, f"{side}-{kind}", rank) for kind, rank in KINDS.items())
     image, label = read_idx(image_path), read_idx(label_path)
     if image.shape[1:] != (DIGIT, DIGIT) or not len(image):
-        raise ValueError(f"{image_path} must hold pictures of 28 x 28 pixels, its shape is {image.shape}")
+        raise ValueError(f"{image_path} must contain images of 28 x 28 pixels, its shape is {image.shape}")
     if label.shape != image.shape[:1] or label.max() > 9:
         raise ValueError(
-            f"{label_path} must hold {len(image)} labels from 0 to 9, one for each picture of {image_path.name}, "
+            f"{label_path} must contain {len(image)} labels from 0 to 9, one for each image of {image_path.name}, "
             f"its shape is {label.shape}, its largest value {label.max(initial=0)}"
         )
     return image, label
 
 
 def _find(folder: Path, stem: str, rank: str) -> Path:
-    """The file of this name in one of its usual spellings."""
+    """The file with one of the usual spellings of this name."""
     for spelling in (f"{stem}-{rank}-ubyte", f"{stem}.{rank}-ubyte"):
         for path in (folder / spelling, folder / f"{spelling}.gz"):
             if path.is_file():
                 return path
     wanted = ", ".join(f"{side}-{kind}-{rank}-ubyte" for side in SIDES for kind, rank in KINDS.items())
     raise ValueError(
-        f"{folder} has no {stem}-{rank}-ubyte: give --digits a folder with MNIST's four files, {wanted} (each may "
-        "end in .gz), or leave it out for the packaged digits"
+        f"{folder} has no {stem}-{rank}-ubyte: --digits must be a folder with MNIST's four files, {wanted} (each may "
+        "end in .gz); omit it for the packaged digits"
     )

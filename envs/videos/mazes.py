@@ -1,12 +1,11 @@
 """*Mazes*: random walks through random mazes, seen by the agent of our environment.
 
-Every video has a maze of its own, `Layout.random`; those of training videos have even numbers, those of test videos odd
-ones. All are far from the numbers that navigation experiments name. In a maze the agent starts anywhere and takes
-random legal actions: it walks down hallways, one cell a frame, and turns by 90 degrees where it can choose. The actions
-are not kept: a model sees frames alone.
+Every video has its own maze, `Layout.random`, with an even seed for training and an odd one for testing, far from the
+seeds of the navigation experiments. The agent starts anywhere and takes random legal actions: it walks down hallways,
+one cell per frame, and turns by 90 degrees where it can choose. The actions are not stored: a model sees only frames.
 
-**Change points.** Frame t is a change point (`change` = 1) if the action before it was a passage (`envs.dynamics`): a
-junction was left or turned in, or a dead end was turned in.
+**Change points.** Frame t is a change point (`change` = 1) if the action before it was a passage (`envs.dynamics`): the
+agent left a junction, or turned in a junction or a dead end.
 """
 
 import math
@@ -23,15 +22,15 @@ from envs.raycast import Raycaster
 from envs.videos.video import Fields, Video
 
 FIRST_MAZE, LAST_MAZE = 1_000_000, 2**31 - 1
-"""the mazes' numbers lie between them"""
+"""range of the layouts' seeds"""
 
 
 @dataclass(frozen=True)
 class Mazes(Video):
-    """Mazes: random walks, each in a maze of its own.
+    """Mazes: random walks, each in its own maze.
 
-    Zakharov et al. 2022 use sequences of 200 frames. Chosen here: one maze per sequence; one cell or one turn per
-    frame; the camera of our environment with its jitter.
+    Zakharov et al. 2022 use sequences of 200 frames. Our choices: one maze per sequence, one cell or one turn per
+    frame, and the camera of our environment with its jitter.
     """
 
     name: ClassVar[str] = "mazes"
@@ -39,7 +38,7 @@ class Mazes(Video):
     default_length: ClassVar[int] = 200
 
     jitter: float = 1.0
-    """jitter of the camera, as a share of the environment's; 0 for none"""
+    """jitter of the camera, as a multiple of the environment's; 0 for none"""
     size: int = 64
     """height and width of a frame in pixels"""
 
@@ -57,7 +56,7 @@ class Mazes(Video):
 
     @property
     def fields(self) -> Fields:
-        """Type and shape of one frame of each array of `generate`."""
+        """See `Video.fields`."""
         return {
             "observation": (np.dtype(np.uint8), (self.size, self.size, 3)),
             "change": (np.dtype(np.int8), ()),
@@ -68,13 +67,14 @@ class Mazes(Video):
     def generate(
         self, rng: np.random.Generator, sequences: int, length: int, train: int | None = None
     ) -> dict[str, Shaped[np.ndarray, "n ..."]]:
-        """Draw sequences; arguments as in `Video.generate`.
+        """As in `Video.generate`.
 
         Returns:
-            ``observation`` (N, T, size, size, 3); and, for evaluation only, ``change`` (N, T), ``pose`` (N, T, 4), the
-            agent's x, y, heading and mode, and ``maze`` (N, T), the number of the layout. The jitter of frame t is the
-            environment's (`envs.camera`) of seed ``maze``, episode 0 and t.
+            ``observation`` (N, T, size, size, 3) and, for evaluation only, ``change`` (N, T), ``pose`` (N, T, 4): the
+            agent's x, y, heading and mode, and ``maze`` (N, T): the layout's seed. The jitter of frame t is that of
+            `envs.camera` for seed ``maze``, episode 0 and t.
         """
+        camera, t = self.camera, np.arange(length)
         arrays = {name: np.zeros((sequences, length, *shape), dtype) for name, (dtype, shape) in self.fields.items()}
         for row, own in enumerate(rng.spawn(sequences)):
             test = train is not None and row >= train
@@ -84,11 +84,6 @@ class Mazes(Video):
             pose = dynamics.walk(dynamics.start(own)[None], own.random((1, length))).pose[0]
             arrays["pose"][row], arrays["maze"][row] = pose, number
             arrays["change"][row, 1:] = dynamics.passage(pose[:-1])
-            self._draw(layout, number, pose, arrays["observation"][row])
+            jitter = camera_jitter(np.full_like(t, number), np.zeros_like(t), t, camera.yaw_degrees, camera.position)
+            Raycaster(layout, camera.size, camera.fov_degrees).render(pose, jitter, arrays["observation"][row])
         return arrays
-
-    def _draw(self, layout: Layout, number: int, pose: np.ndarray, out: np.ndarray) -> None:
-        """Draw the frames of a walk."""
-        camera, t = self.camera, np.arange(len(pose))
-        jitter = camera_jitter(np.full_like(t, number), np.zeros_like(t), t, camera.yaw_degrees, camera.position)
-        Raycaster(layout, camera.size, camera.fov_degrees).render(pose, jitter, out)

@@ -1,7 +1,7 @@
 """*Moving MNIST* (Srivastava, Mansimov and Salakhutdinov 2015, section 4.1.1): digits that bounce in a frame.
 
-Every digit starts anywhere with a direction and a speed of its own, which it keeps: the frame's edges reflect it, other
-digits do not. Where digits overlap, the brighter value shows.
+Every digit starts at a random place with its own direction and constant speed. The frame's edges reflect it, other
+digits do not. Where digits overlap, the brighter value is visible.
 
 **Change points.** Frame t is a change point (`change` = 1) if a digit was reflected between frames t - 1 and t.
 """
@@ -22,10 +22,10 @@ from envs.videos.video import Fields, Video
 class MovingMNIST(Video):
     """Moving MNIST: digits that bounce in a frame, as in Srivastava et al. 2015; lengths in pixels, times in frames.
 
-    Zakharov et al. 2022 use sequences of 300 frames. Srivastava et al. do not give the range of speeds; usual is a
-    tenth of a digit's room per frame, 3.6 pixels. Here a digit has 3 to 4.2 and keeps its speed, so that nothing but
-    the start is left to chance. It is drawn at whole pixels, unchanged, and is reflected where its picture, not its
-    ink, meets the edge of the frame: in 12 % of the frames.
+    Zakharov et al. 2022 use sequences of 300 frames. Srivastava et al. do not give the range of speeds; a tenth of a
+    digit's range per frame, 3.6 pixels, is usual. Here the speed is constant, from 3 to 4.2, so only the start is
+    random. A digit is rendered unchanged at whole pixels and is reflected where its image, not its ink, meets the edge
+    of the frame: in 12 % of the frames.
     """
 
     name: ClassVar[str] = "moving-mnist"
@@ -35,9 +35,9 @@ class MovingMNIST(Video):
     slow: float = 3.0
     """lowest speed, in pixels per frame"""
     fast: float = 4.2
-    """highest speed; a digit has one between them, in any direction"""
+    """highest speed; the speed and direction of a digit are uniform"""
     moving: int = 2
-    """number of digits in a video"""
+    """number of digits per video"""
     digits: str = PACKAGED
     """packaged: 10 000 digits of this package, four fifths of them for training; or a folder with the four files of
     MNIST (train-images-idx3-ubyte and so on, or .gz)"""
@@ -52,18 +52,18 @@ class MovingMNIST(Video):
             raise ValueError(f"--moving must be 1 or more, got {self.moving}")
         if self.fast > self.room:
             raise ValueError(
-                f"--size must leave a digit of {DIGIT} pixels and speed {self.fast:g} room to bounce, at least "
+                f"--size must leave room for a digit of {DIGIT} pixels and speed {self.fast:g} to bounce: at least "
                 f"{int(np.ceil(self.fast)) + DIGIT} pixels, got {self.size}"
             )
 
     @property
     def room(self) -> int:
-        """Pixels between the outermost places of a digit."""
+        """Range of a digit's position along each axis, in pixels."""
         return self.size - DIGIT
 
     @property
     def fields(self) -> Fields:
-        """Type and shape of one frame of each array of `generate`; the frames are grey."""
+        """See `Video.fields`; the frames are grayscale."""
         return {
             "observation": (np.dtype(np.uint8), (self.size, self.size, 1)),
             "change": (np.dtype(np.int8), ()),
@@ -75,7 +75,7 @@ class MovingMNIST(Video):
 
     @property
     def identity(self) -> "MovingMNIST":
-        """The same videos by the name of their digits."""
+        """See `Video.identity`."""
         return replace(self, digits=self._digits.name)
 
     @cached_property
@@ -85,22 +85,22 @@ class MovingMNIST(Video):
     def generate(
         self, rng: np.random.Generator, sequences: int, length: int, train: int | None = None
     ) -> dict[str, Shaped[np.ndarray, "n ..."]]:
-        """Draw sequences, those for tests with digits for tests; arguments as in `Video.generate`.
+        """As in `Video.generate`.
 
         Returns:
-            ``observation`` (N, T, size, size, 1); and, for evaluation only, ``change`` (N, T); of each digit ``bounce``
-            (N, T, moving), ``position`` (N, T, moving, 2), the middle of its picture in pixels, x right and y down,
-            ``digit`` (N, T, moving), its number in `Digits`, and ``label`` (N, T, moving), its class.
+            ``observation`` (N, T, size, size, 1) and, for evaluation only, ``change`` (N, T) and for each digit
+            ``bounce`` (N, T, moving), ``position`` (N, T, moving, 2): the centre of its image in pixels, x right and y
+            down, ``digit`` (N, T, moving): its index in `Digits`, and ``label`` (N, T, moving): its class.
         """
         digits, shape = self._digits, (sequences, self.moving)
-        share = rng.random(shape)  # of the digits to draw from: a test video differs in nothing but its digits
+        share = rng.random(shape)  # chooses the digits; test videos differ only in their digits
         position, bounce = self._move(rng, shape, length)
         training = np.arange(sequences) < (sequences if train is None else train)
         choose = [side[(share * len(side)).astype(np.int64)] for side in (digits.train, digits.test)]
         number = np.where(training[:, None], *choose)
         everywhere = (sequences, length, self.moving)
         return {
-            "observation": self._draw(position, digits.image[number]),
+            "observation": self._render(position, digits.image[number]),
             "change": np.any(bounce, axis=-1).astype(np.int8),
             "bounce": bounce.astype(np.int8),
             "position": position,
@@ -111,9 +111,9 @@ class MovingMNIST(Video):
     def _move(
         self, rng: np.random.Generator, shape: tuple[int, int], length: int
     ) -> tuple[Float32[np.ndarray, "n t k 2"], Bool[np.ndarray, "n t k"]]:
-        """Middles of the digits, and whether they were reflected since the frame before.
+        """Centres of the digits, and whether they were reflected since the previous frame.
 
-        Mirrored at the edges, the frame's copies fill the plane and a path goes straight through them.
+        Copies of the frame, mirrored at its edges, tile the plane; a digit's path through them is straight.
         """
         start = rng.uniform(0, self.room, (*shape, 2))
         angle, speed = rng.uniform(0, 2 * np.pi, shape), rng.uniform(self.slow, self.fast, shape)
@@ -126,10 +126,10 @@ class MovingMNIST(Video):
         bounce[:, 1:] = (copy[:, 1:] != copy[:, :-1]).any(-1)
         return (corner + DIGIT / 2).astype(np.float32), bounce
 
-    def _draw(
+    def _render(
         self, position: Float32[np.ndarray, "n t k 2"], image: UInt8[np.ndarray, "n k h w"]
     ) -> UInt8[np.ndarray, "n t s s 1"]:
-        """Draw the frames, each digit at the pixels nearest to its place."""
+        """Render the frames, each digit at the pixels nearest to its position."""
         frames = np.zeros((*position.shape[:2], self.size, self.size), np.uint8)
         corner = np.rint(position - DIGIT / 2).astype(np.int64)
         x, y = np.moveaxis(corner, -1, 0)[..., None] + np.arange(DIGIT)  # (N, T, K, 28) each

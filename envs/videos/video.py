@@ -1,4 +1,4 @@
-"""What every data set of videos answers; it is a frozen dataclass of the settings that decide its frames."""
+"""The interface of all video data sets."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ Fields = dict[str, tuple[np.dtype, tuple[int, ...]]]
 
 @dataclass(frozen=True)
 class Video(ABC):
-    """A data set of videos; its fields are the options of `jumpy videos NAME`, its docstring is their help."""
+    """A video data set: its fields are the options of `jumpy videos NAME`, its docstring is their help."""
 
     name: ClassVar[str]
     """the data set's name on the command line and in manifests"""
     default_sequences: ClassVar[int]
-    """how many sequences `jumpy videos` draws by default"""
+    """default number of sequences of `jumpy videos`"""
     default_length: ClassVar[int]
-    """frames of each by default"""
+    """default number of frames per sequence"""
 
     @property
     @abstractmethod
@@ -29,14 +29,14 @@ class Video(ABC):
     @property
     @abstractmethod
     def fields(self) -> Fields:
-        """Type and shape of one frame of each array of `generate`; grey frames have one channel."""
+        """Type and shape per frame of each array that `generate` returns; grayscale frames have one channel."""
 
     @property
     def identity(self) -> "Video":
-        """The settings that decide the frames on any machine: a folder's path is replaced by a name of its content.
+        """The settings that determine the frames on any machine: a hash of its content replaces a folder's path.
 
         Raises:
-            ValueError: if files that the settings name are missing or damaged.
+            ValueError: if files that the settings refer to are missing or damaged.
             OSError: if they cannot be read.
         """
         return self
@@ -45,16 +45,16 @@ class Video(ABC):
     def generate(
         self, rng: np.random.Generator, sequences: int, length: int, train: int | None = None
     ) -> dict[str, Shaped[np.ndarray, "n ..."]]:
-        """Draw sequences.
+        """Generate sequences.
 
         Args:
-            rng: decides them.
+            rng: the only source of randomness.
             sequences: number of sequences, N.
-            length: frames of each, T.
-            train: the first `train` sequences (none if negative) are for training, the others for tests; these show
-                other digits or mazes, where there are any. None: all are for training.
+            length: frames per sequence, T.
+            train: the first `train` sequences (none if negative) are for training, the others for testing, with other
+                digits or mazes if the data set has any. None: all are for training.
 
         Returns:
-            ``observation`` (N, T, size, size, channels) and, for evaluation only, what is true of the frames. That
-            includes ``change`` (N, T): 1 where a frame is the first of a new subsequence, always 0 in the first frame.
+            ``observation`` (N, T, size, size, channels) and, for evaluation only, the ground truth. It includes
+            ``change`` (N, T): 1 if a frame is the first of a new subsequence, always 0 in the first frame.
         """

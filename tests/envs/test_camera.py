@@ -39,14 +39,14 @@ def test_jitter_is_the_same_in_any_batch_and_differs_between_frames():
     assert len(np.unique(batch[:, 0])) == len(batch)
 
 
-def test_jitter_has_the_deviations_of_the_camera():
+def test_jitter_has_the_standard_deviations_of_the_camera():
     t = np.arange(50_000)
     jitter = camera_jitter(np.zeros_like(t), np.zeros_like(t), t, yaw_degrees=6.0, position=0.08)
-    deviations = jitter / np.array([0.08, 0.08, math.radians(6)])
-    # standard errors: 1/sqrt(50 000) = 0.0045 of the mean, 0.0032 of the deviation
-    np.testing.assert_allclose(deviations.mean(axis=0), 0, atol=0.018)
-    np.testing.assert_allclose(deviations.std(axis=0), 1, atol=0.013)
-    np.testing.assert_allclose(np.corrcoef(deviations.T), np.eye(3), atol=0.018)
+    normal = jitter / np.array([0.08, 0.08, math.radians(6)])
+    # standard errors: 1/sqrt(50 000) = 0.0045 of the mean, 0.0032 of the standard deviation
+    np.testing.assert_allclose(normal.mean(axis=0), 0, atol=0.018)
+    np.testing.assert_allclose(normal.std(axis=0), 1, atol=0.013)
+    np.testing.assert_allclose(np.corrcoef(normal.T), np.eye(3), atol=0.018)
 
 
 def test_the_camera_never_leaves_its_cell():
@@ -59,6 +59,6 @@ def test_the_camera_never_leaves_its_cell():
 @pytest.mark.parametrize(
     "wrong", [{"size": 0}, {"fov_degrees": 180.0}, {"yaw_degrees": -1.0}, {"position": float("nan")}]
 )
-def test_a_camera_that_cannot_be_is_refused(wrong):
-    with pytest.raises(ValueError, match=f"{next(iter(wrong.values()))}"):
+def test_bad_settings_are_errors(wrong):
+    with pytest.raises(ValueError, match=f"got {next(iter(wrong.values()))}"):
         Camera(**wrong)

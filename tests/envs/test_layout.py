@@ -1,4 +1,4 @@
-"""Layouts: the paper's map, the random family, crops, and what is refused."""
+"""Layouts: the paper's map, the random family, crops, and error messages."""
 
 import re
 from dataclasses import replace
@@ -104,11 +104,11 @@ def test_the_seed_alone_decides_a_random_layout():
     assert Layout.random(7).rows == EXPECTED_OF_SEED_7
 
 
-def test_parse_names_layouts_and_refuses_others_in_one_line():
+def test_parse_knows_layouts_by_name_and_no_others():
     assert Layout.parse("paper") == Layout.paper()
     assert Layout.parse("random-7") == Layout.random(7)
     for name in ("", "Paper", "random", "random-", "random-x", "random--1", "random-1.5"):
-        with pytest.raises(ValueError, match=rf"^unknown layout '{re.escape(name)}': use 'paper' or .*'random-7'$"):
+        with pytest.raises(ValueError, match=rf"layout '{re.escape(name)}'.*'paper'.*'random-7'"):
             Layout.parse(name)
 
 
@@ -122,18 +122,18 @@ def changed(x, y, character):
 @pytest.mark.parametrize(
     ("rows", "rule"),
     [
-        (("####", "#.#"), "one length"),
-        (("####", "#o.#", "####"), "characters #.DBTX, got 'o'"),
+        (("####", "#.#"), r"one length.*\[4, 3\]"),
+        (("####", "#o.#", "####"), "characters.*got 'o'"),
         (changed(1, 0, "."), "outermost cells"),
-        (changed(6, 6, "T"), "x=6, y=6 is marked 'T', but its 4 free neighbours make it 'X'"),
-        (("####", "#BB#", "#BB#", "####"), "junctions must not touch"),
-        (("#####", "#D.D#", "#####"), "4 to 6 cells, the one at x=1, y=1 has 3"),
-        (("######", "#D..D#", "######", "#D..D#", "######"), "connected, x=1, y=3 is cut off"),
-        (("###", "###", "###"), "1 to 36 hallways"),
+        (changed(6, 6, "T"), "x=6, y=6.*'T'.*'X'"),
+        (("####", "#BB#", "#BB#", "####"), "junctions must not touch.*x=1, y=1"),
+        (("#####", "#D.D#", "#####"), "4 to 6 cells.*x=1, y=1 has 3"),
+        (("######", "#D..D#", "######", "#D..D#", "######"), "connected.*x=1, y=3"),
+        (("###", "###", "###"), "1 to 36 hallways.*got 0"),
     ],
 )
-def test_a_map_outside_the_family_is_refused_with_the_rule(rows, rule):
-    with pytest.raises(ValueError, match=f"^layout 'mine': .*{re.escape(rule)}"):
+def test_a_map_outside_the_family_is_an_error_that_names_the_rule(rows, rule):
+    with pytest.raises(ValueError, match=f"layout 'mine'.*{rule}"):
         replace(Layout.paper(), name="mine", rows=rows)
 
 

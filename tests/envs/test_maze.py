@@ -1,6 +1,5 @@
-"""JumpyMaze: Gymnasium's contract, rewards, ends, seeds, pictures, and what is refused."""
+"""JumpyMaze: Gymnasium's contract, rewards, ends, seeds, pictures, and error messages."""
 
-import re
 import subprocess
 import sys
 
@@ -100,7 +99,7 @@ def test_a_seed_decides_an_episode_and_other_seeds_give_others(maze):
     assert len(starts) > 10
 
 
-def test_resets_without_a_seed_go_on_to_new_episodes_in_the_same_order(maze):
+def test_resets_without_a_seed_start_new_episodes_in_the_same_order(maze):
     def episodes():
         infos = [maze.reset(seed=9)[1]] + [maze.reset()[1] for _ in range(4)]
         return [(*info["pose"].tolist(), *info["goal"].tolist()) for info in infos]
@@ -119,7 +118,7 @@ def test_every_frame_has_its_own_jitter_unless_it_is_switched_off():
         assert (before["observation"] == after["observation"]).all() == equal
 
 
-def test_the_same_start_is_seen_anew_in_another_episode(maze):
+def test_the_same_start_looks_different_in_another_episode(maze):
     seen: dict[tuple[int, ...], np.ndarray] = {}
     same, repeated = 0, 0
     for _ in range(150):
@@ -131,13 +130,13 @@ def test_the_same_start_is_seen_anew_in_another_episode(maze):
     assert repeated > 10 and same < repeated / 3  # some frames are of one colour
 
 
-def test_an_unseeded_episode_can_be_had_again_from_its_seed(maze):
+def test_an_unseeded_episode_can_be_repeated_from_its_seed(maze):
     unseeded = JumpyMaze()
     frame = unseeded.reset()[0]["observation"]
     assert (maze.reset(seed=unseeded.np_random_seed)[0]["observation"] == frame).all()
 
 
-def test_a_random_layout_is_fixed_by_its_seed_and_never_redrawn():
+def test_a_random_layout_depends_only_on_its_seed():
     maze = gymnasium.make("JumpyMazeRandom-v0", layout_seed=7)
     for _ in range(3):
         maze.reset()
@@ -152,25 +151,25 @@ def test_camera_size_is_the_observations_size():
     assert observation in maze.observation_space
 
 
-def test_what_a_user_can_get_wrong_is_named(maze):
-    with pytest.raises(ValueError, match=r"^unknown layout 'maze': use 'paper' or 'random-<seed>' with a whole number"):
+def test_bad_arguments_and_actions_are_errors(maze):
+    with pytest.raises(ValueError, match=r"layout 'maze'.*'paper'.*'random-<seed>'"):
         JumpyMaze(layout="maze")
-    with pytest.raises(ValueError, match=r"^unknown view 'opengl': use 'raycast' or 'miniworld'$"):
+    with pytest.raises(ValueError, match=r"view 'opengl'.*'raycast'.*'miniworld'"):
         JumpyMaze(view="opengl")
-    with pytest.raises(ValueError, match=r"^unknown render mode 'human': use 'rgb_array' or None$"):
+    with pytest.raises(ValueError, match=r"render mode 'human'.*'rgb_array'"):
         JumpyMaze(render_mode="human")
-    with pytest.raises(ValueError, match="at least 1 step, got max_steps=0"):
+    with pytest.raises(ValueError, match="max_steps=0"):
         JumpyMaze(max_steps=0)
     maze.reset(seed=0)
     for action in (-1, 3):
-        with pytest.raises(ValueError, match=rf"must be 0 \(forward\), 1 \(left\) or 2 \(right\), got \[{action}\]"):
+        with pytest.raises(ValueError, match=rf"action.*got \[{action}\]"):
             maze.step(action)
 
 
 def test_a_step_outside_an_episode_asks_for_a_reset():
     maze = JumpyMaze(max_steps=1)
     for _ in range(2):
-        with pytest.raises(gymnasium.error.ResetNeeded, match=re.escape("call reset() before step()")):
+        with pytest.raises(gymnasium.error.ResetNeeded, match=r"call reset\(\)"):
             maze.step(0)
         maze.reset(seed=0)
         maze.step(0)
@@ -186,7 +185,7 @@ def test_the_large_view_shows_the_present_frame():
 
 
 def test_render_without_a_mode_warns(maze):
-    with pytest.warns(UserWarning, match="make the environment with render_mode='rgb_array'"):
+    with pytest.warns(UserWarning, match="render_mode='rgb_array'"):
         assert maze.render() is None
 
 

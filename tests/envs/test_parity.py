@@ -82,7 +82,7 @@ def test_two_miniworld_views_keep_their_own_worlds(miniworld):
     assert_reach(compare(Raycaster(layout).render(pose, jitter), views[1].render(pose, jitter)))
 
 
-def test_miniworld_view_refuses_another_thread(miniworld):
+def test_miniworld_view_raises_in_another_thread(miniworld):
     view = miniworld(MiniworldView, PAPER)
     raised = []
 
@@ -133,7 +133,7 @@ def test_random_poses_are_legal():
     pose, jitter = random_poses(PAPER, 400, seed=9, camera=Camera())
     assert PAPER.free[pose[:, 1], pose[:, 0]].all()
     assert 0.03 < jitter[:, :2].std() < 0.05 and 2 < np.degrees(jitter[:, 2].std()) < 4
-    with pytest.raises(ValueError, match="at least 1 pose, got 0"):
+    with pytest.raises(ValueError, match=r"1 pose.*got 0"):
         random_poses(PAPER, 0, seed=0, camera=Camera())
 
 
@@ -177,7 +177,7 @@ def test_parity_without_miniworld_names_the_extra(without_miniworld):
 
 @pytest.fixture
 def small_speed_env(monkeypatch, tmp_path):
-    """Runs `jumpy speed env` on tiny numbers and without compiling anew, and returns what it wrote."""
+    """Runs `jumpy speed env` on tiny numbers and without compiling again, and returns what it wrote."""
     monkeypatch.setattr(speed_env, "_compile_seconds", lambda: 1.5)
     path = tmp_path / "speed.json"
     config = speed_env.SpeedEnvConfig(environments=8, rounds=2, seconds=0.02, poses=30, frames=200, json=path)
@@ -213,7 +213,7 @@ def test_speed_env_without_miniworld(small_speed_env, request, capsys, missing, 
     assert line.startswith("Miniworld was not measured: ") and remedy in line
 
 
-def test_speed_env_refuses_nothing_to_measure():
+def test_speed_env_needs_something_to_measure():
     with pytest.raises(ValueError, match=r"--rounds.*got 0"):
         speed_env.SpeedEnvConfig(rounds=0)
     with pytest.raises(ValueError, match=r"--frames.*100, got 150"):

@@ -1,4 +1,4 @@
-"""The raycaster: geometry by hand, a plain renderer beside it, batches, bad input."""
+"""The raycaster: geometry by hand, agreement with a plain renderer, batches, bad input."""
 
 import math
 
@@ -85,7 +85,7 @@ def test_field_of_view():
 
 
 def test_nose_to_the_wall():
-    # 0.01 cells before the wall in front there is nothing else to see, nor is anything drawn where it should not be.
+    # 0.01 cells in front of a wall nothing else is visible.
     frame = draw(1, 1, NORTH, dy=-0.49)
     assert np.abs(frame - face(1, 1, SOUTH)).max() <= 0.5
 
@@ -171,20 +171,20 @@ def test_rooms_are_the_free_cells_and_their_sides(layout):
     np.testing.assert_array_equal(area, layout.free)
 
 
-def test_bad_input_is_told():
+def test_bad_input_is_an_error():
     view = Raycaster(PAPER)
     still = np.zeros((1, 3), np.float32)
-    with pytest.raises(ValueError, match=r"inside a free cell, got pose \[3, 1, 0, 0\]"):
+    with pytest.raises(ValueError, match=r"free cell.*\[3, 1, 0, 0\]"):
         view.render(np.array([[3, 1, 0, 0]], np.int16), still)
     many = np.tile(np.array([[1, 1, 0, 0]], np.int16), (PARALLEL_FROM, 1))
     many[-1] = -1
-    with pytest.raises(ValueError, match=r"got pose \[-1, -1, -1, -1\]"):
+    with pytest.raises(ValueError, match=r"free cell.*\[-1, -1, -1, -1\]"):
         view.render(many, np.zeros((len(many), 3), np.float32))
-    with pytest.raises(ValueError, match=r"with jitter \[0\.0, 0\.0, nan\]"):
+    with pytest.raises(ValueError, match=r"jitter.*\[0\.0, 0\.0, nan\]"):
         view.render(many[:1], np.array([[0, 0, np.nan]], np.float32))
-    with pytest.raises(ValueError, match=r"C-contiguous and of shape \(1, 32, 32, 3\), got \(1, 16, 16, 3\)"):
+    with pytest.raises(ValueError, match=r"C-contiguous.*\(1, 32, 32, 3\).*got \(1, 16, 16, 3\)"):
         view.render(many[:1], still, out=np.zeros((1, 16, 16, 3), np.uint8))
-    with pytest.raises(ValueError, match="frame size must be at least 1 pixel, got 0"):
+    with pytest.raises(ValueError, match=r"frame size.*got 0"):
         Raycaster(PAPER, size=0)
-    with pytest.raises(ValueError, match=r"between 0 and 180 degrees, got 180\.0"):
+    with pytest.raises(ValueError, match=r"field of view.*got 180\.0"):
         Raycaster(PAPER, fov_degrees=180.0)

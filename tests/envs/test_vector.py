@@ -1,7 +1,5 @@
 """HallwayMazeVector: equal to the last bit to single mazes in Gymnasium's own vector environment."""
 
-import re
-
 import gymnasium
 import numpy as np
 import pytest
@@ -69,7 +67,7 @@ def test_vector_equals_single_mazes_to_the_last_bit(mode):
             their_observation, their_info = theirs.reset(options={"reset_mask": over})
             assert_equal(observation, their_observation)
             assert_equal(info, their_info, over)
-        if step == 60:  # a reset in the middle of episodes goes on with the same random streams
+        if step == 60:  # a reset in the middle of episodes continues the same random streams
             assert_equal(ours.reset()[0], theirs.reset()[0])
     assert ends >= 2 * NUMBER and entered >= 5
 
@@ -111,27 +109,25 @@ def test_gymnasium_makes_the_vector_environment():
 def test_what_a_user_can_get_wrong_is_named():
     ours = HallwayMazeVector(3, autoreset_mode=AutoresetMode.DISABLED, max_steps=1)
     forward = np.zeros(3, dtype=np.int64)
-    with pytest.raises(gymnasium.error.ResetNeeded, match=re.escape("call reset() before the first step()")):
+    with pytest.raises(gymnasium.error.ResetNeeded, match=r"reset\(\) before the first step"):
         ours.step(forward)
-    with pytest.raises(gymnasium.error.ResetNeeded, match="the first reset must be of all"):
+    with pytest.raises(gymnasium.error.ResetNeeded, match="first reset"):
         ours.reset(options={"reset_mask": np.array([True, False, False])})
-    with pytest.raises(ValueError, match="one for each of 3 mazes, got 2 seeds"):
+    with pytest.raises(ValueError, match=r"seeds.*3 mazes.*got 2"):
         ours.reset(seed=[1, 2])
     for mask in (np.zeros(3, bool), np.ones(2, bool), np.ones(3, int)):
-        with pytest.raises(ValueError, match=r"must be a numpy array of bool and shape \(3,\) with at least one True"):
+        with pytest.raises(ValueError, match=r"reset_mask.*bool.*\(3,\)"):
             ours.reset(options={"reset_mask": mask})
     ours.reset(seed=0)
-    with pytest.raises(ValueError, match=r"one action for each of 3 mazes, got shape \(2,\)"):
+    with pytest.raises(ValueError, match=r"3 mazes.*got shape \(2,\)"):
         ours.step(forward[:2])
-    with pytest.raises(ValueError, match=r"must be 0 \(forward\), 1 \(left\) or 2 \(right\), got \[0, 5, 0\]"):
+    with pytest.raises(ValueError, match=r"action.*got \[0, 5, 0\]"):
         ours.step(np.array([0, 5, 0]))
     ours.step(forward)
-    with pytest.raises(
-        gymnasium.error.ResetNeeded, match=r"sub-environments \[0, 1, 2\] are over and autoreset is dis"
-    ):
+    with pytest.raises(gymnasium.error.ResetNeeded, match=r"\[0, 1, 2\].*reset_mask"):
         ours.step(forward)
     ours.reset(options={"reset_mask": np.array([False, True, False])})
-    with pytest.raises(gymnasium.error.ResetNeeded, match=r"sub-environments \[0, 2\] are over"):
+    with pytest.raises(gymnasium.error.ResetNeeded, match=r"\[0, 2\].*reset_mask"):
         ours.step(forward)
-    with pytest.raises(ValueError, match="number of environments must be at least 1, got 0"):
+    with pytest.raises(ValueError, match=r"number of environments.*got 0"):
         HallwayMazeVector(0)

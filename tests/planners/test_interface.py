@@ -34,7 +34,7 @@ def test_a_branch_is_what_is_imagined_from_copies_of_its_parent(name: str) -> No
     functions = ModelFunctions.of(model)
     x, a = random_frames(4, 5)
     state = functions.imagine(model.observe(x, a[:, :4], torch.full((4,), 5)), a[:, 4])
-    parent, action = torch.tensor([0, 0, 0, 1, 3, 3]), torch.tensor([0, 1, 2, 1, 0, 2])  # nothing goes on from row 2
+    parent, action = torch.tensor([0, 0, 0, 1, 3, 3]), torch.tensor([0, 1, 2, 1, 0, 2])  # row 2 has no children
     branched = functions.branch(state, parent, action)
     assert type(branched) is type(state)
     for field, expected in zip(branched, functions.imagine(take(state, parent), action), strict=True):

@@ -39,7 +39,7 @@ def test_the_root_mask_is_kept() -> None:
     assert 0 not in line.taken[0]
 
 
-def test_other_seeds_draw_other_trajectories() -> None:
+def test_other_seeds_sample_other_trajectories() -> None:
     def taken(seed: int) -> list[torch.Tensor]:
         line = Line()
         Shooting(horizon=5, transitions=50).plan(line.functions(), START, goals(4, 4), ANY, generator(seed))
@@ -48,17 +48,17 @@ def test_other_seeds_draw_other_trajectories() -> None:
     assert not all(map(torch.equal, taken(3), taken(4)))
 
 
-def test_draws_are_uniform_over_legal_actions() -> None:
+def test_samples_are_uniform_over_legal_actions() -> None:
     line = Line((True, False, True))
     Shooting(horizon=2, transitions=4000).plan(line.functions(), START, goals(1, 1), ANY, generator())
     first, second = (torch.bincount(taken, minlength=3) / len(taken) for taken in line.taken)
-    assert first.tolist() == pytest.approx([1 / 3] * 3, abs=0.03)  # four standard errors of 4000 draws
+    assert first.tolist() == pytest.approx([1 / 3] * 3, abs=0.03)  # four standard errors of 4000 samples
     assert second.tolist() == pytest.approx([0.5, 0, 0.5], abs=0.032)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"horizon": 0}, "--horizon.*at least 1, got 0"), ({"transitions": -3}, "--transitions.*at least 1.*-3")],
+    [({"horizon": 0}, "--horizon.*got 0"), ({"transitions": -3}, "--transitions.*-3")],
 )
 def test_an_empty_search_is_an_error(options: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from envs.dynamics import Dynamics
 from envs.layout import Layout
 from planners.interface import ModelFunctions, Plan, take
-from planners.tree import TreeSearch, deepest_tree, full_tree
+from planners.tree import TreeSearch, full_tree
 from tests.support.hrssm_models import build
 from tests.support.line import ANY, START, Line, generator, goals, start
 from world_models.hrssm.hrssm import HRSSMState
@@ -144,10 +144,11 @@ def test_a_batch_is_decided_like_its_episodes_one_by_one() -> None:
 
 def test_budgets_are_full_trees() -> None:
     assert full_tree(6) == 3 + 9 + 27 + 81 + 243 + 729 == 1092
-    assert [deepest_tree(transitions) for transitions in (3, 11, 12, 38, 39, 1091, 1092)] == [1, 1, 2, 2, 3, 5, 6]
+    depths = [TreeSearch().with_budget(transitions).depth for transitions in (3, 11, 12, 38, 39, 1091, 1092)]
+    assert depths == [1, 1, 2, 2, 3, 5, 6]
     assert TreeSearch(depth=2, tie_tolerance=0.1).with_budget(1092) == TreeSearch(depth=6, tie_tolerance=0.1)
-    with pytest.raises(ValueError, match=r"budget of at least 3.*got 2"):
-        deepest_tree(2)
+    with pytest.raises(ValueError, match=r"at least 3.*got 2"):
+        TreeSearch().with_budget(2)
 
 
 def test_a_full_tree_costs_exactly_its_transitions() -> None:
@@ -198,5 +199,5 @@ def test_hrssm_computes_the_recurrent_product_of_siblings_once() -> None:
 
 
 def test_an_empty_search_is_an_error() -> None:
-    with pytest.raises(ValueError, match="--depth of at least 1, got 0"):
+    with pytest.raises(ValueError, match=r"--depth.*got 0"):
         TreeSearch(depth=0)

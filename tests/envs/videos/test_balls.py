@@ -1,4 +1,4 @@
-"""Coloured balls: how they move, when they change their colour, and how they are drawn."""
+"""Coloured balls: how they move, when they change colour, and how they are rendered."""
 
 from dataclasses import replace
 from typing import Any
@@ -112,6 +112,6 @@ def test_a_later_ball_is_drawn_on_top():
         ({"size": 11}, "--size.*at least 12.*got 11"),
     ],
 )
-def test_settings_that_cannot_be_drawn(options: dict[str, Any], message):
+def test_bad_settings_are_errors(options: dict[str, Any], message):
     with pytest.raises(ValueError, match=message):
         MovingBall(**options)

@@ -60,19 +60,19 @@ def test_digits_of_the_users_files(tmp_path):
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
 DAMAGE = {
-    "cut off": (IMAGES, lambda content: content[:-1], r"must hold 7 x 28 x 28 = 5488 bytes .* it holds 5487"),
-    "too long": (IMAGES, lambda content: content + b"\0", r"must hold 7 x 28 x 28 = 5488 bytes .* it holds 5489"),
-    "cut off in its header": (LABELS, lambda content: content[:6], "is cut off within its header of 8 bytes"),
-    "empty": (LABELS, lambda content: b"", "is not an IDX file of bytes: .* it begins with nothing"),
-    "text": (IMAGES, lambda content: b"<html>", "is not an IDX file of bytes: .* it begins with 3c 68 74"),
-    "of other numbers": (IMAGES, lambda content: b"\0\0\x0d" + content[3:], "begins with 00 00 0d"),
+    "cut off": (IMAGES, lambda content: content[:-1], "7 x 28 x 28 = 5488 bytes.*got 5487"),
+    "too long": (IMAGES, lambda content: content + b"\0", "7 x 28 x 28 = 5488 bytes.*got 5489"),
+    "cut off in its header": (LABELS, lambda content: content[:6], "header of 8 bytes"),
+    "empty": (LABELS, lambda content: b"", "not an IDX file.*got no bytes"),
+    "text": (IMAGES, lambda content: b"<html>", "not an IDX file.*got 3c 68 74"),
+    "of other numbers": (IMAGES, lambda content: b"\0\0\x0d" + content[3:], "not an IDX file.*got 00 00 0d"),
     "packed and cut off": (IMAGES, lambda content: gzip.compress(content)[:-9], "is damaged"),
     "packed and altered": (IMAGES, lambda content: gzip.compress(content)[:-8] + bytes(8), "is damaged"),
-    "labels for pictures": (IMAGES, lambda content: idx(np.zeros(7, np.uint8)), r"must hold pictures of 28 x 28"),
-    "of other pictures": (IMAGES, lambda content: idx(np.zeros((7, 28, 27), np.uint8)), r"its shape is \(7, 28, 27\)"),
-    "without a picture": (IMAGES, lambda content: idx(np.zeros((0, 28, 28), np.uint8)), r"its shape is \(0, 28, 28\)"),
-    "a label short": (LABELS, lambda content: idx(np.zeros(4, np.uint8)), "must hold 5 labels from 0 to 9"),
-    "a label of 10": (LABELS, lambda content: idx(np.full(5, 10, np.uint8)), "its largest value 10"),
+    "labels for pictures": (IMAGES, lambda content: idx(np.zeros(7, np.uint8)), "images of 28 x 28"),
+    "of other pictures": (IMAGES, lambda content: idx(np.zeros((7, 28, 27), np.uint8)), r"shape.*\(7, 28, 27\)"),
+    "without a picture": (IMAGES, lambda content: idx(np.zeros((0, 28, 28), np.uint8)), r"shape.*\(0, 28, 28\)"),
+    "a label short": (LABELS, lambda content: idx(np.zeros(4, np.uint8)), "5 labels from 0 to 9"),
+    "a label of 10": (LABELS, lambda content: idx(np.full(5, 10, np.uint8)), "largest.*10"),
 }
 
 
@@ -82,24 +82,24 @@ def test_damaged_files_are_named_in_one_line_and_nothing_is_written(tmp_path, ca
     write_mnist(tmp_path / "mnist")
     path = tmp_path / "mnist" / name
     path.write_bytes(damage(path.read_bytes()))
-    told = refused(tmp_path, capsys)
-    assert str(path) in told
-    assert re.search(message, told)
+    shown = error_message(tmp_path, capsys)
+    assert str(path) in shown
+    assert re.search(message, shown)
 
 
 def test_a_missing_file_is_named_with_the_folder_that_is_wanted(tmp_path, capsys):
     write_mnist(tmp_path / "mnist")
     (tmp_path / "mnist" / LABELS).unlink()
-    told = refused(tmp_path, capsys)
-    assert all(word in told for word in (f"mnist has no {LABELS}", "--digits", "train-images-idx3-ubyte")), told
+    shown = error_message(tmp_path, capsys)
+    assert all(word in shown for word in (f"mnist has no {LABELS}", "--digits", "train-images-idx3-ubyte")), shown
 
 
-def refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    """What the command says about the digits in a folder."""
+def error_message(folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """The command's message about the digits in a folder."""
     out, digits = str(folder / "data"), str(folder / "mnist")
     assert cli.main(["videos", "moving-mnist", "--out", out, "--digits", digits]) == 2
-    told = capsys.readouterr().err
-    assert told.startswith("jumpy: error: ")
-    assert told.count("\n") == 1
+    message = capsys.readouterr().err
+    assert message.startswith("jumpy: error: ")
+    assert message.count("\n") == 1
     assert not (folder / "data").exists()
-    return told
+    return message

@@ -29,8 +29,8 @@ for name, video in DATASETS.items():
 
 
 def test_another_process_draws_the_same():
-    told = subprocess.run([sys.executable, "-c", DRAW], capture_output=True, text=True, check=True).stdout.split()
-    for name, digest in zip(told[::2], told[1::2], strict=True):
+    printed = subprocess.run([sys.executable, "-c", DRAW], capture_output=True, text=True, check=True).stdout.split()
+    for name, digest in zip(printed[::2], printed[1::2], strict=True):
         arrays = DATASETS[name].generate(np.random.default_rng(3), 2, 20, 1)
         assert hashlib.sha256(b"".join(array.tobytes() for array in arrays.values())).hexdigest() == digest, name
-    assert told[::2] == list(DATASETS)
+    assert printed[::2] == list(DATASETS)
