@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from agent.data.replay import Replay
+from agent.system.atomic_files import write_json
 from agent.system.device import choose_device
 from agent.system.versions import versions
 from agent.training.evaluate import EvaluationConfig, boundary_scores, negative_bounds
@@ -38,7 +39,7 @@ from experiments.navigation.episode_files import EPISODES, read_episodes
 from experiments.navigation.jump_accuracy import jump_accuracy
 from experiments.navigation.planning import PlannerOption, check_budgets, planner_facts
 from experiments.navigation.summary import SOON, Episodes
-from experiments.navigation.targets import GAP, Measured, merged, targets_table, worst, write
+from experiments.navigation.targets import GAP, Measured, merged, targets_table, worst
 from planners.interface import Planner
 from planners.shooting import Shooting
 from planners.tree import TreeSearch, full_tree
@@ -119,7 +120,8 @@ def navigation(config: NavigationConfig) -> dict[str, dict[str, Any]]:
     merged(config.json, measured, config.overwrite)  # checked before hours of work
     seeds = [_measure(config, replay, one, other) for one, other in zip_longest(hrssm, rssm)]
     rows = {row: worst(row, [estimates[row] for estimates in seeds]) for row in seeds[0]}
-    write(config.json, merged(config.json, replace(measured, rows=rows), config.overwrite))
+    config.json.parent.mkdir(parents=True, exist_ok=True)
+    write_json(config.json, merged(config.json, replace(measured, rows=rows), config.overwrite))
     print(
         f"{measured.variant}, {measured.preset}, {len(seeds)} training seeds, {config.episodes} episodes"
         f"\n{targets_table(rows)}"

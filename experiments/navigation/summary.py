@@ -1,6 +1,6 @@
-"""What a benchmark says: its numbers with their intervals, and the table that is printed."""
+"""The numbers of a benchmark with their intervals, and the table that is printed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -16,15 +16,15 @@ SOON = 50  # steps: "most episodes were solved within 50 steps" (Kim et al. 2019
 
 
 def summarise(episodes: Mapping[str, Episodes], facts: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """The numbers of every agent, and of every two trained agents with the same budget.
+    """The numbers of every agent, and of every pair of trained agents with the same budget.
 
     Args:
-        episodes: the agents' episodes by name, floor and ceiling among them; the same seeds in the same order.
-        facts: what is known of each agent (`BenchmarkAgent.facts`), copied into its entry.
+        episodes: episodes by agent, including floor and ceiling, with the same seeds in the same order.
+        facts: `BenchmarkAgent.facts` by agent, copied into its entry.
 
     Returns:
-        ``agents``: name to mean reward, success and the rest, each mean with its 95 % interval under ``…_ci95``;
-        ``differences``: the paired difference in mean reward of two trained agents. Undefined numbers are None.
+        ``agents``: mean reward, success and so on by name, each mean with its 95 % interval under ``…_ci95``;
+        ``differences``: paired differences in mean reward. Undefined numbers are None.
     """
     columns: dict[str, np.ndarray] = {}
     for name, rows in episodes.items():
@@ -46,8 +46,7 @@ def summary_table(summary: Mapping[str, Any]) -> str:
     """The summary as text, one line per agent."""
     titles = ["agent", "mean reward", "of ceiling", "normalised", "solved", f"in {SOON}", "median", "spent", "ms"]
     lines = [[name, *_cells(entry)] for name, entry in summary["agents"].items()]
-    widths = [max(map(len, column)) for column in zip(titles, *lines, strict=True)]
-    rows = ["  ".join(map(str.rjust, line, widths)) for line in [titles, *lines]]
+    rows = aligned([titles, *lines], str.rjust)
     rows.insert(1, "-" * len(rows[0]))
     first, last = summary["first_seed"], summary["first_seed"] + summary["episodes"] - 1
     head = f"{summary['episodes']} episodes, seeds {first} to {last}, layout {summary['layout']}; [95 % intervals]"
@@ -61,6 +60,12 @@ def summary_table(summary: Mapping[str, Any]) -> str:
         foot.append(f"{' - '.join(difference['agents'])}: {interval} mean reward")
     foot += [f"{name}: {entry['warning']}" for name, entry in summary["agents"].items() if "warning" in entry]
     return "\n".join([head, "", *rows, "", *foot])
+
+
+def aligned(lines: Sequence[Sequence[str]], pad: Callable[[str, int], str]) -> list[str]:
+    """Lines of cells as text, with each column padded to one width."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return ["  ".join(map(pad, line, widths)) for line in lines]
 
 
 def _numbers(name: str, rows: Episodes, bootstrap: PairedBootstrap) -> dict[str, Any]:
@@ -80,14 +85,12 @@ def _numbers(name: str, rows: Episodes, bootstrap: PairedBootstrap) -> dict[str,
 
 
 def _cells(entry: Mapping[str, Any]) -> list[str]:
-    """The columns of an agent behind its name."""
-    cells = [
-        _with_interval(entry[key], entry[f"{key}_ci95"], form)
-        for key, form in (("mean_reward", ".1f"), ("reward_over_ceiling", ".2f"), ("normalised", ".2f"))
-    ]
-    cells.append(_with_interval(entry["success"], entry["success_ci95"], ".0%"))
-    cells += [_formatted(entry[f"solved_in_{SOON}"], ".0%"), _formatted(entry["median_steps"], ".0f")]
-    return [*cells, _formatted(entry["transitions_per_decision"], ".0f"), _formatted(entry["ms_per_decision"], ".2g")]
+    """The columns of an agent after its name."""
+    means = {"mean_reward": ".1f", "reward_over_ceiling": ".2f", "normalised": ".2f", "success": ".0%"}
+    others = {f"solved_in_{SOON}": ".0%", "median_steps": ".0f"}
+    others |= {"transitions_per_decision": ".0f", "ms_per_decision": ".2g"}
+    cells = [_with_interval(entry[key], entry[f"{key}_ci95"], form) for key, form in means.items()]
+    return cells + [_formatted(entry[key], form) for key, form in others.items()]
 
 
 def _formatted(value: float | None, form: str) -> str:
