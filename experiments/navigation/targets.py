@@ -97,4 +97,3 @@ def merged(path: Path, measured: Measured, overwrite: bool) -> dict[str, Any]:
     content.setdefault(measured.variant, {})[measured.preset] = rows | measured.rows
     content.setdefault(ABOUT, {}).setdefault(measured.variant, {})[measured.preset] = found | measured.about
     return content
-
