@@ -1,8 +1,8 @@
-"""The numbers behind a figure or a table, and their files.
+"""The numbers behind a figure or table, and their files.
 
 | file | content |
 |---|---|
-| `NAME.json` | how the numbers were made (command, versions, commit, runs, seeds), and whatever is small |
+| `NAME.json` | origin of the numbers (command, versions, commit, runs, seeds), and small data |
 | `NAME.csv` | one row per point, where there are many |
 | `NAME.npz` | frames, uint8 |
 """
@@ -25,18 +25,18 @@ from agent.system.versions import commit, versions
 
 @dataclass(frozen=True)
 class Numbers:
-    """What a figure or table is rendered from."""
+    """The data of a figure or table."""
 
     facts: dict[str, Any]
     """JSON"""
     rows: Sequence[dict[str, Any]] = ()
-    """CSV; read back, every value is text"""
+    """CSV; when read back, every value is text"""
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     """NPZ"""
 
 
 def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as CSV, below the names of their columns."""
+    """Rows as CSV with a header."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
@@ -45,7 +45,7 @@ def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def write_numbers(folder: Path, name: str, numbers: Numbers, command: str) -> None:
-    """Write numbers, the JSON with their origin last.
+    """Write numbers, with the JSON and its origin last.
 
     Raises:
         OSError: if the folder cannot be written.
@@ -58,17 +58,19 @@ def write_numbers(folder: Path, name: str, numbers: Numbers, command: str) -> No
     if numbers.rows:
         write_file(folder / f"{name}.csv", csv_text(numbers.rows).encode())
     facts = {"command": command, "commit": commit(), "versions": versions()} | numbers.facts
-    write_file(folder / f"{name}.json", (json.dumps(facts, indent=1, default=_plain) + "\n").encode())
+    write_file(
+        folder / f"{name}.json", (json.dumps(facts, indent=1, default=lambda value: value.tolist()) + "\n").encode()
+    )
 
 
 def read_numbers(folder: Path, name: str, suffixes: Sequence[str], remedy: str = "") -> Numbers:
     """Read the files of numbers.
 
     Args:
-        folder: where they are.
-        name: of the figure or table.
-        suffixes: json, csv, npz: those that it has.
-        remedy: how to make them.
+        folder: their folder.
+        name: name of the figure or table.
+        suffixes: those of json, csv and npz that it has.
+        remedy: how to make them, for the message.
 
     Raises:
         ValueError: if one is missing or damaged.
@@ -80,14 +82,9 @@ def read_numbers(folder: Path, name: str, suffixes: Sequence[str], remedy: str =
             raise ValueError(f"{path} is missing: {remedy}")
         try:
             found[suffix] = _READERS[suffix](path)
-        except Exception as error:  # zip, JSON and text have each their own errors
+        except Exception as error:  # zip, JSON and text have errors of their own
             raise ValueError(f"{path} is damaged ({type(error).__name__}): {remedy}") from error
     return Numbers(found["json"], found["csv"], found["npz"])
-
-
-def _plain(value: Any) -> Any:
-    """An array or a number of numpy as JSON has it."""
-    return value.tolist() if isinstance(value, np.ndarray) else value.item()
 
 
 def _read_csv(path: Path) -> list[dict[str, str]]:

@@ -10,7 +10,7 @@ from experiments.common.bootstrap import PairedBootstrap
 from experiments.navigation.agents import CEILING, FLOOR
 
 Episodes = Mapping[str, np.ndarray]
-"""An array per column of an agent's episode file."""
+"""One array per column of an agent's episode file."""
 
 SOON = 50  # steps: "most episodes were solved within 50 steps" (Kim et al. 2019, section 5.2)
 
@@ -30,7 +30,7 @@ def summarise(episodes: Mapping[str, Episodes], facts: Mapping[str, dict[str, An
     for name, rows in episodes.items():
         columns[f"{name} reward"] = rows["reward"]
         columns[f"{name} success"] = rows["success"]
-        columns[f"{name} soon"] = rows["success"] * (rows["steps"] <= SOON)
+        columns[f"{name} soon"] = solved_soon(rows)
     bootstrap = PairedBootstrap(columns)
     agents = {name: _numbers(name, rows, bootstrap) | facts[name] for name, rows in episodes.items()}
     trained = [name for name in episodes if facts[name]["trained"]]
@@ -40,6 +40,11 @@ def summarise(episodes: Mapping[str, Episodes], facts: Mapping[str, dict[str, An
         if facts[one]["budget"] == facts[other]["budget"]
     ]
     return {"agents": agents, "differences": differences}
+
+
+def solved_soon(episodes: Episodes) -> np.ndarray:
+    """Whether each episode was solved within `SOON` steps, 0 or 1."""
+    return episodes["success"] * (episodes["steps"] <= SOON)
 
 
 def summary_table(summary: Mapping[str, Any]) -> str:
