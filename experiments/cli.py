@@ -30,21 +30,17 @@ COMMANDS = {
     "import": Command("agent.data.import_videos", "IMPORTS", "import_videos", "published videos, from their files"),
     "train": Command("agent.training.train", "TrainConfig", "train", "a world model on a data set"),
     "benchmark": Command(
-        "experiments.navigation.benchmark", "BenchmarkConfig", "benchmark", "agents on navigation episodes"
+        "experiments.navigation.benchmark", "BenchmarkConfig", "benchmark", "agents on the same episodes"
     ),
     "navigation": Command(
         "experiments.navigation.navigation", "NavigationConfig", "navigation", "whether trained runs navigate"
     ),
-    "unseen": Command(
-        "experiments.navigation.unseen", "UnseenConfig", "unseen", "layouts never used to develop, from nothing"
-    ),
+    "unseen": Command("experiments.navigation.unseen", "UnseenConfig", "unseen", "new mazes, from nothing"),
     "plot": Command("experiments.figures.commands", "PlotConfig", "plot", "the figures of a benchmark"),
     "figure": Command("experiments.figures.commands", "FigureConfig", "figure", "the results, from their numbers"),
     "predict": Command("experiments.video.predict", "PredictConfig", "predict", "test videos, open loop, best of many"),
     "table": Command("experiments.figures.commands", "TableConfig", "table", "our results and the published ones"),
-    "ship": Command(
-        "experiments.common.publish_weights", "ShipConfig", "ship", "a finished run's weights with this package"
-    ),
+    "ship": Command("experiments.common.publish_weights", "ShipConfig", "ship", "weights of a finished run"),
     "speed env": Command("experiments.speed.env", "SpeedEnvConfig", "speed_env", "our view against Miniworld"),
     "speed plan": Command("experiments.speed.plan", "SpeedPlanConfig", "speed_plan", "planning decisions"),
     "speed train": Command("experiments.speed.train", "SpeedTrainConfig", "speed_train", "training steps"),
@@ -103,13 +99,9 @@ def _run(arguments: list[str]) -> None:
 
 
 def _parse(config: Any, program: str, arguments: list[str], about: str | None = None) -> Any:
-    """Parse the arguments into a configuration, or return None after printing help.
+    """Parse the arguments of a program into a configuration, or return None after printing help.
 
-    Args:
-        config: what is configured; names of nested options have no prefix if `about` is given.
-        program: how it was called.
-        arguments: what followed.
-        about: the beginning of its help; None: its docstring.
+    With `about`, which replaces the docstring in the help, names of nested options have no prefix.
 
     Raises:
         ValueError: if the arguments are wrong, with tyro's framed message in one line.

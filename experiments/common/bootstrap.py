@@ -1,6 +1,6 @@
 """Means with bootstrap intervals, paired over episodes.
 
-All agents of a benchmark run the same episodes, so we resample *episodes* and take the rows of every agent. Differences,
+All agents of a benchmark run the same episodes, so *episodes* are resampled, with the rows of every agent. Differences,
 ratios and normalised scores are computed within each resample, which cancels what makes an episode hard for all agents.
 Intervals are percentile intervals (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13).
 """
@@ -21,8 +21,8 @@ class Estimate:
     """A value with its 95 % interval; all NaN if the value is undefined."""
 
     value: float
-    low: float
-    high: float
+    low: float = math.nan
+    high: float = math.nan
 
     def to_json(self, key: str = "value") -> dict[str, Any]:
         """The value under `key`, and its interval as ``ci95`` (``KEY_ci95`` for another key); None if undefined."""
@@ -40,12 +40,7 @@ class PairedBootstrap:
     """
 
     def __init__(self, columns: Mapping[str, Num[np.ndarray, " episodes"]], resamples: int = 10_000, seed: int = 0):
-        """Resample the episodes once for all estimates.
-
-        Args:
-            columns: one value per episode under each name; row e of every column is the same episode.
-            resamples: number of bootstrap resamples.
-            seed: seed of the resampling.
+        """Resample the episodes once for all estimates. Row e of every column is the same episode.
 
         Raises:
             ValueError: if there is no column or no episode, or the columns differ in length.
@@ -72,9 +67,9 @@ class PairedBootstrap:
             value = float(statistic(self._means))
             resampled = np.asarray(statistic(self._resampled))
         if not np.isfinite(value):
-            return Estimate(np.nan, np.nan, np.nan)
+            return Estimate(np.nan)
         if not np.isfinite(resampled).all():
-            return Estimate(value, np.nan, np.nan)
+            return Estimate(value)
         low, high = np.percentile(resampled, [2.5, 97.5])
         return Estimate(value, float(low), float(high))
 

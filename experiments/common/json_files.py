@@ -8,15 +8,10 @@ from typing import Any
 
 
 def read_json(path: Path, remedy: str, *keys: str) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Args:
-        path: the file.
-        remedy: what to do if it cannot be used, for the message.
-        keys: what the object must contain.
+    """Read a JSON object that must contain some keys.
 
     Raises:
-        ValueError: if the file is missing, is not a JSON object, or lacks a key.
+        ValueError: if the file is missing, is not a JSON object, or lacks a key; the message ends with the remedy.
     """
     if not path.is_file():
         raise ValueError(f"{path} is missing: {remedy}")

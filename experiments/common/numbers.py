@@ -35,6 +35,16 @@ class Numbers:
     """NPZ"""
 
 
+def print_numbers(numbers: Mapping[str, Any], prefix: str = "") -> None:
+    """Print numbers one per line, under the names that they have in a JSON file."""
+    for name, value in numbers.items():
+        if isinstance(value, Mapping):
+            print_numbers(value, f"{prefix}{name}.")
+        else:
+            form = "" if not isinstance(value, float) else ",.0f" if value >= 1000 else ".4g"
+            print(f"{prefix + name:<40} {value if value is None else format(value, form)}", flush=True)
+
+
 def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows as CSV with a header."""
     text = io.StringIO()
@@ -58,22 +68,15 @@ def write_numbers(folder: Path, name: str, numbers: Numbers, command: str) -> No
     if numbers.rows:
         write_file(folder / f"{name}.csv", csv_text(numbers.rows).encode())
     facts = {"command": command, "commit": commit(), "versions": versions()} | numbers.facts
-    write_file(
-        folder / f"{name}.json", (json.dumps(facts, indent=1, default=lambda value: value.tolist()) + "\n").encode()
-    )
+    text = json.dumps(facts, indent=1, default=lambda value: value.tolist())  # NumPy arrays and numbers
+    write_file(folder / f"{name}.json", f"{text}\n".encode())
 
 
 def read_numbers(folder: Path, name: str, suffixes: Sequence[str], remedy: str = "") -> Numbers:
-    """Read the files of numbers.
-
-    Args:
-        folder: their folder.
-        name: name of the figure or table.
-        suffixes: those of json, csv and npz that it has.
-        remedy: how to make them, for the message.
+    """Read the files of numbers with these suffixes (json, csv, npz).
 
     Raises:
-        ValueError: if one is missing or damaged.
+        ValueError: if one is missing or damaged; the message ends with the remedy.
     """
     found: dict[str, Any] = {"json": {}, "csv": [], "npz": {}}
     for suffix in suffixes:
@@ -81,20 +84,18 @@ def read_numbers(folder: Path, name: str, suffixes: Sequence[str], remedy: str =
         if not path.is_file():
             raise ValueError(f"{path} is missing: {remedy}")
         try:
-            found[suffix] = _READERS[suffix](path)
+            found[suffix] = _read(path)
         except Exception as error:  # zip, JSON and text have errors of their own
             raise ValueError(f"{path} is damaged ({type(error).__name__}): {remedy}") from error
     return Numbers(found["json"], found["csv"], found["npz"])
 
 
-def _read_csv(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file, strict=True))
-
-
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
+def _read(path: Path) -> Any:
+    """Read one file, as its suffix says."""
+    if path.suffix == ".json":
+        return json.loads(path.read_text())
+    if path.suffix == ".csv":
+        with path.open(newline="") as file:
+            return list(csv.DictReader(file, strict=True))
     with np.load(path) as arrays:
         return dict(arrays)
-
-
-_READERS = {"json": lambda path: json.loads(path.read_text()), "csv": _read_csv, "npz": _read_npz}

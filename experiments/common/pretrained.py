@@ -21,14 +21,11 @@ MANIFEST = "manifest.json"
 
 
 def find_run(source: str, label: str = "") -> tuple[Path, str]:
-    """The path of a run, and its name in results.
+    """The path of a run for `load_model`, and its name in results, which is never the same for a folder and for weights.
 
     Args:
         source: a run folder or checkpoint file, `pretrained/MODEL-VARIANT`, or `pretrained`.
         label: the agent's name; `pretrained` alone means the `ours` weights of the model with this name.
-
-    Returns:
-        The path for `agent.training.runs.load_model`, and a name that differs between shipped weights and any folder.
 
     Raises:
         ValueError: if there are no such shipped weights, or their file is missing or altered.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import tempfile
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from agent.system.atomic_files import write_file
+from agent.system.atomic_files import write_file, write_json
 from agent.system.versions import commit
 from agent.training.runs import load_model, save_weights
 from experiments.common import pretrained
@@ -77,9 +76,8 @@ def ship(config: ShipConfig) -> Path:
             "ship a smaller preset"
         )
     entry = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)} | _record(config, meta)
-    text = json.dumps(dict(sorted((manifest | {config.name: entry}).items())), indent=2) + "\n"
     write_file(path, content)
-    write_file(pretrained.FOLDER / pretrained.MANIFEST, text.encode())
+    write_json(pretrained.FOLDER / pretrained.MANIFEST, dict(sorted((manifest | {config.name: entry}).items())))
     print(f"{config.run} is shipped as {pretrained.WORD}/{config.name}: {path}, {len(content) / 1e6:.1f} MB")
     return path
 

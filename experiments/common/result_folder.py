@@ -22,12 +22,8 @@ def begin_or_resume(
 ) -> None:
     """Prepare a folder for results with these settings, or check that it already holds them.
 
-    Args:
-        out: the folder.
-        what: what it holds, in words.
-        settings: what determines the results, by option name where there is one.
-        products: glob patterns of what is made in it; these are removed before a new beginning.
-        overwrite: begin again even if there are results.
+    Settings are what determines the results, by option name where there is one; `what` names the results in messages.
+    Before a new beginning, everything that matches the glob patterns of `products` is removed.
 
     Raises:
         ValueError: if the folder holds other results (unless overwritten) or other files.

@@ -83,7 +83,7 @@ def load_trained(
         model: the required model, if any.
         device: where to put it.
         data: the required kind of training data, if any.
-        label: its name in figures, by default its model; with `pretrained` alone, the model whose weights are meant.
+        label: its name in figures, by default its model; `pretrained` alone means the weights of this model.
 
     Raises:
         ValueError: if the run is missing, damaged, or of another model or other data.
@@ -122,9 +122,11 @@ def check_agreement(runs: Sequence[TrainedRun]) -> None:
         ValueError: if they cannot; the message names the difference.
     """
     for name in ("variant", "preset", "layout"):
-        values = {run.training[name]: run.name for run in reversed(runs)}
+        values: dict[str, str] = {}
+        for run in runs:
+            values.setdefault(run.training[name], run.name)
         if len(values) > 1:
-            found = ", ".join(f"{value} ({run})" for value, run in reversed(values.items()))
+            found = ", ".join(f"{value} ({run})" for value, run in values.items())
             raise ValueError(f"all runs need the same {name}, got {found}: measure them separately")
     for model in dict.fromkeys(run.training["model"] for run in runs):
         seeds = [run.training["seed"] for run in runs if run.training["model"] == model]

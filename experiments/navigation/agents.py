@@ -41,14 +41,8 @@ def load_agents(
 ) -> list[BenchmarkAgent]:
     """Load the agents of a benchmark, always with the floor first and the ceiling last.
 
-    Args:
-        sources: `random`, `shortest-path`, or LABEL=RUN with a run folder or checkpoint of `jumpy train`, or with
-            shipped weights (`pretrained`, `pretrained/MODEL-VARIANT`).
-        planner: how trained agents plan.
-        budgets: if any, each run enters once per budget, as LABEL@BUDGET.
-        layout: the maze of the benchmark.
-        camera: the camera of trained agents.
-        device: where their models run.
+    Sources are `random`, `shortest-path`, or LABEL=RUN with a run folder or checkpoint of `jumpy train` or with shipped
+    weights (`pretrained`, `pretrained/MODEL-VARIANT`). With budgets, each run enters once per budget, as LABEL@BUDGET.
 
     Raises:
         ValueError: for an unknown name, a duplicate label, a run that is missing, damaged or of another frame size, or
@@ -68,7 +62,7 @@ def load_agents(
             raise ValueError(f"agent names must differ, got {label!r} twice: choose another LABEL for {run}")
         runs[label] = load_trained(run, device=device, data="maze", label=label)
     trained = [agent for run in runs.values() for agent in _trained(run, planner, budgets, layout, camera)]
-    untrained = {FLOOR: RandomAgent(), CEILING: ShortestPathAgent(layout)}
+    untrained: dict[str, Agent] = {FLOOR: RandomAgent(), CEILING: ShortestPathAgent(layout)}
     floor, ceiling = (BenchmarkAgent(name, agent, {"trained": False}) for name, agent in untrained.items())
     return [floor, *trained, ceiling]
 

@@ -45,13 +45,7 @@ class EpisodeFile:
     """
 
     def __init__(self, path: Path, agent: str, seeds: range, batch: int) -> None:
-        """Open or create a file, and truncate what a killed run left incomplete.
-
-        Args:
-            path: the file; its folder must exist.
-            agent: name in the first column.
-            seeds: seeds of all episodes in the finished file.
-            batch: episodes per write.
+        """Open or create a file for the episodes of these seeds, and truncate what a killed run left incomplete.
 
         Raises:
             ValueError: if a complete row is not the expected episode.

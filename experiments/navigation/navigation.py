@@ -16,7 +16,6 @@ batches); boundaries and jumps have none.
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
@@ -138,9 +137,9 @@ def _measure(
     if replay is not None:
         device = next(hrssm.model.parameters()).device
         scores = boundary_scores(hrssm.model, replay, device, config.evaluation.episodes)
-        rows |= {name: _exactly(scores[name]) for name in ("boundary_f1", "boundary_f1_exact")}
+        rows |= {name: Estimate(scores[name]) for name in ("boundary_f1", "boundary_f1_exact")}
     accuracy = jump_accuracy(hrssm.model, Layout.parse(hrssm.training["layout"]), config.camera)
-    rows |= {f"jump_accuracy_{passages}": _exactly(share) for passages, share in enumerate(accuracy, 1)}
+    rows |= {f"jump_accuracy_{passages}": Estimate(share) for passages, share in enumerate(accuracy, 1)}
     if replay is not None and rssm is not None:
         models = {"hrssm": (hrssm.model, hrssm.step), "rssm": (rssm.model, rssm.step)}
         bounds = PairedBootstrap(negative_bounds(models, replay, config.evaluation))
@@ -190,10 +189,6 @@ def _episodes(
     benchmark(BenchmarkConfig(folder / name, agents, planner=planner, budgets=(budget,), layout=layout, **options))
     agent, ceiling = (read_episodes(folder / name / EPISODES / f"{each}.csv") for each in (name, CEILING))
     return agent, ceiling
-
-
-def _exactly(value: float) -> Estimate:
-    return Estimate(value, math.nan, math.nan)
 
 
 def _about(

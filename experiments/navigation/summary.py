@@ -23,8 +23,8 @@ def summarise(episodes: Mapping[str, Episodes], facts: Mapping[str, dict[str, An
         facts: `BenchmarkAgent.facts` by agent, copied into its entry.
 
     Returns:
-        ``agents``: mean reward, success and so on by name, each mean with its 95 % interval under ``…_ci95``;
-        ``differences``: paired differences in mean reward. Undefined numbers are None.
+        ``agents``: the numbers by name, means with 95 % intervals under ``…_ci95``; ``differences``: paired differences
+        in mean reward. Undefined numbers are None.
     """
     columns: dict[str, np.ndarray] = {}
     for name, rows in episodes.items():

@@ -71,12 +71,9 @@ def targets_table(rows: dict[str, dict[str, Any]]) -> str:
 
 
 def merged(path: Path, measured: Measured, overwrite: bool) -> dict[str, Any]:
-    """The file's content with new rows added. Rows of other variants and presets stay as they are.
+    """The file's content, if it exists, with new rows added in place of those with the same name.
 
-    Args:
-        path: the file, which need not exist.
-        measured: its rows replace those of the same name.
-        overwrite: remove all rows of this variant and preset first.
+    Rows of other variants and presets stay as they are; `overwrite` first removes all rows of this variant and preset.
 
     Raises:
         ValueError: if the file holds something else, or rows of this variant and preset with other settings.

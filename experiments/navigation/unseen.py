@@ -39,7 +39,7 @@ from agent.training.train import train
 from envs.layout import Layout
 from experiments.common.hardware import about
 from experiments.common.json_files import read_json
-from experiments.common.numbers import Numbers, write_numbers
+from experiments.common.numbers import Numbers, print_numbers, write_numbers
 from experiments.common.result_folder import begin_or_resume
 from experiments.common.stage_timer import Stages, check_reached
 from experiments.figures.commands import FigureConfig, figure
@@ -129,7 +129,7 @@ def unseen(config: UnseenConfig) -> dict[str, Any]:
         KeyboardInterrupt: if a training was stopped; its run is saved.
     """
     device, threads = choose_device(config.device), torch.get_num_threads()
-    settings = {"--frames": config.frames, "--steps": config.milestones[-1], "--points": config.points}
+    settings: dict[str, Any] = {"--frames": config.frames, "--steps": config.milestones[-1], "--points": config.points}
     settings |= {"--episodes": config.episodes, "--depth": config.depth, "--seed": config.seed, "--device": str(device)}
     config.out.mkdir(parents=True, exist_ok=True)
     with locked(config.out):
@@ -145,7 +145,7 @@ def unseen(config: UnseenConfig) -> dict[str, Any]:
         with locked(config.out):
             facts = _merge(config, settings)
     figure(FigureConfig(NAME, numbers=config.numbers))
-    print(_table(facts))
+    print_numbers(facts["within"])
     return facts
 
 
@@ -186,9 +186,7 @@ def _measure(config: UnseenConfig, folder: Path, settings: dict[str, Any], devic
     again = "collect" not in stages.read()["minutes"]  # after a hard kill, the minutes of existing data are unknown
     with stages.run("collect", f"random navigation in {layout}"):
         collect(CollectConfig(folder / "data", config.frames, layout, config.seed, overwrite=again))
-    for number, step in enumerate(milestones, 1):
-        if number <= len(result["points"]):
-            continue
+    for number, step in list(enumerate(milestones, 1))[len(result["points"]) :]:
         set_threads(threads)
         with stages.run(stages.names[number], f"{AGENT} in {layout}"):
             _train_to(step, config.training(folder))
@@ -224,12 +222,9 @@ def _benchmark(config: UnseenConfig, folder: Path, step: int) -> tuple[dict[str,
 
 def _merge(config: UnseenConfig, settings: dict[str, Any]) -> dict[str, Any]:
     """Write the numbers of all finished layouts of this measurement; return the facts."""
-    found = {path.parent.name: _read(path) for path in sorted(config.out.glob(f"*/{RESULT}"))}
-    results = {
-        layout: result
-        for layout, result in found.items()
-        if result["settings"] == settings and len(result["points"]) == config.points
-    }
+    found = [(path.parent.name, _read(path)) for path in sorted(config.out.glob(f"*/{RESULT}"))]
+    ours = [(layout, result) for layout, result in found if result["settings"] == settings]
+    results = {layout: result for layout, result in ours if len(result["points"]) == config.points}
     rows = [
         {
             "layout": layout,
@@ -284,12 +279,3 @@ def median(curves: Iterable[Curve]) -> Curve:
     places = np.unique(np.concatenate([x for x, _ in curves]))
     places = places[(places >= first) & (places <= last)]
     return places, np.median([np.interp(places, x, y) for x, y in curves], axis=0)
-
-
-def _table(facts: dict[str, Any]) -> str:
-    """The reward that each layout reached by the deadline, as text."""
-    within = facts["within"]
-    lines = [f"{layout:<14} {reward:.3f}" for layout, reward in within["reward_over_ceiling"].items()]
-    head = f"reward over ceiling after at most {within['minutes']} minutes of collecting and training"
-    share = f"{within['share_of_layouts']:.0%} of the layouts reach {within['reach']}"
-    return "\n".join([head, *lines, f"{'median':<14} {within['median']:.3f}", share])

@@ -11,9 +11,9 @@ import tyro
 
 from agent.system.atomic_files import write_json
 from experiments.common.hardware import about, foreign_load
+from experiments.common.numbers import print_numbers
 from experiments.common.stage_timer import Stages
 from experiments.demo import REPORT, STAGES, DemoConfig, demo
-from experiments.speed.table import print_numbers
 
 
 @dataclass(frozen=True)

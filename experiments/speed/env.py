@@ -28,7 +28,7 @@ from envs.miniworld_view import make_env
 from envs.parity import measure_parity
 from envs.vector import HallwayMazeVector
 from experiments.common.hardware import about
-from experiments.speed.table import print_numbers
+from experiments.common.numbers import print_numbers
 
 FIRST_FRAMES = """
 import time
@@ -173,11 +173,11 @@ def _miniworld_steps(env: Any) -> Iterator[float]:
 
 def _parity(config: SpeedEnvConfig, layout: Layout) -> dict[str, Any]:
     """How equal the frames are, over all poses and over those that show more than one colour."""
+    names = ("parity", "parity_of_varied_frames")
     try:
-        every, varied = map(asdict, measure_parity(layout, config.poses))
+        return dict(zip(names, map(asdict, measure_parity(layout, config.poses)), strict=True))
     except MissingDependency:
-        every = varied = None
-    return {"parity": every, "parity_of_varied_frames": varied}
+        return dict.fromkeys(names)
 
 
 def _compile_seconds() -> float:

@@ -9,6 +9,7 @@ import statistics
 import tempfile
 import time
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,9 @@ from agent.system.atomic_files import write_json
 from agent.system.device import choose_device
 from agent.system.threads import threads
 from experiments.common.hardware import about, foreign_load
+from experiments.common.numbers import print_numbers
 from experiments.navigation.benchmark import BenchmarkConfig, benchmark
 from experiments.navigation.planning import PlannerOption, planner_facts
-from experiments.speed.table import print_numbers
 from planners.interface import ModelFunctions
 from planners.tree import TreeSearch
 from world_models.interface import ACTIONS
@@ -101,8 +102,9 @@ def _median_decision(model: Any, batch: int, config: SpeedPlanConfig, device: to
     a = torch.randint(ACTIONS, (batch, context - 1), device=device)
     state = model.observe(x, a, torch.full((batch,), context, device=device))
     goal = model.goal_feature(torch.rand(batch, 3, 3, 3, device=device) * 2 - 1)
-    root = torch.ones(batch, ACTIONS, dtype=torch.bool, device=device)
-    functions, generator = replace(ModelFunctions.of(model), legal=_all_legal), torch.Generator().manual_seed(0)
+    every = partial(torch.ones, dtype=torch.bool, device=device)
+    functions = replace(ModelFunctions.of(model), legal=lambda state: every(len(state[0]), ACTIONS))
+    root, generator = every(batch, ACTIONS), torch.Generator().manual_seed(0)
     seconds, spent = [], 0
     for _ in range(config.repeats + 2):
         since = time.perf_counter()
@@ -110,7 +112,3 @@ def _median_decision(model: Any, batch: int, config: SpeedPlanConfig, device: to
         spent = int(plan.transitions.sum())  # waits for a GPU
         seconds.append(time.perf_counter() - since)
     return statistics.median(seconds[2:]), spent
-
-
-def _all_legal(state: Any) -> torch.Tensor:
-    return torch.ones(len(state[0]), ACTIONS, dtype=torch.bool, device=state[0].device)

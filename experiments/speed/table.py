@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,16 +44,6 @@ def speed(config: SpeedConfig) -> None:
     text = "\n".join([*head, *table, "", *machines, ""])
     print(text)
     write_file(config.results / TABLE, text.encode())
-
-
-def print_numbers(numbers: Mapping[str, Any], prefix: str = "") -> None:
-    """Print numbers one per line, under the names that they have in the JSON file."""
-    for name, value in numbers.items():
-        if isinstance(value, Mapping):
-            print_numbers(value, f"{prefix}{name}.")
-        else:
-            form = "" if not isinstance(value, float) else ",.0f" if value >= 1000 else ".4g"
-            print(f"{prefix + name:<40} {value if value is None else format(value, form)}", flush=True)
 
 
 def _rows(found: dict[str, dict[str, Any]]) -> list[Row]:

@@ -27,7 +27,7 @@ from agent.system.memory import is_out_of_memory, limited_memory
 from agent.training.config import TrainConfig
 from agent.training.trainer import Trainer
 from experiments.common.hardware import about, foreign_load, peak_memory_gb, reset_peak_memory, wait
-from experiments.speed.table import print_numbers
+from experiments.common.numbers import print_numbers
 from world_models.interface import Batch, Losses
 
 GEMM = 2048
