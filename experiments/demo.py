@@ -52,10 +52,7 @@ class DemoConfig:
 
 
 def demo(config: DemoConfig) -> dict[str, Any]:
-    """Run all stages, each of which reuses its finished work.
-
-    Returns:
-        The benchmark's summary.
+    """Run all stages, each of which reuses its finished work, and return the benchmark's summary.
 
     Raises:
         ValueError: if the folder holds a demo with other options.

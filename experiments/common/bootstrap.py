@@ -102,8 +102,8 @@ def resampled_means(
     means = np.empty((resamples, values.shape[1]))
     for first in range(0, resamples, rows):
         number = min(rows, resamples - first)
-        drawn = rng.integers(0, episodes, (number, episodes), dtype=np.int32)
-        drawn += np.arange(number, dtype=np.int32)[:, None] * episodes
-        counts = np.bincount(drawn.ravel(), minlength=number * episodes).reshape(number, episodes)
+        sample = rng.integers(0, episodes, (number, episodes), dtype=np.int32)
+        sample += np.arange(number, dtype=np.int32)[:, None] * episodes
+        counts = np.bincount(sample.ravel(), minlength=number * episodes).reshape(number, episodes)
         means[first : first + number] = counts.astype(np.float64) @ values / episodes
     return means

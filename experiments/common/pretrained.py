@@ -21,7 +21,7 @@ MANIFEST = "manifest.json"
 
 
 def find_run(source: str, label: str = "") -> tuple[Path, str]:
-    """The path of a run for `load_model`, and its name in results, which is never the same for a folder and for weights.
+    """The path of a run for `load_model`, and its name in results, which differs between folders and shipped weights.
 
     Args:
         source: a run folder or checkpoint file, `pretrained/MODEL-VARIANT`, or `pretrained`.

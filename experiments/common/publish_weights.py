@@ -51,12 +51,9 @@ class ShipConfig:
 
 
 def ship(config: ShipConfig) -> Path:
-    """Write the weights, without the optimiser, then the manifest; each file is replaced atomically.
+    """Write and return the file of weights, without the optimiser, then write the manifest, each atomically.
 
     After a kill between the two, loading the weights is an error until this is called again.
-
-    Returns:
-        The file of weights.
 
     Raises:
         ValueError: if the run is unfinished or does not match the name, the file would be too large, or the name is
@@ -71,10 +68,8 @@ def ship(config: ShipConfig) -> Path:
         save_weights(Path(folder) / path.name, model, meta)
         content = (Path(folder) / path.name).read_bytes()
     if len(content) >= LARGEST:
-        raise ValueError(
-            f"weights must be smaller than {LARGEST / 1e6:g} MB, {config.run} has {len(content) / 1e6:.1f} MB: "
-            "ship a smaller preset"
-        )
+        size = f"{len(content) / 1e6:.1f} MB, must be smaller than {LARGEST / 1e6:g} MB"
+        raise ValueError(f"weights of {config.run} have {size}: ship a smaller preset")
     entry = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)} | _record(config, meta)
     write_file(path, content)
     write_json(pretrained.FOLDER / pretrained.MANIFEST, dict(sorted((manifest | {config.name: entry}).items())))
@@ -100,7 +95,7 @@ def _record(config: ShipConfig, meta: dict[str, Any]) -> dict[str, Any]:
     """How the weights were made."""
     run = meta["run"]
     if (checked_out := config.commit or commit()) is None:
-        raise ValueError("there is no git checkout here to read the commit from: give it with --commit")
+        raise ValueError("this is not a git checkout, so the commit is unknown: give it with --commit")
     return {
         **{key: run[key] for key in ("model", "preset", "variant", "config", "recipe", "seed", "layout", "data_seed")},
         "frames": config.frames,

@@ -85,10 +85,7 @@ class BenchmarkConfig:
 
 
 def benchmark(config: BenchmarkConfig) -> dict[str, Any]:
-    """Run every agent, print the table, write `summary.json` and the figures.
-
-    Returns:
-        The summary.
+    """Run every agent, print the table, write and return `summary.json`, plot the figures.
 
     Raises:
         ValueError: if an agent, a run or the layout cannot be used, or the folder holds something else.

@@ -89,16 +89,11 @@ class NavigationConfig:
             raise ValueError(f"--rssm needs a run for each of --hrssm, got {len(self.rssm)} and {len(self.hrssm)}")
         check_budgets("--budgets", self.budgets)
         if self.gap_episodes is not None and not 1 <= self.gap_episodes <= self.episodes:
-            raise ValueError(
-                f"--gap-episodes must be from 1 to the {self.episodes} of --episodes, got {self.gap_episodes}"
-            )
+            raise ValueError(f"--gap-episodes must be from 1 to --episodes {self.episodes}, got {self.gap_episodes}")
 
 
 def navigation(config: NavigationConfig) -> dict[str, dict[str, Any]]:
-    """Measure every run, print the table and merge the rows into the file.
-
-    Returns:
-        The rows, each with ``value`` and ``ci95`` (worst seed), ``mean`` and ``seeds``.
+    """Measure every run, print the table, merge the rows into the file and return them.
 
     Raises:
         ValueError: if runs and data do not match, or the file or folder holds another measurement.
@@ -119,10 +114,8 @@ def navigation(config: NavigationConfig) -> dict[str, dict[str, Any]]:
     rows = {row: worst(row, [estimates[row] for estimates in seeds]) for row in seeds[0]}
     config.json.parent.mkdir(parents=True, exist_ok=True)
     write_json(config.json, merged(config.json, replace(measured, rows=rows), config.overwrite))
-    print(
-        f"{measured.variant}, {measured.preset}, {len(seeds)} training seeds, {config.episodes} episodes"
-        f"\n{targets_table(rows)}"
-    )
+    print(f"{measured.variant}, {measured.preset}, {len(seeds)} training seeds, {config.episodes} episodes")
+    print(targets_table(rows))
     return rows
 
 

@@ -58,7 +58,7 @@ def summary_table(summary: Mapping[str, Any]) -> str:
     foot = [
         f"of ceiling: mean reward over that of {CEILING}; normalised: 0 is {FLOOR}, 1 is {CEILING};",
         f"in {SOON}: solved within {SOON} steps; median: of the steps; spent: model transitions per decision;",
-        "ms: milliseconds per decision, shared by the episodes that decide together",
+        "ms: milliseconds per decision; episodes that decide together share the time",
     ]
     for difference in summary["differences"]:
         interval = _with_interval(difference["mean_reward"], difference["mean_reward_ci95"], "+.1f")

@@ -49,7 +49,7 @@ def worst(row: str, seeds: list[Estimate]) -> dict[str, Any]:
 
 
 def reached(row: str, numbers: dict[str, Any]) -> bool | None:
-    """Whether the worst seed reaches the row; None for a row without a target."""
+    """Whether the worst seed reaches the target of a row; None without a target."""
     if row.startswith(GAP):
         return numbers["ci95"] is not None and numbers["ci95"][0] > 0
     if row not in TARGETS:

@@ -118,10 +118,7 @@ class UnseenConfig:
 
 
 def unseen(config: UnseenConfig) -> dict[str, Any]:
-    """Measure each layout, merge all finished ones, render the figure.
-
-    Returns:
-        The content of `NUMBERS/unseen.json`.
+    """Measure each layout, merge all finished ones into `NUMBERS/unseen.json`, render the figure.
 
     Raises:
         ValueError: if a folder holds another measurement or other files, or another process measures a layout.

@@ -104,7 +104,7 @@ def test_default_command_is_one_that_the_parsers_take(shipped, monkeypatch, tmp_
 
 def test_commit_is_read_from_the_checkout(run, package, monkeypatch):
     monkeypatch.setattr(module, "commit", lambda: None)
-    with pytest.raises(ValueError, match=r"no git checkout here .* --commit"):
+    with pytest.raises(ValueError, match=r"git checkout.*--commit"):
         ship(replace(told(run), commit=None))
     monkeypatch.setattr(module, "commit", lambda: "f00-dirty")
     ship(replace(told(run), commit=None))
@@ -135,7 +135,7 @@ def test_refuses_and_changes_nothing(run, package, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="model and variant, rssm-ours, got hrssm-ours"):
         ship(told(run, "hrssm-ours"))
     monkeypatch.setattr(module, "LARGEST", 1000)
-    with pytest.raises(ValueError, match=r"must be smaller than 0.001 MB, .* has 1.\d MB"):
+    with pytest.raises(ValueError, match=r"have 1\.\d MB, must be smaller than 0\.001 MB"):
         ship(told(run))
     assert state(package) == before
 
