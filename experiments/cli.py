@@ -1,4 +1,4 @@
-"""The command `jumpy`: finds the configuration and the function of a subcommand, and turns errors into one line."""
+"""The command `jumpy`: finds the configuration and function of a subcommand, and turns errors into one line."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.metadata import version
 from typing import Any, NamedTuple
 
 from agent.system.cpu_tuning import tune_cpu
 
 
 class Command(NamedTuple):
-    """Where a subcommand lives. Modules are imported only when their subcommand runs: help stays quick."""
+    """Where a subcommand lives. Modules are imported only when their subcommand runs, which keeps help fast."""
 
     module: str
     config: str
-    """a dataclass; or a dictionary of the names that may follow, each with what is to be configured and its help"""
+    """a dataclass; or a dictionary from the names that may follow to their configuration and help"""
     function: str
     summary: str
 
@@ -28,23 +29,15 @@ COMMANDS = {
     "videos": Command("agent.data.make_videos", "VIDEOS", "make_videos", "videos with known change points"),
     "import": Command("agent.data.import_videos", "IMPORTS", "import_videos", "published videos, from their files"),
     "train": Command("agent.training.train", "TrainConfig", "train", "a world model on a data set"),
-    "benchmark": Command(
-        "experiments.navigation.benchmark", "BenchmarkConfig", "benchmark", "agents on navigation episodes"
-    ),
-    "navigation": Command(
-        "experiments.navigation.navigation", "NavigationConfig", "navigation", "whether trained runs navigate"
-    ),
-    "unseen": Command(
-        "experiments.navigation.unseen", "UnseenConfig", "unseen", "layouts never used to develop, from nothing"
-    ),
+    "benchmark": Command("experiments.navigation.benchmark", "BenchmarkConfig", "benchmark", "a comparison of agents"),
+    "navigation": Command("experiments.navigation.navigation", "NavigationConfig", "navigation", "runs versus targets"),
+    "unseen": Command("experiments.navigation.unseen", "UnseenConfig", "unseen", "new mazes, from nothing"),
     "plot": Command("experiments.figures.commands", "PlotConfig", "plot", "the figures of a benchmark"),
     "figure": Command("experiments.figures.commands", "FigureConfig", "figure", "the results, from their numbers"),
     "predict": Command("experiments.video.predict", "PredictConfig", "predict", "test videos, open loop, best of many"),
     "table": Command("experiments.figures.commands", "TableConfig", "table", "our results and the published ones"),
-    "ship": Command(
-        "experiments.common.publish_weights", "ShipConfig", "ship", "a finished run's weights with this package"
-    ),
-    "speed env": Command("experiments.speed.env", "SpeedEnvConfig", "speed_env", "our view beside Miniworld"),
+    "ship": Command("experiments.common.publish_weights", "ShipConfig", "ship", "weights of a finished run"),
+    "speed env": Command("experiments.speed.env", "SpeedEnvConfig", "speed_env", "our view against Miniworld"),
     "speed plan": Command("experiments.speed.plan", "SpeedPlanConfig", "speed_plan", "planning decisions"),
     "speed train": Command("experiments.speed.train", "SpeedTrainConfig", "speed_train", "training steps"),
     "speed demo": Command("experiments.speed.demo", "SpeedDemoConfig", "speed_demo", "the demo's stages"),
@@ -53,13 +46,14 @@ COMMANDS = {
 }
 
 HELP = (["-h"], ["--help"])
+VERSION = (["-V"], ["--version"])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `jumpy` with the given arguments (the process's own if None) and return the exit status.
 
-    0 after success; 2 after an error that the user can mend; 1 after a training that went to infinity; 130 after
-    Ctrl-C. Errors are told in one line on stderr.
+    0 after success; 2 after an error that the user can fix; 1 after a training that diverged; 130 after Ctrl-C. Errors
+    are one line on stderr.
     """
     tune_cpu()  # before a subcommand imports torch
     try:
@@ -75,7 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> None:
     """Find the subcommand, read its configuration and call its function."""
-    if arguments[:1] in HELP:
+    if arguments[:1] in VERSION:
+        return print(f"jumpy {version('jumpy-imagination')}")
+    if arguments[:1] in (*HELP, ["help"]):
         return print(_help({name: command.summary for name, command in COMMANDS.items()}))
     name, rest = " ".join(arguments[:1]), arguments[1:]
     if name == "speed" and rest and not rest[0].startswith("-"):
@@ -99,25 +95,20 @@ def _run(arguments: list[str]) -> None:
 
 
 def _parse(config: Any, program: str, arguments: list[str], about: str | None = None) -> Any:
-    """The configuration that the arguments say, or None after printing help.
+    """Parse the arguments of a program into a configuration, or return None after printing help.
 
-    Args:
-        config: what is to be configured; names of nested options come without a prefix where `about` is given.
-        program: how it was called.
-        arguments: what followed.
-        about: the beginning of its help; None: its docstring.
+    With `about`, which replaces the docstring in the help, names of nested options have no prefix.
 
     Raises:
-        ValueError: if the arguments are wrong; tyro's framed message, in one line.
+        ValueError: if the arguments are wrong, with tyro's framed message in one line.
     """
     import tyro
 
     messages = io.StringIO()
     try:
         with contextlib.redirect_stderr(messages):
-            # options are taken before and after the word that names a planner
-            markers: tuple[Any, ...] = (tyro.conf.CascadeSubcommandArgs,)
-            markers += () if about is None else (tyro.conf.OmitArgPrefixes,)
+            # options may come before or after the word that names a planner
+            markers = [tyro.conf.CascadeSubcommandArgs, *([] if about is None else [tyro.conf.OmitArgPrefixes])]
             return tyro.cli(config, prog=program, args=arguments, description=about, config=markers)
     except SystemExit as stop:
         if stop.code:
@@ -126,10 +117,10 @@ def _parse(config: Any, program: str, arguments: list[str], about: str | None = 
 
 
 def _unframed(message: str) -> str:
-    """The text in one of tyro's boxes, drawn with lines or with ASCII, without its title and its pointer to help."""
+    """The text in one of tyro's boxes (Unicode or ASCII), without its title and its pointer to help."""
     rows = [row.strip("│| ") for row in message.splitlines()[1:]]
-    told = " ".join(row for row in rows if re.search(r"\w", row)).split("For full helptext")[0].strip()
-    return re.sub(r"^Error parsing (?!-)\S+: ", "", told)  # the name of a dataclass tells the user nothing
+    text = " ".join(row for row in rows if re.search(r"\w", row)).split("For full helptext")[0].strip()
+    return re.sub(r"^Error parsing (?!-)\S+: ", "", text)  # users do not know the names of dataclasses
 
 
 def _one_line(error: Exception) -> str:
@@ -142,7 +133,7 @@ def _one_line(error: Exception) -> str:
 def _help(summaries: dict[str, str]) -> str:
     """The overview of subcommands."""
     rows = [f"  jumpy {name:<22} {summary}" for name, summary in summaries.items()]
-    return "\n".join(["World models that imagine in jumps. Each command explains itself with --help.", "", *rows])
+    return "\n".join(["World models that imagine in jumps. Each command has its own --help.", "", *rows])
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from agent.data.collect import CollectConfig, collect
 from agent.system.threads import threads
@@ -26,9 +26,9 @@ STAGES = ("collect", "train", "benchmark")
 
 @dataclass(frozen=True)
 class DemoConfig:
-    """Collect data, train both world models, benchmark them, draw the figures.
+    """Collect data, train both world models, benchmark them, plot the figures.
 
-    A demo that was cut off goes on where it stopped.
+    An interrupted demo resumes where it stopped.
     """
 
     out: Path = Path("runs/demo")
@@ -36,69 +36,62 @@ class DemoConfig:
     frames: int = 200_000
     """Frames to collect."""
     hrssm_steps: int = 1000
-    """Training steps of HRSSM; fewer than the quick preset's, in about the time that RSSM takes."""
+    """Training steps of HRSSM; fewer than the quick preset's, for about the training time of RSSM."""
     rssm_steps: int | None = None
     """Training steps of RSSM; default: the quick preset's."""
     episodes: int = 500
     """Benchmark episodes."""
     planner: PlannerChoice = field(default_factory=Standard)
-    """How trained agents plan: one word, which may be followed by its options, as in 'tree --depth 5'."""
+    """How trained agents plan: one word, optionally with its options, as in 'tree --depth 5'."""
     seed: int = 0
-    """Of the data and of the models' weights."""
+    """Seed of the data and of the models' weights."""
     device: str = "auto"
     """auto (CUDA where there is one), cpu or cuda."""
     overwrite: bool = False
-    """Begin anew where the folder holds a demo already."""
+    """Replace a demo that is already there."""
 
 
 def demo(config: DemoConfig) -> dict[str, Any]:
-    """Run all stages; each reuses what it finished before.
-
-    Returns:
-        The benchmark's summary.
+    """Run all stages, each of which reuses its finished work, and return the benchmark's summary.
 
     Raises:
-        ValueError: if the folder holds a demo of other options.
+        ValueError: if the folder holds a demo with other options.
         KeyboardInterrupt: if a training was stopped; its run is saved.
     """
-    out, data = config.out, config.out / "data"
+    out = config.out
     out.mkdir(parents=True, exist_ok=True)
     if config.overwrite:
         (out / REPORT).unlink(missing_ok=True)
     stages = Stages(out / REPORT, STAGES)
     with stages.run("collect", "random navigation"):
-        collect(CollectConfig(out=data, steps=config.frames, seed=config.seed, overwrite=config.overwrite))
+        collect(CollectConfig(out / "data", steps=config.frames, seed=config.seed, overwrite=config.overwrite))
     with stages.run("train", "both world models"):
-        _train(config, data)
-    with stages.run("benchmark", "both models at equal budget, the floor and the ceiling"):
-        summary = benchmark(
-            BenchmarkConfig(
-                out=out / "benchmark",
-                agents=("random", f"hrssm={out / 'hrssm'}", f"rssm={out / 'rssm'}", "shortest-path"),
-                episodes=config.episodes,
-                planner=config.planner,
-                device=config.device,
-                overwrite=config.overwrite,
-            )
-        )
-    _report(out, stages)
+        _train(config)
+    with stages.run("benchmark", "both models at equal budgets, floor and ceiling"):
+        agents = (f"hrssm={out / 'hrssm'}", f"rssm={out / 'rssm'}")
+        options: dict[str, Any] = {"device": config.device, "overwrite": config.overwrite}
+        summary = benchmark(BenchmarkConfig(out / "benchmark", agents, config.episodes, config.planner, **options))
+    minutes = stages.read()["minutes"]
+    print("\n" + ", ".join(f"{name} {minutes[name]:.1f} min" for name in (*STAGES, "total")))
+    figures = [out / "benchmark" / f"{name}.png" for name in PLOTS]
+    print(f"figures: {', '.join(str(path) for path in figures if path.exists())}")
     return summary
 
 
-def _train(config: DemoConfig, data: Path) -> None:
-    """Train both models side by side, a core each, to their last steps, from where they stopped."""
-    beside, log = _training(config, data, "rssm", config.rssm_steps), config.out / "rssm.log"
-    print(f"rssm trains beside hrssm, its messages go to {log}", flush=True)
+def _train(config: DemoConfig) -> None:
+    """Train both models in parallel, one core each, to their last steps, from where they stopped."""
+    other, log = _training(config, "rssm", config.rssm_steps), config.out / "rssm.log"
+    print(f"rssm trains in parallel with hrssm and logs to {log}", flush=True)
     # two processes of one thread are faster than two threads, one model after the other
     with threads(1), log.open("wb") as messages:
         process = subprocess.Popen(
-            [sys.executable, "-m", "experiments.cli", "train", *arguments(beside)],
+            [sys.executable, "-m", "experiments.cli", "train", *arguments(other)],
             stdout=messages,
             stderr=subprocess.STDOUT,
             env=os.environ | {"OMP_NUM_THREADS": "1"},
         )
         try:
-            train(_training(config, data, "hrssm", config.hrssm_steps))
+            train(_training(config, "hrssm", config.hrssm_steps))
             check_reached(config.out / "hrssm")
         except BaseException:
             process.terminate()  # it saves first
@@ -107,29 +100,12 @@ def _train(config: DemoConfig, data: Path) -> None:
             status = process.wait()
     if status:
         raise ValueError(f"training rssm failed: {log.read_text().splitlines()[-1]}")
-    check_reached(beside.out)
+    check_reached(other.out)
 
 
-def _training(config: DemoConfig, data: Path, model: Literal["hrssm", "rssm"], steps: int | None) -> TrainConfig:
+def _training(config: DemoConfig, model: str, steps: int | None) -> TrainConfig:
     """How a model is trained."""
-    run = config.out / model
-    return TrainConfig(
-        data=data,
-        out=run,
-        model=model,
-        preset="quick",
-        variant="ours",
-        steps=steps,
-        seed=config.seed,
-        device=config.device,
-        resume=(run / CHECKPOINT).exists() and not config.overwrite,
-        overwrite=config.overwrite,
-    )
-
-
-def _report(out: Path, stages: Stages) -> None:
-    """Say how long it took and where the figures are."""
-    minutes = stages.read()["minutes"]
-    print("\n" + ", ".join(f"{name} {minutes[name]:.1f} min" for name in (*STAGES, "total")))
-    figures = [out / "benchmark" / f"{name}.png" for name in PLOTS]
-    print(f"figures: {', '.join(str(path) for path in figures if path.exists())}")
+    data, run = config.out / "data", config.out / model
+    resume = (run / CHECKPOINT).exists() and not config.overwrite
+    options: dict[str, Any] = {"seed": config.seed, "device": config.device, "overwrite": config.overwrite}
+    return TrainConfig(data, run, model, "quick", "ours", steps=steps, resume=resume, **options)

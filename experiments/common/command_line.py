@@ -1,4 +1,4 @@
-"""The options of a command, from its configuration."""
+"""Command-line options from a configuration."""
 
 from dataclasses import MISSING, fields
 from typing import Any
@@ -15,7 +15,7 @@ def given_options(config: Any) -> dict[str, Any]:
 
 
 def arguments(config: Any) -> list[str]:
-    """These fields as words of the command line."""
+    """Those fields as command-line arguments."""
     words: list[str] = []
     for name, value in given_options(config).items():
         words.append(f"--{name.replace('_', '-')}")

@@ -1,12 +1,11 @@
-"""What speed is measured on, and what else ran there meanwhile."""
+"""The machine that a measurement ran on, and the load of other processes."""
 
 from __future__ import annotations
 
 import os
 import resource
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from agent.system.versions import commit, versions
 
 
 def about(device: torch.device) -> dict[str, Any]:
-    """Machine, device, threads, versions and commit: what a measured time belongs to."""
+    """Machine, device, threads, versions and commit, for measured times."""
     return {
         "machine": f"{device_name(device)}, {os.cpu_count()} cores",
         "device": str(device),
@@ -29,13 +28,13 @@ def about(device: torch.device) -> dict[str, Any]:
 
 
 def wait(device: torch.device) -> None:
-    """Wait for what a GPU still has to do."""
+    """Wait for a GPU to finish its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def reset_peak_memory(device: torch.device) -> None:
-    """Forget the memory used so far, where the system can (a GPU, Linux)."""
+    """Reset the peak memory where the system allows it (a GPU, Linux)."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     elif (clear := Path("/proc/self/clear_refs")).exists():
@@ -43,7 +42,7 @@ def reset_peak_memory(device: torch.device) -> None:
 
 
 def peak_memory_gb(device: torch.device) -> float:
-    """Most memory in use since the reset: of the GPU, else of the process."""
+    """Peak memory since the reset: of the GPU, else of the process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e9
     status = Path("/proc/self/status")
@@ -52,9 +51,8 @@ def peak_memory_gb(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
-@contextmanager
-def foreign_load() -> Iterator[Callable[[], float | None]]:
-    """Gives a function that tells how many cores other processes used since; None where the system does not say."""
+def foreign_load() -> Callable[[], float | None]:
+    """Start measuring; the function returned gives the mean number of cores that other processes used since (Linux)."""
     busy, own, since = _busy_seconds(), own_seconds(), time.perf_counter()
 
     def load() -> float | None:
@@ -63,16 +61,16 @@ def foreign_load() -> Iterator[Callable[[], float | None]]:
             return None
         return max(0.0, (now - busy - (own_seconds() - own)) / (time.perf_counter() - since))
 
-    yield load
+    return load
 
 
 def own_seconds() -> float:
-    """CPU time of this process and of the children that ended."""
+    """CPU time of this process and of its finished children."""
     return sum(os.times()[:4])
 
 
 def _busy_seconds() -> float | None:
-    """CPU time of all processes since the machine started (Linux)."""
+    """CPU time of all processes since boot (Linux)."""
     stat = Path("/proc/stat")
     if not stat.exists():
         return None
@@ -81,7 +79,7 @@ def _busy_seconds() -> float | None:
 
 
 def about_line(measured: dict[str, Any]) -> str:
-    """Machine, versions, commit and foreign load of a file of numbers, for people."""
+    """One line on the machine, versions, commit and foreign load of measured numbers."""
     where = measured["about"]
     parts = [where["machine"], f"{where['threads']} threads"]
     parts += [f"commit {where['commit']}"] if where["commit"] else []

@@ -1,8 +1,8 @@
-"""The numbers behind a figure or a table, and their files.
+"""The numbers behind a figure or table, and their files.
 
 | file | content |
 |---|---|
-| `NAME.json` | how the numbers were made (command, versions, commit, runs, seeds), and whatever is small |
+| `NAME.json` | origin of the numbers (command, versions, commit, runs, seeds), and small data |
 | `NAME.csv` | one row per point, where there are many |
 | `NAME.npz` | frames, uint8 |
 """
@@ -25,18 +25,28 @@ from agent.system.versions import commit, versions
 
 @dataclass(frozen=True)
 class Numbers:
-    """What a figure or table is rendered from."""
+    """The data of a figure or table."""
 
     facts: dict[str, Any]
     """JSON"""
     rows: Sequence[dict[str, Any]] = ()
-    """CSV; read back, every value is text"""
+    """CSV; when read back, every value is text"""
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     """NPZ"""
 
 
+def print_numbers(numbers: Mapping[str, Any], prefix: str = "") -> None:
+    """Print numbers one per line, under the names that they have in a JSON file."""
+    for name, value in numbers.items():
+        if isinstance(value, Mapping):
+            print_numbers(value, f"{prefix}{name}.")
+        else:
+            form = "" if not isinstance(value, float) else ",.0f" if value >= 1000 else ".4g"
+            print(f"{prefix + name:<40} {value if value is None else format(value, form)}", flush=True)
+
+
 def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as CSV, below the names of their columns."""
+    """Rows as CSV with a header."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
@@ -45,7 +55,7 @@ def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def write_numbers(folder: Path, name: str, numbers: Numbers, command: str) -> None:
-    """Write numbers, the JSON with their origin last.
+    """Write numbers, with the JSON and its origin last.
 
     Raises:
         OSError: if the folder cannot be written.
@@ -58,20 +68,15 @@ def write_numbers(folder: Path, name: str, numbers: Numbers, command: str) -> No
     if numbers.rows:
         write_file(folder / f"{name}.csv", csv_text(numbers.rows).encode())
     facts = {"command": command, "commit": commit(), "versions": versions()} | numbers.facts
-    write_file(folder / f"{name}.json", (json.dumps(facts, indent=1, default=_plain) + "\n").encode())
+    text = json.dumps(facts, indent=1, default=lambda value: value.tolist())  # NumPy arrays and numbers
+    write_file(folder / f"{name}.json", f"{text}\n".encode())
 
 
 def read_numbers(folder: Path, name: str, suffixes: Sequence[str], remedy: str = "") -> Numbers:
-    """Read the files of numbers.
-
-    Args:
-        folder: where they are.
-        name: of the figure or table.
-        suffixes: json, csv, npz: those that it has.
-        remedy: how to make them.
+    """Read the files of numbers with these suffixes (json, csv, npz).
 
     Raises:
-        ValueError: if one is missing or damaged.
+        ValueError: if one is missing or damaged; the message ends with the remedy.
     """
     found: dict[str, Any] = {"json": {}, "csv": [], "npz": {}}
     for suffix in suffixes:
@@ -79,25 +84,18 @@ def read_numbers(folder: Path, name: str, suffixes: Sequence[str], remedy: str =
         if not path.is_file():
             raise ValueError(f"{path} is missing: {remedy}")
         try:
-            found[suffix] = _READERS[suffix](path)
-        except Exception as error:  # zip, JSON and text have each their own errors
+            found[suffix] = _read(path)
+        except Exception as error:  # zip, JSON and text have errors of their own
             raise ValueError(f"{path} is damaged ({type(error).__name__}): {remedy}") from error
     return Numbers(found["json"], found["csv"], found["npz"])
 
 
-def _plain(value: Any) -> Any:
-    """An array or a number of numpy as JSON has it."""
-    return value.tolist() if isinstance(value, np.ndarray) else value.item()
-
-
-def _read_csv(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file, strict=True))
-
-
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
+def _read(path: Path) -> Any:
+    """Read one file, as its suffix says."""
+    if path.suffix == ".json":
+        return json.loads(path.read_text())
+    if path.suffix == ".csv":
+        with path.open(newline="") as file:
+            return list(csv.DictReader(file, strict=True))
     with np.load(path) as arrays:
         return dict(arrays)
-
-
-_READERS = {"json": lambda path: json.loads(path.read_text()), "csv": _read_csv, "npz": _read_npz}

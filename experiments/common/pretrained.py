@@ -1,19 +1,18 @@
-"""Which run an agent's source means: a folder or file of one's own, or weights shipped with this package.
+"""Resolves the source of an agent: a run folder or checkpoint file, or weights shipped with this package.
 
-`pretrained` and all that begins with `pretrained/` name shipped weights, wherever the command is called; a folder of
-that name in the current directory is `./pretrained`. The weights are package data, beside a manifest that says how
-each file came about and what its SHA-256 is.
+`pretrained` and `pretrained/...` always name shipped weights; a folder of that name in the current directory is
+`./pretrained`. The weights are package data, next to a manifest with the origin and SHA-256 of each file.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import sys
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from experiments.common.json_files import read_json
 from world_models.registry import MODELS
 
 WORD = "pretrained"
@@ -22,15 +21,11 @@ MANIFEST = "manifest.json"
 
 
 def find_run(source: str, label: str = "") -> tuple[Path, str]:
-    """Where the run of a source is, and its name in results.
+    """The path of a run for `load_model`, and its name in results, which differs between folders and shipped weights.
 
     Args:
         source: a run folder or checkpoint file, `pretrained/MODEL-VARIANT`, or `pretrained`.
-        label: the agent's name; `pretrained` alone is the `ours` weights of the model called so.
-
-    Returns:
-        The path for `agent.training.runs.load_model`, and a name that is never the same for shipped weights and for a
-        folder.
+        label: the agent's name; `pretrained` alone means the `ours` weights of the model with this name.
 
     Raises:
         ValueError: if there are no such shipped weights, or their file is missing or altered.
@@ -43,27 +38,23 @@ def find_run(source: str, label: str = "") -> tuple[Path, str]:
         known = [model for model, spec in MODELS.items() if "ours" in spec.variants]
         if label not in known:
             raise ValueError(
-                f"{WORD!r} alone means the model that the agent is called by, {' or '.join(known)}, got {label!r}: "
-                f"use {WORD}/MODEL-VARIANT, which may have any name"
+                f"{WORD!r} alone needs an agent named after its model, {' or '.join(known)}, got {label!r}: "
+                f"use {WORD}/MODEL-VARIANT, which works with any name"
             )
         name = f"{label}-ours"
     path = _checked(name)
     if Path(source).exists():
-        print(f"{source} is the shipped {WORD}/{name}, not the file or folder here: ./{source}", file=sys.stderr)
+        print(f"{source} means the shipped {WORD}/{name}; for the file or folder here use ./{source}", file=sys.stderr)
     return path, f"{WORD}/{name}"
 
 
 def read_manifest() -> dict[str, dict[str, Any]]:
-    """How the shipped weights came about, by their names.
+    """How the shipped weights were made, by name.
 
     Raises:
         ValueError: if the manifest is missing or damaged.
     """
-    path = FOLDER / MANIFEST
-    try:
-        return json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError) as error:
-        raise ValueError(f"{path} is missing or damaged ({error}): install this package again") from None
+    return read_json(FOLDER / MANIFEST, "install this package again")
 
 
 def weights_file(name: str) -> Path:
@@ -72,7 +63,7 @@ def weights_file(name: str) -> Path:
 
 
 def _checked(name: str) -> Path:
-    """The file of shipped weights, after a look at its SHA-256."""
+    """The file of shipped weights, with its SHA-256 verified."""
     manifest, path = read_manifest(), weights_file(name)
     if name not in manifest:
         shipped = ", ".join(f"{WORD}/{known}" for known in sorted(manifest)) or "none"

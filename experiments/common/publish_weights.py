@@ -1,9 +1,8 @@
-"""`jumpy ship`: a finished run's weights become package data, with a record of how they came about."""
+"""`jumpy ship`: the weights of a finished run become package data, with a record of how they were made."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import tempfile
 from dataclasses import dataclass
@@ -12,39 +11,38 @@ from typing import Annotated, Any
 
 import tyro
 
-from agent.system.atomic_files import write_file
+from agent.system.atomic_files import write_file, write_json
 from agent.system.versions import commit
 from agent.training.runs import load_model, save_weights
 from experiments.common import pretrained
 from world_models.options import split_label
 
-LARGEST = 16_000_000
-"""bytes of a file of weights"""
+LARGEST = 16_000_000  # bytes per file of weights
 
 
 @dataclass(frozen=True)
 class ShipConfig:
-    """Put a finished run's weights into this package, for `--agents NAME=pretrained/MODEL-VARIANT`."""
+    """Put the weights of a finished run into this package, for `--agents NAME=pretrained/MODEL-VARIANT`."""
 
     run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
     """Run folder or checkpoint of the training."""
     name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
     """Its model and variant, such as hrssm-ours."""
     frames: int
-    """Frames of the data set that it was trained on."""
+    """Frames in its data set."""
     minutes: float
     """Wall time of the training."""
     device: str
     """What it was trained on, such as "2 cores of a Xeon" or "NVIDIA H100"."""
     command: str | None = None
-    """How to train it again; default: the `jumpy` commands that the run's checkpoint tells."""
+    """How to train it again; default: the `jumpy` commands derived from its checkpoint."""
     commit: str | None = None
     """Commit of the code that trained it; default: the one checked out here."""
     overwrite: bool = False
     """Replace shipped weights of this name."""
 
     def __post_init__(self) -> None:
-        """Refuse numbers that are not positive, and no device."""
+        """Validate the numbers and the device."""
         for option, value in (("--frames", self.frames), ("--minutes", self.minutes)):
             if not 0 < value < math.inf:
                 raise ValueError(f"{option} must be more than 0, got {value}")
@@ -53,16 +51,13 @@ class ShipConfig:
 
 
 def ship(config: ShipConfig) -> Path:
-    """Write the weights, without the optimiser, then the manifest; each file is replaced at once.
+    """Write and return the file of weights, without the optimiser, then write the manifest, each atomically.
 
-    A kill between the two leaves weights that are refused until this is called again.
-
-    Returns:
-        The file of weights.
+    After a kill between the two, loading the weights is an error until this is called again.
 
     Raises:
-        ValueError: if the run is unfinished or of another model or variant than the name says, the file would be too
-            large, or the name is shipped already and not to be overwritten; nothing is changed then.
+        ValueError: if the run is unfinished or does not match the name, the file would be too large, or the name is
+            already shipped (unless overwritten); nothing is changed then.
     """
     manifest, path = pretrained.read_manifest(), pretrained.weights_file(config.name)
     if config.name in manifest and not config.overwrite:
@@ -73,35 +68,34 @@ def ship(config: ShipConfig) -> Path:
         save_weights(Path(folder) / path.name, model, meta)
         content = (Path(folder) / path.name).read_bytes()
     if len(content) >= LARGEST:
-        raise ValueError(
-            f"weights must be smaller than {LARGEST / 1e6:g} MB, {config.run} has {len(content) / 1e6:.1f} MB: "
-            "ship a smaller preset"
-        )
+        size = f"{len(content) / 1e6:.1f} MB, must be smaller than {LARGEST / 1e6:g} MB"
+        raise ValueError(f"weights of {config.run} have {size}: ship a smaller preset")
     entry = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)} | _record(config, meta)
-    text = json.dumps(dict(sorted((manifest | {config.name: entry}).items())), indent=2) + "\n"
     write_file(path, content)
-    write_file(pretrained.FOLDER / pretrained.MANIFEST, text.encode())
+    write_json(pretrained.FOLDER / pretrained.MANIFEST, dict(sorted((manifest | {config.name: entry}).items())))
     print(f"{config.run} is shipped as {pretrained.WORD}/{config.name}: {path}, {len(content) / 1e6:.1f} MB")
     return path
 
 
 def _check(config: ShipConfig, meta: dict[str, Any]) -> None:
-    """Refuse a run that is not whole, or not what the name says."""
+    """Check that a run is finished and matches the name."""
     run = meta["run"]
     if missing := [key for key in ("recipe", "seed", "data_seed", "layout") if key not in run]:
-        raise ValueError(f"{config.run} does not tell its {', '.join(missing)}: ship a run of 'jumpy train'")
+        raise ValueError(f"{config.run} does not say its {', '.join(missing)}: ship a run of 'jumpy train'")
     if (called := f"{run['model']}-{run['variant']}") != config.name:
         raise ValueError(f"NAME must be the run's model and variant, {called}, got {config.name}: use {called}")
     if meta["step"] < (last := run["recipe"]["steps"]):
         raise ValueError(
             f"only a finished run can be shipped, {config.run} is at step {meta['step']} of {last}: "
-            "go on with 'jumpy train --resume'"
+            "continue with 'jumpy train --resume'"
         )
 
 
 def _record(config: ShipConfig, meta: dict[str, Any]) -> dict[str, Any]:
-    """How the weights came about."""
+    """How the weights were made."""
     run = meta["run"]
+    if (checked_out := config.commit or commit()) is None:
+        raise ValueError("this is not a git checkout, so the commit is unknown: give it with --commit")
     return {
         **{key: run[key] for key in ("model", "preset", "variant", "config", "recipe", "seed", "layout", "data_seed")},
         "frames": config.frames,
@@ -110,12 +104,12 @@ def _record(config: ShipConfig, meta: dict[str, Any]) -> dict[str, Any]:
         "minutes": config.minutes,
         "device": config.device,
         "versions": meta["versions"],
-        "commit": config.commit or _commit(),
+        "commit": checked_out,
     }
 
 
 def _command(config: ShipConfig, run: dict[str, Any]) -> str:
-    """The commands that make the run's data and train it."""
+    """The commands that make the data of the run and train it."""
     recipe, (variant, changes) = run["recipe"], split_label(run["variant"])
     options = f"--options {' '.join(changes)} " if changes else ""
     return (
@@ -124,10 +118,3 @@ def _command(config: ShipConfig, run: dict[str, Any]) -> str:
         f"--variant {variant} {options}--seed {run['seed']} --steps {recipe['steps']} "
         f"--batch-size {recipe['batch_size']} --learning-rate {recipe['learning_rate']}"
     )
-
-
-def _commit() -> str:
-    """The commit that is checked out where this package lies."""
-    if (found := commit()) is None:
-        raise ValueError("there is no git checkout here to read the commit from: tell it with --commit")
-    return found

@@ -1,4 +1,4 @@
-"""Resume a folder of results that was cut off, if the settings match."""
+"""Resume an interrupted result folder if the settings match."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from agent.system.atomic_files import write_json
 from agent.system.settings import check_same_settings
 from agent.system.versions import versions
+from experiments.common.json_files import read_json
 
 CONFIG = "config.json"
 """The file of a folder's settings."""
@@ -19,29 +20,24 @@ CONFIG = "config.json"
 def begin_or_resume(
     out: Path, what: str, settings: dict[str, Any], products: Sequence[str], overwrite: bool = False
 ) -> None:
-    """Prepare a folder for results with these settings, or check that it holds such results already.
+    """Prepare a folder for results with these settings, or check that it already holds them.
 
-    Args:
-        out: the folder.
-        what: what it holds, in words.
-        settings: what decides the results, by the names of the command line where there is one.
-        products: names of what the call makes in it, which goes when something new begins.
-        overwrite: begin anew even where there are results.
+    Settings are what determines the results, by option name where there is one; `what` names the results in messages.
+    Before a new beginning, everything that matches the glob patterns of `products` is removed.
 
     Raises:
-        ValueError: if the folder holds other results (and is not to be overwritten) or other files.
+        ValueError: if the folder holds other results (unless overwritten) or other files.
     """
-    path, wanted = out / CONFIG, json.loads(json.dumps(settings))  # as the file gives them back
+    path, wanted = out / CONFIG, json.loads(json.dumps(settings))  # as read back from the file
+    remedy = "choose another --out, or --overwrite"
     if path.exists() and not overwrite:
-        try:
-            found = dict(json.loads(path.read_text())["settings"])
-        except (ValueError, KeyError, TypeError):
-            raise ValueError(f"{path} is not of a {what}: choose another --out, or --overwrite") from None
-        check_same_settings(f"{out} holds a {what}", found, wanted, "choose another --out, or --overwrite")
+        found = read_json(path, remedy, "settings")["settings"]
+        check_same_settings(f"{out} holds a {what}", found, wanted, remedy)
         return
     if not path.exists() and out.is_dir() and any(not entry.name.startswith(".") for entry in out.iterdir()):
         raise ValueError(f"{out} holds other files and no {what}: choose an empty folder for --out")
-    for product in (out / name for name in products):
-        shutil.rmtree(product) if product.is_dir() else product.unlink(missing_ok=True)
     out.mkdir(parents=True, exist_ok=True)
+    write_json(path, {"settings": {}})  # so that a half-emptied folder is never resumed
+    for product in (found for pattern in products for found in out.glob(pattern)):
+        shutil.rmtree(product) if product.is_dir() else product.unlink()
     write_json(path, {"settings": wanted, "versions": versions()})

@@ -1,8 +1,7 @@
-"""Long work in stages: which have finished, and the minutes that each took, kept in a file."""
+"""Long jobs in stages: which are finished, and the minutes each took, kept in a file."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,60 +12,53 @@ from typing import Any
 from agent.system.atomic_files import write_json
 from agent.training.runs import load_model
 from experiments.common.hardware import own_seconds
+from experiments.common.json_files import read_json
 
 
 @dataclass(frozen=True)
 class Stages:
-    """The stages of a work and the file that reports on them.
+    """The stages of a job and the file that reports on them.
 
-    The file's ``minutes`` (by the clock) and ``cpu_minutes`` (of the process and its children) hold each stage and the
-    ``total``; ``finished`` names stages.
+    The file's ``minutes`` (wall time) and ``cpu_minutes`` (of the process and its children) contain each stage and the
+    ``total``; ``finished`` lists the finished stages.
     """
 
     path: Path
-    """the report, in a folder that exists"""
+    """the report, in an existing folder"""
     names: tuple[str, ...]
-    """the stages in their order"""
+    """the stages in order"""
 
     def read(self) -> dict[str, Any]:
         """The report so far."""
         empty: dict[str, Any] = {"minutes": {}, "cpu_minutes": {}, "finished": []}
-        return empty | (json.loads(self.path.read_text()) if self.path.exists() else {})
+        return empty | (read_json(self.path, "begin again with --overwrite") if self.path.exists() else {})
 
     @contextmanager
     def run(self, name: str, what: str) -> Iterator[None]:
-        """Announce a stage and note the time it takes, also when it is cut off; a finished one is not counted again."""
+        """Announce a stage and add the time it takes, even if it is cut off; finished stages add nothing."""
         print(f"\n[{self.names.index(name) + 1}/{len(self.names)}] {name}: {what}", flush=True)
         report = self.read()
-        began, cpu_began = time.perf_counter(), own_seconds()
+        if name in report["finished"]:
+            yield
+            return
+        clocks = {"minutes": time.perf_counter, "cpu_minutes": own_seconds}
+        began = {kind: clock() for kind, clock in clocks.items()}
         try:
             yield
+            report["finished"].append(name)
         finally:
-            if name not in report["finished"]:
-                self._add(report["minutes"], name, time.perf_counter() - began)
-                self._add(report["cpu_minutes"], name, own_seconds() - cpu_began)
-                self._write(report)
-        if name not in report["finished"]:
-            self._write(report | {"finished": [*report["finished"], name]})
-
-    def _add(self, minutes: dict[str, float], name: str, seconds: float) -> None:
-        """Lengthen a stage and the total."""
-        minutes[name] = minutes.get(name, 0.0) + seconds / 60
-        minutes["total"] = sum(minutes.get(stage, 0.0) for stage in self.names)
-
-    def _write(self, report: dict[str, Any]) -> None:
-        write_json(self.path, report)
+            for kind, clock in clocks.items():
+                spent = report[kind]
+                spent[name] = spent.get(name, 0.0) + (clock() - began[kind]) / 60
+                spent["total"] = sum(spent.get(stage, 0.0) for stage in self.names)
+            write_json(self.path, report)
 
 
 def check_reached(run: Path, step: int | None = None) -> None:
-    """Stop as the signal asked that stopped a training, which ends it without an error.
-
-    Args:
-        run: the run's folder.
-        step: where the training was to stop; its last step if None.
+    """Check that a training reached a step (by default its last one): on a signal it stops early without an error.
 
     Raises:
-        KeyboardInterrupt: if it stopped before.
+        KeyboardInterrupt: if it stopped early.
     """
     _, meta = load_model(run)
     if meta["step"] < (step or meta["run"]["recipe"]["steps"]):

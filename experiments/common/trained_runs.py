@@ -1,4 +1,4 @@
-"""Trained runs: one record, one loader, and checks that runs belong together."""
+"""Trained runs: one record, one loader, and checks that runs can be compared."""
 
 from __future__ import annotations
 
@@ -15,50 +15,48 @@ from agent.data.replay import Replay
 from agent.training.runs import CHECKPOINT, load_model
 from experiments.common.pretrained import find_run
 
-FACTS = ["model", "preset", "variant", "config", "recipe", "precision", "seed"]
-FACTS += ["layout", "dataset", "video", "data_seed"]
-SUBJECT = ("layout", "dataset", "video")
-"""what tells the data of one maze or kind of videos from others"""
+SUBJECT = ("layout", "dataset", "video")  # identifies the maze or the kind of videos
+FACTS = ("model", "preset", "variant", "config", "recipe", "precision", "seed", *SUBJECT, "data_seed")
 
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A trained model with what its checkpoint says of it."""
+    """A trained model with the facts in its checkpoint."""
 
     path: Path
     """run folder or checkpoint file"""
     name: str
-    """how results call it: its path, or pretrained/MODEL-VARIANT"""
+    """its name in results: its path, or pretrained/MODEL-VARIANT"""
     label: str
-    """how figures call it: by default its model"""
+    """its name in figures, by default its model"""
     model: Any
     training: dict[str, Any]
     """what defines it: model, preset, variant, config, recipe, seed; layout, or dataset and video"""
     step: int
     """training steps taken"""
     seconds: dict[str, float] | None
-    """how long it was trained, by device; older runs do not know it"""
+    """training time by device; unknown for older runs"""
 
     @property
     def checkpoint(self) -> str:
-        """SHA-256 of the checkpoint: a run that was trained further has another one."""
+        """SHA-256 of the checkpoint, which changes when the run is trained further."""
         file = self.path / CHECKPOINT if self.path.is_dir() else self.path
         return hashlib.sha256(file.read_bytes()).hexdigest()
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What results say of the run."""
+        """What results record about the run."""
         known = {name: self.training[name] for name in FACTS if name in self.training}
         about = {"run": self.name, "checkpoint": self.checkpoint}
         return about | {"trained_steps": self.step, "trained_seconds": self.seconds} | known
 
     def suits(self, replay: Replay) -> bool:
-        """Whether a data set is of the maze, or holds the kind of videos, that the run was trained on."""
+        """Whether a data set is of the same maze, or the same kind of videos, as the training data."""
         origin = _origin(replay)
         return all(origin.get(name) == self.training.get(name) for name in SUBJECT)
 
     def data_of(self, replays: Sequence[Replay]) -> Replay:
-        """The first of these data sets that suits the run.
+        """The first data set that suits the run.
 
         Raises:
             ValueError: if none does.
@@ -82,13 +80,13 @@ def load_trained(
 
     Args:
         source: a run folder, a checkpoint file, or shipped weights (`pretrained/MODEL-VARIANT`).
-        model: the model that it must be of; None: any.
+        model: the required model, if any.
         device: where to put it.
-        data: what it must have been trained on; None: either.
-        label: its name in figures; default: its model. `pretrained` alone means the weights of the model of this name.
+        data: the required kind of training data, if any.
+        label: its name in figures, by default its model; `pretrained` alone means the weights of this model.
 
     Raises:
-        ValueError: if there is no such run, it is damaged, or of another model or other data.
+        ValueError: if the run is missing, damaged, or of another model or other data.
     """
     path, name = find_run(str(source), label or model or "")
     network, meta = load_model(path, device)
@@ -99,32 +97,29 @@ def load_trained(
     if data not in (None, trained_on):
         words = {"maze": "maze data", "videos": "videos"}
         raise ValueError(f"{name} was trained on {words[trained_on]}: give a run of {words[data]}")
-    return TrainedRun(
-        path, name, label or training["model"], network, training, meta["step"], meta.get("trained_seconds")
-    )
+    label = label or training["model"]
+    return TrainedRun(path, name, label, network, training, meta["step"], meta.get("trained_seconds"))
 
 
 def check_same_likelihood(runs: Sequence[TrainedRun]) -> None:
-    """Check that the runs' bounds can be compared: they are of the same likelihood and the same frames.
+    """Check that the ELBOs of runs can be compared: they use the same likelihood and the same frames.
 
     Raises:
-        ValueError: if the runs differ in an option that decides the likelihood.
+        ValueError: if the runs differ in an option that determines the likelihood.
     """
     for run in runs[1:]:
         for name in ("sigma", "context", "window"):
             ours, theirs = (getattr(each.model.config.options, name) for each in (runs[0], run))
             if ours != theirs:
-                raise ValueError(
-                    f"{runs[0].name} has {name} {ours}, {run.name} {theirs}, so their bounds cannot be compared: give "
-                    "runs with the same"
-                )
+                found = f"{runs[0].name} has {name} {ours}, {run.name} {theirs}"
+                raise ValueError(f"{found}, so their bounds cannot be compared: give runs with the same {name}")
 
 
 def check_agreement(runs: Sequence[TrainedRun]) -> None:
-    """Check that runs make one row together: the same settings, and of each model different training seeds.
+    """Check that runs can form one row: the same settings, and different training seeds per model.
 
     Raises:
-        ValueError: if they do not; it names what differs.
+        ValueError: if they cannot; the message names the difference.
     """
     for name in ("variant", "preset", "layout"):
         values: dict[str, str] = {}
@@ -132,7 +127,7 @@ def check_agreement(runs: Sequence[TrainedRun]) -> None:
             values.setdefault(run.training[name], run.name)
         if len(values) > 1:
             found = ", ".join(f"{value} ({run})" for value, run in values.items())
-            raise ValueError(f"all runs need the same {name}, got {found}: measure them one after the other")
+            raise ValueError(f"all runs need the same {name}, got {found}: measure them separately")
     for model in dict.fromkeys(run.training["model"] for run in runs):
         seeds = [run.training["seed"] for run in runs if run.training["model"] == model]
         if len(set(seeds)) < len(seeds):
@@ -140,12 +135,12 @@ def check_agreement(runs: Sequence[TrainedRun]) -> None:
 
 
 def _origin(replay: Replay) -> dict[str, Any]:
-    """What a run that is trained on the data notes of it, as a checkpoint gives it back."""
+    """What a checkpoint records about its data, after the conversion to JSON and back."""
     return json.loads(json.dumps(replay.manifest.origin))
 
 
 def _described(origin: dict[str, Any], other: dict[str, Any]) -> str:
-    """What data is of; for videos of the same kind with the settings that differ."""
+    """What data show; for videos of the same kind including the settings that differ."""
     if "layout" in origin:
         return f"layout {origin['layout']}"
     if origin["dataset"] != other.get("dataset"):

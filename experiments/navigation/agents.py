@@ -1,4 +1,4 @@
-"""The agents of a benchmark: floor and ceiling by their names, and trained runs with a planner."""
+"""The agents of a benchmark: floor and ceiling by name, and trained runs with a planner."""
 
 import re
 from collections.abc import Sequence
@@ -22,17 +22,13 @@ LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @dataclass(frozen=True)
 class BenchmarkAgent:
-    """An agent under its name in the benchmark."""
+    """An agent and its name in the benchmark."""
 
     name: str
     agent: Agent
     facts: dict[str, Any]
-    """What decides its results apart from the episodes, as JSON.
-
-    ``trained`` of all; of a trained agent also ``label``, ``run``, ``checkpoint``, ``model``, ``preset``, ``variant``,
-    ``trained_steps``, ``trained_on``, ``training_seed``, ``planner`` (its kind and options), ``budget`` (the most model
-    transitions that a decision was allowed), and perhaps a ``warning``.
-    """
+    """What determines its results apart from the episodes, as JSON: ``trained``, and for trained agents the run, the
+    planner, the ``budget`` (of model transitions per decision) and possibly a ``warning``."""
 
 
 def load_agents(
@@ -43,20 +39,14 @@ def load_agents(
     camera: Camera,
     device: torch.device,
 ) -> list[BenchmarkAgent]:
-    """The agents of a benchmark, floor first and ceiling last, whether named or not.
+    """Load the agents of a benchmark, always with the floor first and the ceiling last.
 
-    Args:
-        sources: `random`, `shortest-path`, or LABEL=RUN with a run folder or checkpoint of `jumpy train`, or with
-            shipped weights (`pretrained`, `pretrained/MODEL-VARIANT`).
-        planner: how trained agents plan.
-        budgets: with which budgets, if several: each run enters once per budget, as LABEL@BUDGET.
-        layout: the maze of the benchmark.
-        camera: what trained agents look through.
-        device: where their models run.
+    Sources are `random`, `shortest-path`, or LABEL=RUN with a run folder or checkpoint of `jumpy train` or with shipped
+    weights (`pretrained`, `pretrained/MODEL-VARIANT`). With budgets, each run enters once per budget, as LABEL@BUDGET.
 
     Raises:
-        ValueError: for an unknown name, a label twice, a run that is missing, damaged or of another frame size, or a
-            budget that is too small for the planner.
+        ValueError: for an unknown name, a duplicate label, a run that is missing, damaged or of another frame size, or
+            a budget that is too small for the planner.
     """
     runs: dict[str, TrainedRun] = {}
     for source in sources:
@@ -66,14 +56,14 @@ def load_agents(
         if not LABEL.fullmatch(label) or not run:
             raise ValueError(
                 f"unknown agent {source!r}: use {FLOOR!r}, {CEILING!r} or LABEL=RUN with the folder of a trained run; "
-                f"the planner comes last, as one of {', '.join((Standard.kind, *PLANNERS))}"
+                f"the planner comes last, one of {', '.join((Standard.kind, *PLANNERS))}"
             )
         if label in (*runs, FLOOR, CEILING):
             raise ValueError(f"agent names must differ, got {label!r} twice: choose another LABEL for {run}")
         runs[label] = load_trained(run, device=device, data="maze", label=label)
     trained = [agent for run in runs.values() for agent in _trained(run, planner, budgets, layout, camera)]
-    floor = BenchmarkAgent(FLOOR, RandomAgent(), {"trained": False})
-    ceiling = BenchmarkAgent(CEILING, ShortestPathAgent(layout), {"trained": False})
+    untrained: dict[str, Agent] = {FLOOR: RandomAgent(), CEILING: ShortestPathAgent(layout)}
+    floor, ceiling = (BenchmarkAgent(name, agent, {"trained": False}) for name, agent in untrained.items())
     return [floor, *trained, ceiling]
 
 
@@ -85,11 +75,11 @@ def _trained(
     frame_size = training["config"]["frame_size"]
     if frame_size != camera.size:
         raise ValueError(
-            f"{run.name} was trained on frames of {frame_size} pixels, asked for are {camera.size}: "
+            f"{run.name} was trained on frames of {frame_size} pixels, got {camera.size}: "
             f"use --camera.size {frame_size}"
         )
     if not isinstance(run.model, Plannable):
-        raise ValueError(f"{run.name} cannot plan: {training['model']} lacks calls of Plannable, see interface.py")
+        raise ValueError(f"{run.name} cannot plan: {training['model']} does not implement Plannable, see interface.py")
     facts = {
         "trained": True,
         "label": run.label,

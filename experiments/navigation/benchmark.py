@@ -38,43 +38,42 @@ from experiments.navigation.summary import summarise, summary_table
 class BenchmarkConfig:
     """Run agents on the same episodes, always with the random agent and the shortest path.
 
-    A benchmark that was cut off goes on where it stopped, with the same results.
+    An interrupted benchmark resumes where it stopped, with the same results.
     """
 
     out: Path
     """Folder of the results."""
     agents: tuple[str, ...] = ("random", "shortest-path")
-    """Who takes part: random, shortest-path, or LABEL=RUN. RUN is the folder of a trained run, shipped weights as
-    pretrained/MODEL-VARIANT, or pretrained: the `ours` weights of the model called LABEL, hrssm or rssm. A folder here
-    of that name is ./pretrained."""
+    """The agents: random, shortest-path, or LABEL=RUN. RUN is the folder of a trained run, shipped weights as
+    pretrained/MODEL-VARIANT, or just pretrained: the `ours` weights of the model LABEL, hrssm or rssm. A folder called
+    pretrained is ./pretrained."""
     episodes: int = 5000
     """Number of episodes."""
     planner: PlannerChoice = field(default_factory=Standard)
-    """How trained agents plan: one word, which may be followed by its options, as in 'tree --depth 5'."""
+    """How trained agents plan: one word, optionally with its options, as in 'tree --depth 5'."""
     budgets: tuple[int, ...] = ()
     """Budgets of the planner in model transitions per decision: each run enters once per budget, as LABEL@BUDGET."""
     layout: str = "paper"
     """The maze: paper, or random-SEED."""
     first_seed: int = 0
-    """Seed of the first episode. 0 to 4999 are for reports alone; use 100000 and above to develop and to choose."""
+    """Seed of the first episode. Use 0 to 4999 only for reports, 100000 and above to develop and to choose."""
     camera: Camera = field(default_factory=Camera)
-    """What trained agents look through."""
+    """Camera of the trained agents."""
     batch: int = 100
-    """Episodes side by side, and between two writes."""
+    """Episodes in parallel, and per write."""
     device: str = "auto"
     """auto (CUDA where there is one), cpu or cuda."""
     processes: int | None = None
-    """Processes that share an agent's batches, with the same results; default: one per core, but no more than one per
-    500 episodes, since each takes seconds to start."""
+    """Processes that share an agent's batches, with the same results; default: one per core, at most one per 500
+    episodes, since each takes seconds to start."""
     overwrite: bool = False
     """Replace a benchmark that is already there."""
 
     def __post_init__(self) -> None:
-        """Check the numbers."""
-        counts = (("--episodes", self.episodes), ("--batch", self.batch), ("--processes", self.processes))
-        for option, value in counts:
-            if value is not None and value < 1:
-                raise ValueError(f"{option} must be at least 1, got {value}")
+        """Validate the numbers."""
+        for name in ("episodes", "batch", "processes"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise ValueError(f"--{name} must be at least 1, got {value}")
         if self.first_seed < 0:
             raise ValueError(f"--first-seed must be 0 or more, got {self.first_seed}")
         check_budgets("--budgets", self.budgets)
@@ -86,10 +85,7 @@ class BenchmarkConfig:
 
 
 def benchmark(config: BenchmarkConfig) -> dict[str, Any]:
-    """Run every agent, print the table, write `summary.json` and the figures.
-
-    Returns:
-        The summary.
+    """Run every agent, print the table, write and return `summary.json`, plot the figures.
 
     Raises:
         ValueError: if an agent, a run or the layout cannot be used, or the folder holds something else.
@@ -112,7 +108,7 @@ def benchmark(config: BenchmarkConfig) -> dict[str, Any]:
 
 
 def _run(agent: BenchmarkAgent, config: BenchmarkConfig, layout: Layout) -> None:
-    """Run the episodes that an agent has not finished yet, batch by batch."""
+    """Run the remaining episodes of an agent, batch by batch."""
     name = agent.name
     for folder in (EPISODES, PATHS):
         (config.out / folder).mkdir(exist_ok=True)
@@ -129,10 +125,9 @@ def _run(agent: BenchmarkAgent, config: BenchmarkConfig, layout: Layout) -> None
 def _results(
     agent: Agent, config: BenchmarkConfig, layout: Layout, batches: Sequence[Sequence[int]]
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Run batches of episodes, given by their seeds, and give the results in the same order.
+    """Run batches of episodes, given by their seeds, and yield the results in the same order.
 
-    Small decisions are faster on one thread than on two, and rounding depends on the number of threads: a process uses
-    one, however many processes there are.
+    Every process uses one thread, whatever their number: small decisions are faster so, and rounding depends on it.
     """
     run = partial(navigate, agent, layout, camera=config.camera, batch=config.batch, record=True)
     most = 1 if choose_device(config.device).type == "cuda" or not agent.looks else os.cpu_count() or 1
@@ -143,8 +138,8 @@ def _results(
                 yield from pool.map(run, batches)
         except BrokenProcessPool:
             raise OSError(
-                f"one of {processes} processes was killed, perhaps for memory: call the command again and it goes on "
-                "where it stopped; --processes 1 takes the least memory"
+                f"one of {processes} processes was killed, perhaps for lack of memory: repeat the command to resume; "
+                "--processes 1 needs the least memory"
             ) from None
         return
     with threads(1):
@@ -152,21 +147,15 @@ def _results(
 
 
 def _start_worker() -> None:
-    """Prepare a process of its own for batches."""
+    """Prepare a worker process."""
     tune_cpu()
     set_threads(1)
 
 
 def _identity(config: BenchmarkConfig, agents: list[BenchmarkAgent], device: torch.device) -> dict[str, Any]:
-    """What decides the results, by the names of the command line where there is one."""
-    settings = {
-        "--episodes": config.episodes,
-        "--layout": config.layout,
-        "--first-seed": config.first_seed,
-        "--batch": config.batch,
-        "--device": str(device),
-        **{f"--camera.{name}": value for name, value in asdict(config.camera).items()},
-        "--agents": [agent.name for agent in agents],
-    }
-    facts = {f"{agent.name}: {name}": value for agent in agents for name, value in agent.facts.items()}
-    return settings | facts
+    """What determines the results, by option name where there is one."""
+    settings: dict[str, Any] = {"--episodes": config.episodes, "--layout": config.layout}
+    settings |= {"--first-seed": config.first_seed, "--batch": config.batch, "--device": str(device)}
+    settings |= {f"--camera.{name}": value for name, value in asdict(config.camera).items()}
+    settings["--agents"] = [agent.name for agent in agents]
+    return settings | {f"{agent.name}: {name}": value for agent in agents for name, value in agent.facts.items()}

@@ -1,8 +1,8 @@
-"""A benchmark's folder: its files' names, and each agent's finished episodes, one CSV row per episode.
+"""The files of a benchmark, and the finished episodes of each agent, one CSV row per episode.
 
 | file | content |
 |---|---|
-| `config.json` | what decides the results |
+| `config.json` | what determines the results |
 | `episodes/AGENT.csv` | one row per episode, written in whole batches |
 | `paths/AGENT.npz` | where the agent went in the first episodes |
 | `summary.json` | the numbers |
@@ -11,7 +11,6 @@
 
 import csv
 import io
-import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from agent.system.atomic_files import write_file
+from experiments.common.json_files import read_json
 
 SUMMARY, EPISODES, PATHS = "summary.json", "episodes", "paths"
 RECORDED = 6  # episodes whose paths are kept
@@ -35,26 +35,20 @@ COLUMNS: dict[str, type] = {
     "transitions": int,
     "planning_seconds": float,
 }
-"""Columns of the file and their types; `success` is 0 or 1, the last one has microseconds."""
+"""Columns and their types; `success` is 0 or 1, the last one has microsecond resolution."""
 
 
 class EpisodeFile:
-    """An agent's episodes so far; a run that was killed goes on after the last whole batch.
+    """An agent's episodes so far; a killed run resumes after the last whole batch.
 
-    Only whole batches are kept, since a planner's draws belong to its batch.
+    Only whole batches are kept, since a planner's random samples depend on the batch.
     """
 
     def __init__(self, path: Path, agent: str, seeds: range, batch: int) -> None:
-        """Opens or begins a file, and cuts off what a killed run left half written.
-
-        Args:
-            path: the file; its folder must exist.
-            agent: name in the first column.
-            seeds: of all episodes that the finished file has.
-            batch: episodes that are written at once.
+        """Open or create a file for the episodes of these seeds, and truncate what a killed run left incomplete.
 
         Raises:
-            ValueError: if a whole row is not the episode that belongs there.
+            ValueError: if a complete row is not the expected episode.
         """
         self.path, self.agent, self.seeds, self.batch = path, agent, seeds, batch
         rows = self._whole_rows()
@@ -65,16 +59,16 @@ class EpisodeFile:
 
     @property
     def remaining(self) -> list[range]:
-        """Seeds of the batches that are still to be run."""
+        """Seeds of the remaining batches."""
         left = self.seeds[self.finished :]
         return [left[first : first + self.batch] for first in range(0, len(left), self.batch)]
 
     def append(self, result: Mapping[str, np.ndarray]) -> None:
-        """Write a batch and wait until it is on the disk."""
+        """Append a batch and sync the file."""
+        numbers = {name: kind for name, kind in COLUMNS.items() if kind is not str}
         columns = [
             [f"{value:.6f}" if kind is float else int(value) for value in result[name]]
-            for name, kind in COLUMNS.items()
-            if name != "agent"
+            for name, kind in numbers.items()
         ]
         with self.path.open("a") as file:
             file.write(_text([self.agent, *values] for values in zip(*columns, strict=True)))
@@ -83,7 +77,7 @@ class EpisodeFile:
         self.finished += len(columns[0])
 
     def _whole_rows(self) -> list[list[str]]:
-        """Rows up to the last line break, checked against the seeds."""
+        """Rows up to the last line break, validated against the seeds."""
         if not self.path.exists():
             return []
         text = self.path.read_text()
@@ -101,7 +95,7 @@ class EpisodeFile:
 
 
 def read_episodes(path: Path) -> dict[str, np.ndarray]:
-    """An array per column but `agent`.
+    """One array per column except `agent`.
 
     Raises:
         ValueError: if the file is missing or a row cannot be read.
@@ -122,17 +116,15 @@ def read_summary(folder: Path) -> dict[str, Any]:
     Raises:
         ValueError: if the folder holds none, or one of an older version.
     """
-    try:
-        summary = json.loads((folder / SUMMARY).read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
-        raise ValueError(f"{folder} holds no finished benchmark: run 'jumpy benchmark --out {folder}'") from None
+    remedy = f"{folder} holds no finished benchmark, run 'jumpy benchmark --out {folder}'"
+    summary = read_json(folder / SUMMARY, remedy, "agents")
     if not all("trained" in entry for entry in summary["agents"].values()):
         raise ValueError(f"{folder} holds a benchmark of an older version: run it again with --overwrite")
     return summary
 
 
 def write_paths(path: Path, result: Mapping[str, np.ndarray]) -> None:
-    """Keep where an agent went in its first episodes, from a recorded result of `navigate`."""
+    """Write the paths of an agent's first episodes, from a recorded result of `navigate`."""
     content = io.BytesIO()
     first = {name: result[name][:RECORDED] for name in ("seed", "steps", "pose", "goal")}
     np.savez(content, allow_pickle=False, **first)
@@ -152,7 +144,7 @@ def read_paths(path: Path) -> dict[str, np.ndarray]:
 
 
 def _text(rows: Iterable[Iterable[object]]) -> str:
-    """Rows as the file has them."""
+    """Rows as CSV."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()

@@ -1,4 +1,4 @@
-"""Do jumps land where the maze says? Imagined features after k passages against the hallways really reached."""
+"""Do jumps land where the maze says? Imagined features after k passages against the hallways actually reached."""
 
 from __future__ import annotations
 
@@ -25,17 +25,9 @@ def jump_accuracy(
 ) -> list[float]:
     """Share of imagined rollouts whose best hallway is the true one, after 1 to `passages` passages.
 
-    From real frames that end on the arrival in a junction, under several camera jitters, every legal sequence of
-    passages is imagined. The best hallway is the one whose mean normalised goal feature, over its cells, has the
-    largest cosine with the imagined feature.
-
-    Args:
-        model: one whose transition is one jump (HRSSM), in evaluation mode.
-        layout: the maze that it was trained on.
-        camera: what it looks through.
-        passages: longest sequence.
-        jitters: jitters of each arrival.
-        seed: of the jitters.
+    From real frames that end with the arrival in a junction, with several camera jitters per arrival, every legal
+    sequence of passages is imagined by a model whose transition is one jump (HRSSM). The best hallway is the one whose
+    mean normalised goal feature, over its cells, has the largest cosine with the imagined feature.
     """
     device = next(model.parameters()).device
     arrival = arrivals(layout)
@@ -67,7 +59,7 @@ def arrivals(layout: Layout) -> Int16[np.ndarray, "n 4"]:
 def pass_on(
     pose: Int16[np.ndarray, "n 4"], action: Int64[np.ndarray, " n"], layout: Layout
 ) -> tuple[Int16[np.ndarray, "n 4"], Int64[np.ndarray, " n"]]:
-    """Take a passage and what is forced after it, up to the next passage; return that pose and the hallway between."""
+    """Take a passage and the forced steps up to the next one; return the pose there and the hallway in between."""
     dynamics = Dynamics.of(layout)
     pose, _ = dynamics.step(pose, action)
     reached = np.full(len(pose), -1, np.int64)
@@ -84,10 +76,8 @@ def pass_on(
 @torch.inference_mode()
 def hallway_features(model: Plannable, layout: Layout, device: torch.device) -> Float[Tensor, "h d"]:
     """Mean normalised goal feature of each hallway's cells, normalised again."""
-    rows = []
-    for number in range(layout.hallways):
-        crop = torch.from_numpy(layout.crops[layout.hallway == number]).to(device)
-        rows.append(F.normalize(model.goal_feature(to_float(crop)), dim=-1).mean(0))
+    crops = (torch.from_numpy(layout.crops[layout.hallway == number]).to(device) for number in range(layout.hallways))
+    rows = [F.normalize(model.goal_feature(to_float(crop)), dim=-1).mean(0) for crop in crops]
     return F.normalize(torch.stack(rows), dim=-1)
 
 
@@ -102,14 +92,7 @@ def contexts(
 ) -> tuple[Float[Tensor, "b t 3 s s"], Int64[Tensor, "b t_1"], Int64[Tensor, " b"]]:
     """Frames, actions and lengths of the straight ways into the arrivals, as models observe them.
 
-    Args:
-        arrival: poses of arrival.
-        longest: how many frames the model is shown; fewer where that is more than the shortest hallway has room for.
-        layout: their maze.
-        camera: what sees them.
-        jitters: jitters of each arrival; they follow each other.
-        seed: of the jitters.
-        device: where the frames go.
+    A context has `longest` frames, or as many as the shortest hallway allows; jitters of one arrival are adjacent.
     """
     context = min(longest, 1 + SHORTEST_HALLWAY)
     back = np.arange(context - 1, -1, -1)
@@ -118,9 +101,8 @@ def contexts(
     pose[..., :2] -= (back[:, None] * ahead[:, None]).astype(np.int16)
     pose = np.repeat(pose, jitters, axis=0).reshape(-1, 4)
     frame = np.arange(len(pose))
-    jitter = camera_jitter(
-        np.full_like(frame, seed), frame // context, frame % context, camera.yaw_degrees, camera.position
-    )
+    row, t = divmod(frame, context)
+    jitter = camera_jitter(np.full_like(frame, seed), row, t, camera.yaw_degrees, camera.position)
     frames = Raycaster(layout, camera.size, camera.fov_degrees).render(pose, jitter)
     x = to_float(torch.from_numpy(frames).to(device)).unflatten(0, (-1, context))
     a = torch.zeros(len(x), context - 1, dtype=torch.int64, device=device)  # forward

@@ -1,6 +1,6 @@
-"""What a benchmark says: its numbers with their intervals, and the table that is printed."""
+"""The numbers of a benchmark with their intervals, and the table that is printed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -10,27 +10,27 @@ from experiments.common.bootstrap import PairedBootstrap
 from experiments.navigation.agents import CEILING, FLOOR
 
 Episodes = Mapping[str, np.ndarray]
-"""An array per column of an agent's episode file."""
+"""One array per column of an agent's episode file."""
 
 SOON = 50  # steps: "most episodes were solved within 50 steps" (Kim et al. 2019, section 5.2)
 
 
 def summarise(episodes: Mapping[str, Episodes], facts: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """The numbers of every agent, and of every two trained agents with the same budget.
+    """The numbers of every agent, and of every pair of trained agents with the same budget.
 
     Args:
-        episodes: the agents' episodes by name, floor and ceiling among them; the same seeds in the same order.
-        facts: what is known of each agent (`BenchmarkAgent.facts`), copied into its entry.
+        episodes: episodes by agent, including floor and ceiling, with the same seeds in the same order.
+        facts: `BenchmarkAgent.facts` by agent, copied into its entry.
 
     Returns:
-        ``agents``: name to mean reward, success and the rest, each mean with its 95 % interval under ``…_ci95``;
-        ``differences``: the paired difference in mean reward of two trained agents. Undefined numbers are None.
+        ``agents``: the numbers by name, means with 95 % intervals under ``…_ci95``; ``differences``: paired differences
+        in mean reward. Undefined numbers are None.
     """
     columns: dict[str, np.ndarray] = {}
     for name, rows in episodes.items():
         columns[f"{name} reward"] = rows["reward"]
         columns[f"{name} success"] = rows["success"]
-        columns[f"{name} soon"] = rows["success"] * (rows["steps"] <= SOON)
+        columns[f"{name} soon"] = solved_soon(rows)
     bootstrap = PairedBootstrap(columns)
     agents = {name: _numbers(name, rows, bootstrap) | facts[name] for name, rows in episodes.items()}
     trained = [name for name in episodes if facts[name]["trained"]]
@@ -42,25 +42,35 @@ def summarise(episodes: Mapping[str, Episodes], facts: Mapping[str, dict[str, An
     return {"agents": agents, "differences": differences}
 
 
+def solved_soon(episodes: Episodes) -> np.ndarray:
+    """Whether each episode was solved within `SOON` steps, 0 or 1."""
+    return episodes["success"] * (episodes["steps"] <= SOON)
+
+
 def summary_table(summary: Mapping[str, Any]) -> str:
     """The summary as text, one line per agent."""
     titles = ["agent", "mean reward", "of ceiling", "normalised", "solved", f"in {SOON}", "median", "spent", "ms"]
     lines = [[name, *_cells(entry)] for name, entry in summary["agents"].items()]
-    widths = [max(map(len, column)) for column in zip(titles, *lines, strict=True)]
-    rows = ["  ".join(map(str.rjust, line, widths)) for line in [titles, *lines]]
+    rows = aligned([titles, *lines], str.rjust)
     rows.insert(1, "-" * len(rows[0]))
     first, last = summary["first_seed"], summary["first_seed"] + summary["episodes"] - 1
     head = f"{summary['episodes']} episodes, seeds {first} to {last}, layout {summary['layout']}; [95 % intervals]"
     foot = [
         f"of ceiling: mean reward over that of {CEILING}; normalised: 0 is {FLOOR}, 1 is {CEILING};",
         f"in {SOON}: solved within {SOON} steps; median: of the steps; spent: model transitions per decision;",
-        "ms: milliseconds per decision, shared by the episodes that decide together",
+        "ms: milliseconds per decision; episodes that decide together share the time",
     ]
     for difference in summary["differences"]:
         interval = _with_interval(difference["mean_reward"], difference["mean_reward_ci95"], "+.1f")
         foot.append(f"{' - '.join(difference['agents'])}: {interval} mean reward")
     foot += [f"{name}: {entry['warning']}" for name, entry in summary["agents"].items() if "warning" in entry]
     return "\n".join([head, "", *rows, "", *foot])
+
+
+def aligned(lines: Sequence[Sequence[str]], pad: Callable[[str, int], str]) -> list[str]:
+    """Lines of cells as text, with each column padded to one width."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return ["  ".join(map(pad, line, widths)) for line in lines]
 
 
 def _numbers(name: str, rows: Episodes, bootstrap: PairedBootstrap) -> dict[str, Any]:
@@ -80,14 +90,12 @@ def _numbers(name: str, rows: Episodes, bootstrap: PairedBootstrap) -> dict[str,
 
 
 def _cells(entry: Mapping[str, Any]) -> list[str]:
-    """The columns of an agent behind its name."""
-    cells = [
-        _with_interval(entry[key], entry[f"{key}_ci95"], form)
-        for key, form in (("mean_reward", ".1f"), ("reward_over_ceiling", ".2f"), ("normalised", ".2f"))
-    ]
-    cells.append(_with_interval(entry["success"], entry["success_ci95"], ".0%"))
-    cells += [_formatted(entry[f"solved_in_{SOON}"], ".0%"), _formatted(entry["median_steps"], ".0f")]
-    return [*cells, _formatted(entry["transitions_per_decision"], ".0f"), _formatted(entry["ms_per_decision"], ".2g")]
+    """The columns of an agent after its name."""
+    means = {"mean_reward": ".1f", "reward_over_ceiling": ".2f", "normalised": ".2f", "success": ".0%"}
+    others = {f"solved_in_{SOON}": ".0%", "median_steps": ".0f"}
+    others |= {"transitions_per_decision": ".0f", "ms_per_decision": ".2g"}
+    cells = [_with_interval(entry[key], entry[f"{key}_ci95"], form) for key, form in means.items()]
+    return cells + [_formatted(entry[key], form) for key, form in others.items()]
 
 
 def _formatted(value: float | None, form: str) -> str:

@@ -1,10 +1,9 @@
-"""The rows that tell whether agents navigate: the worst of the training seeds, what is to be reached, and their file.
+"""The rows that show whether agents navigate: the worst training seed, the targets, and their file.
 
 {VARIANT: {PRESET: {ROW: {"value": worst seed, "mean": ..., "ci95": of the worst seed, "seeds": [...]}}},
 "about": {VARIANT: {PRESET: how the rows were measured}}}
 """
 
-import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from agent.system.atomic_files import write_json
 from agent.system.settings import check_same_settings
 from experiments.common.bootstrap import Estimate
-from experiments.navigation.summary import SOON
+from experiments.common.json_files import read_json
+from experiments.navigation.summary import SOON, aligned
 
 TARGETS = {"success": 0.995, "reward_over_ceiling": 0.97, f"solved_in_{SOON}": 0.97}
 TARGETS |= {"boundary_f1": 0.97, "boundary_f1_exact": 0.95, "jump_accuracy_1": 0.99, "jump_accuracy_5": 0.95}
 TARGETS |= {"elbo_gap": 0.02}
 GAP, SMALLER_IS_BETTER = "rssm_gap_", ("elbo_gap",)
-ABOUT = "about"  # beside the variants in the file: how each preset's rows were measured
+ABOUT = "about"  # next to the variants in the file
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Measured:
 
 
 def worst(row: str, seeds: list[Estimate]) -> dict[str, Any]:
-    """A row of the file; an undefined value is the worst, and None in it."""
+    """A row of the file; an undefined value counts as the worst, and is None in the file."""
     sign = -1 if row in SMALLER_IS_BETTER else 1
     last = min(seeds, key=lambda seed: sign * seed.value if math.isfinite(seed.value) else -math.inf)
     mean = float(np.mean([seed.value for seed in seeds]))
@@ -50,7 +49,7 @@ def worst(row: str, seeds: list[Estimate]) -> dict[str, Any]:
 
 
 def reached(row: str, numbers: dict[str, Any]) -> bool | None:
-    """Whether the worst seed reaches the row; None for a row without a target."""
+    """Whether the worst seed reaches the target of a row; None without a target."""
     if row.startswith(GAP):
         return numbers["ci95"] is not None and numbers["ci95"][0] > 0
     if row not in TARGETS:
@@ -68,22 +67,18 @@ def targets_table(rows: dict[str, dict[str, Any]]) -> str:
         reach = "> 0" if row.startswith(GAP) else f"{'<=' if row in SMALLER_IS_BETTER else '>='} {TARGETS.get(row)}"
         verdict = {True: "yes", False: "NO", None: "-"}[reached(row, numbers)]
         lines.append([row, value, ends, mean, reach if verdict != "-" else "-", verdict])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+    return "\n".join(row.rstrip() for row in aligned(lines, str.ljust))
 
 
 def merged(path: Path, measured: Measured, overwrite: bool) -> dict[str, Any]:
-    """The file's content with new rows in it. Rows of other variants and presets stay as they are.
+    """The file's content, if it exists, with new rows added in place of those with the same name.
 
-    Args:
-        path: the file; there need not be one.
-        measured: its rows replace those of the same name.
-        overwrite: drop all rows of this variant and preset first.
+    Rows of other variants and presets stay as they are; `overwrite` first removes all rows of this variant and preset.
 
     Raises:
-        ValueError: if the file holds something else, or rows of this variant and preset that were measured otherwise.
+        ValueError: if the file holds something else, or rows of this variant and preset with other settings.
     """
-    content = _read(path)
+    content = read_json(path, "choose another --json") if path.exists() else {}
     found, rows = (
         part.get(measured.variant, {}).get(measured.preset, {}) for part in (content.get(ABOUT, {}), content)
     )
@@ -98,21 +93,4 @@ def merged(path: Path, measured: Measured, overwrite: bool) -> dict[str, Any]:
     )
     content.setdefault(measured.variant, {})[measured.preset] = rows | measured.rows
     content.setdefault(ABOUT, {}).setdefault(measured.variant, {})[measured.preset] = found | measured.about
-    return content
-
-
-def write(path: Path, content: dict[str, Any]) -> None:
-    """Write the file; its folder is made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, content)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """The file so far."""
-    try:
-        content = json.loads(path.read_text()) if path.exists() else {}
-    except ValueError:  # no JSON, or no text
-        content = None
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} is no JSON file of rows: choose another --json")
     return content

@@ -1,25 +1,25 @@
-"""`jumpy unseen`: from nothing, how soon does an agent navigate in a maze that nobody tuned for?
+"""`jumpy unseen`: starting from nothing, how soon does an agent navigate in a maze that nobody tuned for?
 
-In each layout: collect, train HRSSM (`quick`, `ours`), and benchmark it at several points of the training. The minutes
-are those of collecting and of training up to the point; the benchmarks' own are not counted.
+In each layout: collect data, train HRSSM (`quick`, `ours`), and benchmark it at several points of the training. Minutes
+count collecting and training up to the point, not the benchmarks.
 
-Layouts random-7001 to random-7005 are for reports alone. Other seeds serve to develop and to choose.
+Layouts random-7001 to random-7005 are for reports only. Use other seeds to develop and to choose.
 
 | file | content |
 |---|---|
-| `OUT/LAYOUT/unseen.json` | what decides the results, the machine, and a point a benchmark |
-| `OUT/LAYOUT/minutes.json` | minutes of each stage by the clock, and of the processor |
-| `OUT/LAYOUT/data`, `hrssm`, `step-N` | the data set, the run, and a benchmark a point |
-| `NUMBERS/unseen.csv`, `NUMBERS/unseen.json` | all finished layouts; what `jumpy figure unseen` draws |
+| `OUT/LAYOUT/config.json` | what determines the results |
+| `OUT/LAYOUT/unseen.json` | the machine, and one point per benchmark |
+| `OUT/LAYOUT/minutes.json` | wall and CPU minutes of each stage |
+| `OUT/LAYOUT/data`, `hrssm`, `step-N` | the data set, the run, and one benchmark per point |
+| `NUMBERS/unseen.csv`, `NUMBERS/unseen.json` | all finished layouts, the numbers of `jumpy figure unseen` |
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
-import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,9 @@ from agent.training.runs import CHECKPOINT, load_model
 from agent.training.train import train
 from envs.layout import Layout
 from experiments.common.hardware import about
-from experiments.common.numbers import Numbers, write_numbers
+from experiments.common.json_files import read_json
+from experiments.common.numbers import Numbers, print_numbers, write_numbers
+from experiments.common.result_folder import begin_or_resume
 from experiments.common.stage_timer import Stages, check_reached
 from experiments.figures.commands import FigureConfig, figure
 from experiments.navigation.agents import CEILING, FLOOR
@@ -48,47 +50,48 @@ from planners.tree import TreeSearch
 Curve = tuple[np.ndarray, np.ndarray]
 NAME = "unseen"  # of the figure and of its numbers
 RESULT, REPORT = f"{NAME}.json", "minutes.json"
+WHAT = "measurement"
 AGENT = "hrssm"
+PRODUCTS = (RESULT, REPORT, "data", AGENT, "step-*")
 TARGET, DEADLINE = 0.95, 10  # reward over the ceiling, and minutes
-OWN = ("--layout", "threads")  # settings in which the layouts of a measurement may differ
 
 
 @dataclass(frozen=True)
 class UnseenConfig:
-    """Measure reward over ceiling against minutes from nothing, in layouts that were never used to develop.
+    """Measure reward over ceiling against minutes from nothing, in layouts never used for development.
 
-    A measurement that was cut off goes on where it stopped, with the minutes kept. Several processes can measure
-    different --layouts of one --out side by side; each merges all layouts that have finished.
+    An interrupted measurement resumes where it stopped and keeps its minutes. Several processes can measure different
+    --layouts of the same --out in parallel; each merges all finished layouts.
     """
 
     out: Path = Path("runs/unseen")
-    """Folder of the measurement, with a folder a layout."""
+    """Folder of the measurement, with one folder per layout."""
     layouts: tuple[str, ...] = tuple(f"random-{seed}" for seed in range(7001, 7006))
     """Mazes, as random-SEED."""
     frames: int = 200_000
-    """Frames to collect in each."""
+    """Frames to collect in each layout."""
     steps: int | None = None
     """Training steps; default: the quick preset's."""
     points: int = 8
-    """Benchmarks, at equal distances of training steps, the last one after the training."""
+    """Number of benchmarks, evenly spaced over the training steps, the last one after the training."""
     episodes: int = 500
     """Episodes of each benchmark."""
     depth: int = TreeSearch.depth
     """Depth of the tree search."""
     seed: int = 0
-    """Of the data and of the weights."""
+    """Seed of the data and of the weights."""
     device: str = "auto"
     """auto (CUDA where there is one), cpu or cuda."""
     numbers: Path = Path("experiments/results/figures")
     """Folder of the merged numbers and of the picture."""
     overwrite: bool = False
-    """Begin the given layouts anew, and replace numbers of another measurement."""
+    """Measure the given layouts again, and replace numbers of another measurement."""
 
     def __post_init__(self) -> None:
-        """Refuse layouts that are not unseen, and a measurement of nothing."""
+        """Validate the layouts and the numbers."""
         for layout in self.layouts:
             if Layout.parse(layout).name != layout or layout == "paper":
-                raise ValueError(f"--layouts are unseen mazes, got {layout}: use random-SEED, as random-7001")
+                raise ValueError(f"--layouts must be unseen mazes, got {layout}: use random-SEED, such as random-7001")
         if not self.layouts or len(set(self.layouts)) < len(self.layouts):
             raise ValueError(f"--layouts needs one or more different layouts, got {list(self.layouts)}")
         if self.frames < EPISODE_LENGTH or self.frames % EPISODE_LENGTH:
@@ -103,30 +106,19 @@ class UnseenConfig:
             raise ValueError(f"--points must be from 1 to the {last} steps of the training, got {self.points}")
 
     def training(self, folder: Path) -> TrainConfig:
-        """The whole training in a layout's folder."""
-        return TrainConfig(
-            data=folder / "data",
-            out=folder / AGENT,
-            model="hrssm",
-            preset="quick",
-            variant="ours",
-            steps=self.steps,
-            seed=self.seed,
-            device=self.device,
-        )
+        """The complete training in the folder of a layout."""
+        data, out = folder / "data", folder / AGENT
+        return TrainConfig(data, out, AGENT, "quick", "ours", steps=self.steps, seed=self.seed, device=self.device)
 
     @property
     def milestones(self) -> list[int]:
-        """Training steps after which is benchmarked."""
+        """Training steps at which the agent is benchmarked."""
         last = self.training(Path()).recipe.steps
         return [last * number // self.points for number in range(1, self.points + 1)]
 
 
 def unseen(config: UnseenConfig) -> dict[str, Any]:
-    """Measure each layout, merge all that have finished, draw the figure.
-
-    Returns:
-        The content of `NUMBERS/unseen.json`.
+    """Measure each layout, merge all finished ones into `NUMBERS/unseen.json`, render the figure.
 
     Raises:
         ValueError: if a folder holds another measurement or other files, or another process measures a layout.
@@ -134,49 +126,76 @@ def unseen(config: UnseenConfig) -> dict[str, Any]:
         KeyboardInterrupt: if a training was stopped; its run is saved.
     """
     device, threads = choose_device(config.device), torch.get_num_threads()
-    _refuse_other_work(config, device)
+    settings: dict[str, Any] = {"--frames": config.frames, "--steps": config.milestones[-1], "--points": config.points}
+    settings |= {"--episodes": config.episodes, "--depth": config.depth, "--seed": config.seed, "--device": str(device)}
+    config.out.mkdir(parents=True, exist_ok=True)
+    with locked(config.out):
+        begin_or_resume(config.out, WHAT, {}, ())
+    for layout in config.layouts:  # all are checked before hours of work
+        with _locked(config, layout) as folder:
+            own = {"--layout": layout, "threads": threads}
+            begin_or_resume(folder, WHAT, settings | own, PRODUCTS, config.overwrite)
+    _check_numbers(config, settings)
     for layout in config.layouts:
-        set_threads(threads)
-        folder = config.out / layout
-        folder.mkdir(parents=True, exist_ok=True)
-        with locked(folder, f"another process measures {folder}: wait for it, or give --layouts that are left"):
-            _measure(config, folder, device)
+        with _locked(config, layout) as folder:
+            _measure(config, folder, settings, device, threads)
         with locked(config.out):
-            facts = _merge(config, device)
+            facts = _merge(config, settings)
     figure(FigureConfig(NAME, numbers=config.numbers))
-    print(_table(facts))
+    print_numbers(facts["within"])
     return facts
 
 
-# ---------------------------------------------------------------- a layout
+def _check_numbers(config: UnseenConfig, settings: dict[str, Any]) -> None:
+    """Check that the merged numbers are of this measurement; with --overwrite remove them."""
+    path = config.numbers / RESULT
+    if config.overwrite:
+        path.unlink(missing_ok=True)
+    if not path.exists():
+        return
+    numbers = read_json(path, "restore it, or --overwrite", "settings", "layouts")
+    remedy = "choose another --numbers, or --overwrite"
+    check_same_settings(f"{path} holds a {WHAT}", numbers["settings"], settings, remedy)
+    for layout in numbers["layouts"]:
+        if not (config.out / layout / RESULT).exists():
+            raise ValueError(f"{path} holds {layout}, {config.out} does not: {remedy}")
 
 
-def _measure(config: UnseenConfig, folder: Path, device: torch.device) -> None:
+@contextmanager
+def _locked(config: UnseenConfig, layout: str) -> Iterator[Path]:
+    """Hold the lock of a layout's folder, which is created if needed."""
+    folder = config.out / layout
+    folder.mkdir(exist_ok=True)
+    with locked(folder, f"another process measures {folder}: wait for it, or give the remaining --layouts"):
+        yield folder
+
+
+# ---------------------------------------------------------------- one layout
+
+
+def _measure(config: UnseenConfig, folder: Path, settings: dict[str, Any], device: torch.device, threads: int) -> None:
     """Do what is left to do in a layout."""
-    layout, milestones = folder.name, config.milestones
-    result = _begin_or_resume(config, folder, device)
+    layout, milestones, path = folder.name, config.milestones, folder / RESULT
+    machine = about(device) | {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")}
+    result = _read(path) if path.exists() else {"settings": settings, "about": machine, "points": []}
+    set_threads(threads)
     stages = Stages(folder / REPORT, ("collect", *(f"train to step {step}" for step in milestones)))
-    anew = "collect" not in stages.read()["minutes"]  # a hard kill lost the minutes of what there may be
+    again = "collect" not in stages.read()["minutes"]  # after a hard kill, the minutes of existing data are unknown
     with stages.run("collect", f"random navigation in {layout}"):
-        data = folder / "data"
-        collect(CollectConfig(data, steps=config.frames, layout=layout, seed=config.seed, overwrite=anew))
-    for number, step in enumerate(milestones, 1):
-        if number <= len(result["points"]):
-            continue
-        set_threads(result["settings"]["threads"])
+        collect(CollectConfig(folder / "data", config.frames, layout, config.seed, overwrite=again))
+    for number, step in list(enumerate(milestones, 1))[len(result["points"]) :]:
+        set_threads(threads)
         with stages.run(stages.names[number], f"{AGENT} in {layout}"):
             _train_to(step, config.training(folder))
         point, bounds = _benchmark(config, folder, step)
-        report = stages.read()
-        spent = {
-            kind: sum(report[kind][name] for name in stages.names[: number + 1]) for kind in ("minutes", "cpu_minutes")
-        }
+        names, report = stages.names[: number + 1], stages.read()
+        spent = {kind: sum(report[kind][name] for name in names) for kind in ("minutes", "cpu_minutes")}
         result = result | bounds | {"points": [*result["points"], {"step": step} | spent | point]}
-        write_json(folder / RESULT, result)
+        write_json(path, result)
 
 
 def _train_to(step: int, whole: TrainConfig) -> None:
-    """Train up to a step. Only its end is saved: a hard kill loses the work of a piece and its minutes alike."""
+    """Train up to a step. Only its end is saved, so a hard kill loses both the work and the minutes of this piece."""
     begun = (whole.out / CHECKPOINT).exists()
     done = load_model(whole.out)[1]["step"] if begun else 0
     if done < step:
@@ -185,16 +204,10 @@ def _train_to(step: int, whole: TrainConfig) -> None:
 
 
 def _benchmark(config: UnseenConfig, folder: Path, step: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Benchmark the weights as they are: a point's numbers, and the floor's and the ceiling's."""
+    """Benchmark the current weights; return the numbers of the point, and those of floor and ceiling."""
+    out, agents, planner = folder / f"step-{step}", (f"{AGENT}={folder / AGENT}",), TreeSearch(config.depth)
     summary = benchmark(
-        BenchmarkConfig(
-            out=folder / f"step-{step}",
-            agents=(f"{AGENT}={folder / AGENT}",),
-            episodes=config.episodes,
-            planner=TreeSearch(config.depth),
-            layout=folder.name,
-            device=config.device,
-        )
+        BenchmarkConfig(out, agents, config.episodes, planner, layout=folder.name, device=config.device)
     )
     names = ("reward_over_ceiling", "reward_over_ceiling_ci95", "mean_reward", "mean_reward_ci95", "success")
     numbers = {agent: {name: summary["agents"][agent][name] for name in names} for agent in (AGENT, FLOOR, CEILING)}
@@ -204,10 +217,11 @@ def _benchmark(config: UnseenConfig, folder: Path, step: int) -> tuple[dict[str,
 # ---------------------------------------------------------------- all layouts
 
 
-def _merge(config: UnseenConfig, device: torch.device) -> dict[str, Any]:
-    """Write the numbers of all layouts that have finished; return the facts."""
-    found = [result for result in _results(config.out).values() if len(result["points"]) == config.points]
-    results = {result["settings"]["--layout"]: result for result in found}
+def _merge(config: UnseenConfig, settings: dict[str, Any]) -> dict[str, Any]:
+    """Write the numbers of all finished layouts of this measurement; return the facts."""
+    found = [(path.parent.name, _read(path)) for path in sorted(config.out.glob(f"*/{RESULT}"))]
+    ours = [(layout, result) for layout, result in found if result["settings"] == settings]
+    results = {layout: result for layout, result in ours if len(result["points"]) == config.points}
     rows = [
         {
             "layout": layout,
@@ -222,28 +236,32 @@ def _merge(config: UnseenConfig, device: torch.device) -> dict[str, Any]:
         for point in result["points"]
     ]
     facts = {
-        "settings": _common(_settings(config, config.layouts[0], device)),
+        "settings": settings,
         "layouts": {
             layout: {name: result[name] for name in ("floor", "ceiling", "about")} for layout, result in results.items()
         },
-        **_over_layouts([result["points"] for result in results.values()], list(results)),
+        **_over_layouts(results),
     }
-    command = shlex.join(["jumpy", NAME, "--layouts", *results])
-    write_numbers(config.numbers, NAME, Numbers(facts, rows), command)
+    write_numbers(config.numbers, NAME, Numbers(facts, rows), shlex.join(["jumpy", NAME, "--layouts", *results]))
     return facts
 
 
-def _over_layouts(points: list[list[dict[str, Any]]], layouts: list[str]) -> dict[str, Any]:
-    """The median over the layouts, and how far each was within the minutes; one without a point by then counts 0."""
+def _read(path: Path) -> dict[str, Any]:
+    """The result of a layout so far."""
+    return read_json(path, f"restore it, or remove {path.parent}", "settings", "about", "points")
+
+
+def _over_layouts(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The median over layouts, and the reward each reached by the deadline; 0 for a layout without a point by then."""
     columns = ("minutes", "reward_over_ceiling")
-    curves = [tuple(np.array([point[name] for point in its]) for name in columns) for its in points]
+    curves = [tuple(np.array([point[name] for point in its["points"]]) for name in columns) for its in results.values()]
     x, y = median((minutes, reward) for minutes, reward in curves)
     within = [float(reward[minutes <= DEADLINE][-1]) if minutes[0] <= DEADLINE else 0.0 for minutes, reward in curves]
     return {
         "median": [dict(zip(columns, place, strict=True)) for place in zip(x.tolist(), y.tolist(), strict=True)],
         "within": {
             "minutes": DEADLINE,
-            "reward_over_ceiling": dict(zip(layouts, within, strict=True)),
+            "reward_over_ceiling": dict(zip(results, within, strict=True)),
             "median": float(np.median(within)),
             "reach": TARGET,
             "share_of_layouts": float(np.mean([reward >= TARGET for reward in within])),
@@ -252,111 +270,9 @@ def _over_layouts(points: list[list[dict[str, Any]]], layouts: list[str]) -> dic
 
 
 def median(curves: Iterable[Curve]) -> Curve:
-    """Median of curves at all places where one of them has a point, linear between a curve's own points.
-
-    Only where all have begun and none has ended.
-    """
+    """Median of linearly interpolated curves, at every point of any curve that lies within the range of all of them."""
     curves = list(curves)
     first, last = max(x[0] for x, _ in curves), min(x[-1] for x, _ in curves)
     places = np.unique(np.concatenate([x for x, _ in curves]))
     places = places[(places >= first) & (places <= last)]
     return places, np.median([np.interp(places, x, y) for x, y in curves], axis=0)
-
-
-def _table(facts: dict[str, Any]) -> str:
-    """How far each layout was within the minutes, for people."""
-    within = facts["within"]
-    lines = [f"{layout:<14} {reward:.3f}" for layout, reward in within["reward_over_ceiling"].items()]
-    head = f"reward over ceiling after at most {within['minutes']} minutes of collecting and training"
-    share = f"{within['share_of_layouts']:.0%} of the layouts reach {within['reach']}"
-    return "\n".join([head, *lines, f"{'median':<14} {within['median']:.3f}", share])
-
-
-# ---------------------------------------------------------------- what a folder holds
-
-
-def _settings(config: UnseenConfig, layout: str, device: torch.device) -> dict[str, Any]:
-    """What decides a layout's results and minutes, by the names of the command line where there is one."""
-    return {
-        "--layout": layout,
-        "--frames": config.frames,
-        "--steps": config.milestones[-1],
-        "--points": config.points,
-        "--episodes": config.episodes,
-        "--depth": config.depth,
-        "--seed": config.seed,
-        "--device": str(device),
-        "threads": torch.get_num_threads(),
-    }
-
-
-def _common(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings that all layouts of a measurement share."""
-    return {name: value for name, value in settings.items() if name not in OWN}
-
-
-def _begin_or_resume(config: UnseenConfig, folder: Path, device: torch.device) -> dict[str, Any]:
-    """The layout's result so far; with --overwrite an empty one, and an empty folder."""
-    settings = _settings(config, folder.name, device)
-    if (folder / RESULT).exists() and not config.overwrite:
-        found = _read_result(folder)
-        _check_same(folder, found["settings"], settings)
-        return found
-    machine = about(device) | {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")}
-    result = {"settings": settings, "about": machine, "points": []}
-    write_json(folder / RESULT, result | {"settings": {}})  # nothing resumes what is half removed
-    for path in folder.iterdir():
-        if path.name != RESULT:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    write_json(folder / RESULT, result)
-    return result
-
-
-def _refuse_other_work(config: UnseenConfig, device: torch.device) -> None:
-    """Refuse, before hours of work, a folder of something else and numbers of another measurement."""
-    wanted = _settings(config, config.layouts[0], device)
-    anew = config.layouts if config.overwrite else ()
-    results = {layout: result for layout, result in _results(config.out).items() if layout not in anew}
-    for layout, result in results.items():
-        _check_same(config.out / layout, _common(result["settings"]), _common(wanted))
-    path = config.numbers / RESULT
-    if not path.exists() or config.overwrite:
-        path.unlink(missing_ok=True)
-        return
-    try:
-        numbers = json.loads(path.read_text())
-        found, layouts = numbers["settings"], list(numbers["layouts"])
-    except (ValueError, KeyError, TypeError):
-        raise ValueError(f"{path} is damaged: restore it, or --overwrite") from None
-    _check_same(path, found, _common(wanted))
-    if lost := [layout for layout in layouts if layout not in results]:
-        raise ValueError(f"{path} holds {lost[0]}, {config.out} does not: choose another --numbers, or --overwrite")
-
-
-def _results(out: Path) -> dict[str, dict[str, Any]]:
-    """The result so far of each layout of a measurement, in the order of their names.
-
-    Raises:
-        ValueError: if the folder holds other files, or a result is damaged.
-    """
-    if not out.exists():
-        return {}
-    folders = sorted(path for path in out.iterdir() if not path.name.startswith("."))
-    for path in folders:
-        if not (path / RESULT).exists() and (not path.is_dir() or any(path.iterdir())):
-            raise ValueError(f"{out} holds other files ({path.name}, …): choose an empty folder for --out")
-    return {path.name: _read_result(path) for path in folders if (path / RESULT).exists()}
-
-
-def _read_result(folder: Path) -> dict[str, Any]:
-    """A layout's result so far."""
-    try:
-        result = json.loads((folder / RESULT).read_text())
-        return {name: result[name] for name in ("settings", "about", "points")} | result
-    except (ValueError, KeyError, TypeError):
-        raise ValueError(f"{folder / RESULT} is damaged: restore it, or remove {folder}") from None
-
-
-def _check_same(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
-    """Check that what is there is of this measurement."""
-    check_same_settings(f"{path} holds a measurement", found, wanted, "choose another folder, or --overwrite")

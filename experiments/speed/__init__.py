@@ -1,1 +1,1 @@
-"""Measurements of speed; `table` shows them side by side."""
+"""Measurements of speed; `table` puts them into one table."""

@@ -1,6 +1,6 @@
 """`jumpy speed plan`: how long decisions and a whole benchmark take.
 
-A decision's time does not depend on the weights, so those models are untrained; a benchmark needs a trained one.
+The time of a decision does not depend on the weights, so its model is untrained; a benchmark needs a trained one.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import statistics
 import tempfile
 import time
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from agent.system.atomic_files import write_json
 from agent.system.device import choose_device
 from agent.system.threads import threads
 from experiments.common.hardware import about, foreign_load
+from experiments.common.numbers import print_numbers
 from experiments.navigation.benchmark import BenchmarkConfig, benchmark
 from experiments.navigation.planning import PlannerOption, planner_facts
 from planners.interface import ModelFunctions
@@ -28,12 +30,12 @@ from world_models.registry import build_model
 
 BATCHES = (1, 64)
 DEVELOPMENT = 100_000
-"""first of the seeds that no report uses"""
+"""first seed that no report uses"""
 
 
 @dataclass(frozen=True)
 class SpeedPlanConfig:
-    """Measure planning in which every action counts as legal."""
+    """Measure planning with every action counted as legal."""
 
     model: str = "hrssm"
     """world model"""
@@ -44,12 +46,12 @@ class SpeedPlanConfig:
     )
     """the planner: one word, which may be followed by its options, as in 'tree --depth 5'"""
     repeats: int = 20
-    """decisions measured, after two for warming up; medians are reported"""
+    """decisions measured, after two warm-up decisions; medians are reported"""
     device: str = "auto"
     """auto, cpu or cuda"""
     run: str | None = None
-    """trained run, or shipped weights as in `jumpy benchmark`, with which 5000 episodes of development seeds are timed;
-    without one that is not measured"""
+    """trained run, or shipped weights as in `jumpy benchmark`, whose benchmark on development seeds is timed; without
+    one it is not measured"""
     episodes: int = 5000
     """episodes of the benchmark"""
     json: Path | None = None
@@ -62,58 +64,47 @@ def speed_plan(config: SpeedPlanConfig) -> None:
     One episode is planned on one thread, which is faster than two for so small a batch.
 
     Raises:
-        ValueError: an unknown model, preset or device, or no repeats.
+        ValueError: for an unknown model, preset or device, or no repeats.
     """
     if config.repeats < 1:
         raise ValueError(f"--repeats must be at least 1, got {config.repeats}")
     device = choose_device(config.device)
     model: Any = build_model(config.model, config.preset, "ours", 32).to(device).eval()
-    functions = replace(ModelFunctions.of(model), legal=_all_legal)
     result: dict[str, Any] = {}
     for batch in BATCHES:
-        name = f"decision_batch{batch}_ms"
-        with threads(1 if batch == 1 else torch.get_num_threads()), foreign_load() as foreign:
-            seconds, spent = _median_decision(model, functions, batch, config, device)
-            result[name] = 1000 * seconds
-            result["foreign_load"] = foreign()
-        print(f"{config.planner}, {batch:3d} episodes at once: {result[name]:8.2f} ms per call")
+        foreign = foreign_load()
+        with threads(1 if batch == 1 else torch.get_num_threads()):
+            seconds, spent = _median_decision(model, batch, config, device)
+        result |= {f"decision_batch{batch}_ms": 1000 * seconds, "foreign_load": foreign()}
     result["transitions_per_s"] = spent / seconds
-    print(f"{result['transitions_per_s']:,.0f} model transitions per second")
     result[f"benchmark_{config.episodes}_s"] = None if config.run is None else _benchmark_seconds(config)
-    if config.run is not None:
-        print(f"benchmark of {config.episodes} episodes: {result[f'benchmark_{config.episodes}_s']:.1f} s")
     result |= {"model": config.model, "preset": config.preset, "planner": planner_facts(config.planner)}
+    print_numbers(result)
     if config.json is not None:
         write_json(config.json, result | {"about": about(device)})
 
 
 def _benchmark_seconds(config: SpeedPlanConfig) -> float:
-    """Seconds of `jumpy benchmark` with one trained run, floor, ceiling and figures included."""
+    """Seconds of `jumpy benchmark` with one trained run, including floor, ceiling and figures."""
     with tempfile.TemporaryDirectory() as folder:
-        agents = (f"{config.model}={config.run}",)
+        out, agents = Path(folder) / "benchmark", (f"{config.model}={config.run}",)
         since = time.perf_counter()
-        benchmark(
-            BenchmarkConfig(
-                Path(folder) / "benchmark", agents, config.episodes, first_seed=DEVELOPMENT, device=config.device
-            )
-        )
+        benchmark(BenchmarkConfig(out, agents, config.episodes, first_seed=DEVELOPMENT, device=config.device))
         return time.perf_counter() - since
 
 
 @torch.inference_mode()
-def _median_decision(
-    model: Any, functions: ModelFunctions, batch: int, config: SpeedPlanConfig, device: torch.device
-) -> tuple[float, int]:
-    """Seconds of one call of the planner over a batch of random contexts, and the transitions that it spends."""
+def _median_decision(model: Any, batch: int, config: SpeedPlanConfig, device: torch.device) -> tuple[float, int]:
+    """Seconds per call of the planner for a batch of random contexts, and the transitions that it spends."""
     torch.manual_seed(0)
-    size = model.config.frame_size
-    context = model.context
+    size, context = model.config.frame_size, model.context
     x = torch.rand(batch, context, 3, size, size, device=device) * 2 - 1
     a = torch.randint(ACTIONS, (batch, context - 1), device=device)
     state = model.observe(x, a, torch.full((batch,), context, device=device))
     goal = model.goal_feature(torch.rand(batch, 3, 3, 3, device=device) * 2 - 1)
-    root = torch.ones(batch, ACTIONS, dtype=torch.bool, device=device)
-    generator = torch.Generator().manual_seed(0)
+    every = partial(torch.ones, dtype=torch.bool, device=device)
+    functions = replace(ModelFunctions.of(model), legal=lambda state: every(len(state[0]), ACTIONS))
+    root, generator = every(batch, ACTIONS), torch.Generator().manual_seed(0)
     seconds, spent = [], 0
     for _ in range(config.repeats + 2):
         since = time.perf_counter()
@@ -121,7 +112,3 @@ def _median_decision(
         spent = int(plan.transitions.sum())  # waits for a GPU
         seconds.append(time.perf_counter() - since)
     return statistics.median(seconds[2:]), spent
-
-
-def _all_legal(state: Any) -> torch.Tensor:
-    return torch.ones(len(state[0]), ACTIONS, dtype=torch.bool, device=state[0].device)

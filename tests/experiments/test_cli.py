@@ -1,4 +1,5 @@
 import dataclasses
+import importlib.metadata
 import os
 import shutil
 import subprocess
@@ -53,6 +54,18 @@ def test_help_lists_every_command_and_imports_nothing_heavy():
     told = fresh_process("main(['--help']); print('torch' in sys.modules)")
     assert all(f"jumpy {name} " in told for name in cli.COMMANDS)
     assert told.endswith("False\n")
+
+
+@pytest.mark.parametrize("option", ["-h", "--help", "help"])
+def test_help_has_an_alias(capsys, option):
+    assert cli.main([option]) == 0
+    assert "jumpy train " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("option", ["-V", "--version"])
+def test_version_is_that_of_the_package(capsys, option):
+    assert cli.main([option]) == 0
+    assert capsys.readouterr().out == f"jumpy {importlib.metadata.version('jumpy-imagination')}\n"
 
 
 def test_openmp_waits_passively_before_torch_is_there():

@@ -104,7 +104,7 @@ def test_default_command_is_one_that_the_parsers_take(shipped, monkeypatch, tmp_
 
 def test_commit_is_read_from_the_checkout(run, package, monkeypatch):
     monkeypatch.setattr(module, "commit", lambda: None)
-    with pytest.raises(ValueError, match=r"no git checkout here .* --commit"):
+    with pytest.raises(ValueError, match=r"git checkout.*--commit"):
         ship(replace(told(run), commit=None))
     monkeypatch.setattr(module, "commit", lambda: "f00-dirty")
     ship(replace(told(run), commit=None))
@@ -113,7 +113,7 @@ def test_commit_is_read_from_the_checkout(run, package, monkeypatch):
 
 def test_an_existing_name_needs_overwrite(run, shipped, package):
     before = state(package)
-    with pytest.raises(ValueError, match="rssm-ours is shipped already: add --overwrite"):
+    with pytest.raises(ValueError, match=r"rssm-ours.*--overwrite"):
         ship(told(run))
     assert state(package) == before
     ship(replace(told(run), overwrite=True, minutes=9.0))
@@ -128,14 +128,14 @@ def test_refuses_and_changes_nothing(run, package, tmp_path, monkeypatch):
         return tmp_path / name
 
     before = state(package)
-    with pytest.raises(ValueError, match="is at step 1 of 2: go on"):
+    with pytest.raises(ValueError, match=r"step 1 of 2.*--resume"):
         ship(told(part("unfinished", 1)))
-    with pytest.raises(ValueError, match="does not tell its data_seed"):
+    with pytest.raises(ValueError, match=r"unknown .*data_seed"):
         ship(told(part("unknown", 2, "data_seed")))
     with pytest.raises(ValueError, match="model and variant, rssm-ours, got hrssm-ours"):
         ship(told(run, "hrssm-ours"))
     monkeypatch.setattr(module, "LARGEST", 1000)
-    with pytest.raises(ValueError, match=r"must be smaller than 0.001 MB, .* has 1.\d MB"):
+    with pytest.raises(ValueError, match=r"have 1\.\d MB, must be smaller than 0\.001 MB"):
         ship(told(run))
     assert state(package) == before
 
@@ -156,7 +156,7 @@ def test_a_path_is_a_path():
 
 def test_alone_it_is_the_model_that_the_agent_is_called_by(shipped):
     assert find_run("pretrained", "rssm") == (shipped, "pretrained/rssm-ours")
-    with pytest.raises(ValueError, match=r"called by.*hrssm or rssm.*got 'mine': use pretrained/MODEL-VARIANT"):
+    with pytest.raises(ValueError, match=r"hrssm or rssm.*got 'mine'.*pretrained/MODEL-VARIANT"):
         find_run("pretrained", "mine")
     with pytest.raises(ValueError, match="no weights pretrained/hrssm-ours are shipped, only: pretrained/rssm-ours;"):
         find_run("pretrained", "hrssm")
@@ -183,7 +183,7 @@ def test_altered_missing_and_without_manifest(shipped, package):
     with pytest.raises(ValueError, match=r"rssm-ours\.safetensors are missing: install"):
         find_run("pretrained/rssm-ours")
     (package / "manifest.json").write_text("{")
-    with pytest.raises(ValueError, match=r"missing or damaged .*: install"):
+    with pytest.raises(ValueError, match=r"manifest\.json is damaged.*install"):
         find_run("pretrained/rssm-ours")
 
 

@@ -65,5 +65,5 @@ def test_other_variants_and_rows_stay(tmp_path: Path) -> None:
 def test_file_of_something_else_is_an_error(text: str, tmp_path: Path) -> None:
     path = tmp_path / "navigation.json"
     path.write_bytes(text.encode(errors="surrogatepass"))
-    with pytest.raises(ValueError, match="is no JSON file of rows: choose another --json"):
+    with pytest.raises(ValueError, match=r"navigation\.json is damaged.*--json"):
         merged(path, Measured("ours", "quick", {}), overwrite=True)

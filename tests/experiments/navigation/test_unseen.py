@@ -3,7 +3,9 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from agent.training.checkpoint import read_checkpoint
 from agent.training.runs import CHECKPOINT
 from agent.training.train import train
 from experiments import cli
+from experiments.common import stage_timer
 from experiments.common.numbers import read_numbers
 from experiments.navigation import unseen as module
 from experiments.navigation.unseen import UnseenConfig, median, unseen
@@ -24,8 +27,9 @@ QUICK = ("quick", "ours")
 
 @pytest.fixture(autouse=True, scope="module")
 def tiny() -> Iterator[None]:
-    """Three training steps of two windows, without evaluation and without a benchmark's pictures."""
+    """Three training steps of two windows, a minute per stage, without evaluation and without a benchmark's plots."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stage_timer, "time", SimpleNamespace(perf_counter=count(step=60).__next__))
         patch.setitem(RECIPES, QUICK, replace(RECIPES[QUICK], steps=3, batch_size=2))
         patch.setattr("agent.training.trainer.evaluate", lambda *_: {})
         patch.setattr("agent.training.trainer.log_pictures", lambda *_: None)
@@ -135,8 +139,12 @@ def test_goes_on_where_it_stopped(finished: UnseenConfig, tmp_path: Path, monkey
     assert all(after[name] == before["minutes"][name] for name in before["finished"])
     assert after["train to step 3"] > half["minutes"]["train to step 3"]
     assert points(config, "random-1") == points(finished, "random-1")
-    with pytest.raises(ValueError, match=r"unseen\.json holds random-2, .* does not: choose another --numbers, or"):
+    with pytest.raises(ValueError, match=r"unseen\.json holds random-2.*--numbers"):
         unseen(replace(config, numbers=finished.numbers))
+    files = set(config.out.glob("random-1/*"))
+    unseen(replace(config, overwrite=True, points=1))
+    assert files - set(config.out.glob("random-1/*")) == {config.out / "random-1" / "step-1"}
+    assert len(points(config, "random-1")) == 1
 
 
 def test_second_run_measures_nothing_again(finished: UnseenConfig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,22 +156,24 @@ def test_second_run_measures_nothing_again(finished: UnseenConfig, monkeypatch: 
 
 
 def test_other_work_is_refused(finished: UnseenConfig, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"holds a measurement with --episodes 2, asked for is 3: choose another"):
+    with pytest.raises(ValueError, match=r"random-1 holds.*--episodes 2, asked for is 3.*--overwrite"):
         unseen(replace(finished, episodes=3))
-    with pytest.raises(ValueError, match=r"another process measures .*random-1: wait for it, or give --layouts"):  # noqa: SIM117
+    with pytest.raises(ValueError, match=r"numbers.unseen\.json holds.*--episodes 2, asked for is 3.*--numbers"):
+        unseen(replace(finished, out=tmp_path / "new", episodes=3))
+    with pytest.raises(ValueError, match=r"another process measures .*random-1.*--layouts"):  # noqa: SIM117
         with locked(finished.out / "random-1"):
             unseen(finished)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "notes.txt").touch()
-    with pytest.raises(ValueError, match=r"out holds other files \(notes\.txt, …\): choose an empty folder for --out"):
+    with pytest.raises(ValueError, match=r"out holds other files.*--out"):
         unseen(configured(tmp_path, "random-1"))
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--layouts paper", "--layouts are unseen mazes, got paper: use random-SEED"),
-        ("--layouts random-07", "--layouts are unseen mazes, got random-07: use random-SEED"),
+        ("--layouts paper", "--layouts must be unseen mazes, got paper: use random-SEED"),
+        ("--layouts random-07", "--layouts must be unseen mazes, got random-07: use random-SEED"),
         ("--layouts labyrinth", "unknown layout 'labyrinth': use 'paper' or 'random-<seed>'"),
         ("--layouts random-1 random-1", "--layouts needs one or more different layouts"),
         ("--episodes 0", "--episodes must be at least 1, got 0"),
