@@ -22,17 +22,17 @@ AnyReader = TypeVar("AnyReader", bound=Reader)
 
 @dataclass(frozen=True)
 class ImportConfig(Generic[AnyReader]):
-    """Read recorded videos into a data set; a call that was cut off continues where it stopped.
+    """Read recorded videos into a data set; an interrupted call resumes where it stopped.
 
-    Files or records that cannot be read are named and left out.
+    Files or records that cannot be read are reported and skipped.
     """
 
     reader: AnyReader
-    """what is read"""
+    """the videos"""
     out: Path
     """folder of the data set"""
     overwrite: bool = False
-    """replace a data set that is already there"""
+    """replace an existing data set"""
 
 
 IMPORTS = {name: (ImportConfig[reader], str(inspect.getdoc(reader))) for name, reader in RECORDED.items()}  # type: ignore[valid-type]
@@ -40,18 +40,10 @@ IMPORTS = {name: (ImportConfig[reader], str(inspect.getdoc(reader))) for name, r
 
 
 def import_videos(config: ImportConfig) -> Replay:
-    """Check the files, print what cannot be read of them, and write the rest as a data set.
-
-    Args:
-        config: what to read, and where to write it. A data set of the same settings is completed.
-
-    Returns:
-        The finished data set.
+    """Check the files, report what cannot be read, write the rest as a data set, and open it.
 
     Raises:
-        ValueError: if a file is missing, no sequence can be read, or the folder holds a data set of other settings or
-            other files.
-        OSError: if a folder cannot be used.
+        ValueError: a file is missing or no sequence can be read; also as `write_data`.
     """
     reader = config.reader
     found = _scan(reader)
@@ -64,9 +56,8 @@ def import_videos(config: ImportConfig) -> Replay:
             f"{len(found.skipped)}, too short {found.short}): choose a shorter --length"
         )
     kept = {split: tuple(found.clips[split]) for split in SPLITS}
-    wanted = RecordedManifest(
-        reader.name, reader.options, reader.length, kept, found.digest, tuple(found.skipped), versions()
-    )
+    skipped = tuple(found.skipped)
+    wanted = RecordedManifest(reader.name, reader.options, reader.length, kept, found.digest, skipped, versions())
 
     def make(shard: int, episodes: int) -> dict[str, np.ndarray]:
         first = shard * EPISODES_PER_SHARD
@@ -83,7 +74,7 @@ def import_videos(config: ImportConfig) -> Replay:
 
 @dataclass
 class Found:
-    """What all files hold."""
+    """The scans of all files together."""
 
     clips: dict[Split, list[Clip]]
     skipped: list[str]
@@ -93,7 +84,7 @@ class Found:
 
 
 def _scan(reader: Reader) -> Found:
-    """Read all files once, or as many as give every split its largest number of clips."""
+    """Scan the files, skipping those of splits that already have the reader's limit of clips."""
     found = Found({split: [] for split in SPLITS}, [])
     digest = hashlib.sha256()
     for split, path in tqdm(list(reader.files()), desc="check", unit=" files"):

@@ -1,7 +1,7 @@
-"""What a data set is: its kind, the fields of its episodes, and how it was made. One file per kind.
+"""Manifests: the kind of a data set, its episodes' fields, and how it was made. One file per kind.
 
-*Maze* is made by `jumpy collect`, *video* by `jumpy videos`, *recorded* by `jumpy import`. The manifest is
-`manifest.json` in the data set's folder; one without a kind is of a maze.
+`jumpy collect` makes the kind *maze*, `jumpy videos` *video*, `jumpy import` *recorded*. A data set's folder holds its
+manifest as `manifest.json`; one without a kind describes a maze.
 """
 
 import json
@@ -27,18 +27,18 @@ KINDS: dict[str, type[Manifest]] = {kind.kind: kind for kind in (MazeManifest, V
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a data set.
+    """The manifest in a folder.
 
     Raises:
-        ValueError: if the folder holds no manifest, or one of another format.
+        ValueError: there is none, or it has another format.
     """
     path = folder / MANIFEST
     try:
         content = json.loads(path.read_bytes())
         if content.pop("format") != FORMAT:
-            raise ValueError("another format")
-        content["checksums"] = tuple(content["checksums"])
-        return KINDS[content.pop("kind", MazeManifest.kind)].from_json(content)
+            raise ValueError("it has another format")
+        kind = KINDS[content.pop("kind", MazeManifest.kind)]
+        return kind.from_json(content | {"checksums": tuple(content["checksums"])})
     except FileNotFoundError:
         raise ValueError(
             f"{folder} is not a data set, it has no {MANIFEST}: make one with 'jumpy collect --out {folder}' or "

@@ -1,8 +1,8 @@
-"""TFRecord files and the tf.train.Example messages in them, read without TensorFlow.
+"""TFRecord files and their tf.train.Example messages, read without TensorFlow.
 
 A record is, in little-endian order: 8 bytes length, 4 bytes checksum of the length, the data, 4 bytes checksum of the
-data. Checksums are CRC-32C, rotated right by 15 bits, plus a constant. An Example is a map of names to lists of bytes,
-of floats or of integers, as protocol buffers write it.
+data. Checksums are CRC-32C, rotated right by 15 bits, plus a constant. An Example is a protocol-buffer map from names
+to lists of bytes, floats or integers.
 """
 
 import struct
@@ -26,11 +26,11 @@ class Record(NamedTuple):
     """One record of a file."""
 
     number: int
-    """from 1"""
+    """counted from 1"""
     data: bytes
-    """empty where something is wrong"""
+    """empty if there is an error"""
     wrong: str = ""
-    """what"""
+    """the error"""
 
 
 def masked_crc(data: bytes) -> int:
@@ -40,10 +40,10 @@ def masked_crc(data: bytes) -> int:
 
 
 def records(path: Path) -> Iterator[Record]:
-    """The records of a file, each compared with its checksums.
+    """The records of a file, each verified by its checksums.
 
-    A record whose data is altered is marked as wrong, and the next one follows; where a length is altered or the file
-    is cut off, nothing can follow.
+    A record with altered data is marked as wrong and reading continues with the next one; an altered length or the
+    file's early end stops it.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -61,14 +61,14 @@ def records(path: Path) -> Iterator[Record]:
                 yield Record(number, b"", "is cut off")
                 return
             data = file.read(length)
-            if FOOTER.unpack(file.read(FOOTER.size))[0] != masked_crc(data):
-                yield Record(number, b"", "has data with a wrong checksum")
-            else:
+            if FOOTER.unpack(file.read(FOOTER.size))[0] == masked_crc(data):
                 yield Record(number, data)
+            else:
+                yield Record(number, b"", "has data with a wrong checksum")
 
 
 class Example(NamedTuple):
-    """The lists of an Example by their names; integers are passed over."""
+    """The lists of an Example by name; integers are ignored."""
 
     bytes_lists: dict[str, list[bytes]]
     float_lists: dict[str, np.ndarray]
@@ -76,11 +76,7 @@ class Example(NamedTuple):
 
 
 def parse_example(data: bytes) -> Example:
-    """Read an Example.
-
-    Raises:
-        ValueError: if the bytes are not an Example.
-    """
+    """Parse an Example; ValueError if the bytes are not one."""
     example = Example({}, {})
     for features in _values(memoryview(data), 1):
         for entry in _values(features, 1):
@@ -94,7 +90,7 @@ def parse_example(data: bytes) -> Example:
 
 
 def _values(message: memoryview, wanted: int) -> Iterator[memoryview]:
-    """The contents of one field of a message; a repeated float's may be packed or not, its bytes are the same."""
+    """The values of one field of a message; packed and unpacked floats have the same bytes."""
     place = 0
     while place < len(message):
         key, place = _varint(message, place)
@@ -116,12 +112,10 @@ def _values(message: memoryview, wanted: int) -> Iterator[memoryview]:
 
 
 def _varint(message: memoryview, place: int) -> tuple[int, int]:
-    """A number of seven bits a byte, and the place after it."""
-    value = shift = 0
-    while place < len(message) and shift < 64:
-        byte = message[place]
-        value |= (byte & 127) << shift
-        place, shift = place + 1, shift + 7
+    """A number, stored as seven bits per byte, and the place after it."""
+    value = 0
+    for number, byte in enumerate(message[place : place + 10]):
+        value |= (byte & 127) << 7 * number
         if byte < 128:
-            return value, place
+            return value, place + number + 1
     raise ValueError("not a message of protocol buffers: a number does not end")
