@@ -31,7 +31,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from agent.data.manifest import MANIFEST, Manifest, read_manifest
+from agent.data.manifest import Manifest, read_manifest
+from agent.data.manifest.base import MANIFEST
 from agent.system.atomic_files import locked, sync_folder, write_and_sync
 from agent.system.settings import check_same_settings
 

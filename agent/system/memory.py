@@ -20,8 +20,7 @@ def limited_memory(free: int | None = None) -> Iterator[None]:
     if free is None and (found := free_memory()) is not None:
         free = found * 9 // 10
     if free is not None and status.exists():
-        _, most = before
-        limit = kilobytes(status)["VmData"] * 1024 + free
+        limit, most = kilobytes(status)["VmData"] * 1024 + free, before[1]
         resource.setrlimit(resource.RLIMIT_DATA, (limit if most == resource.RLIM_INFINITY else min(limit, most), most))
     try:
         yield

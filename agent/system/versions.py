@@ -6,7 +6,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PACKAGES = ("jumpy-imagination", "gymnasium", "miniworld", "numba", "numpy", "torch")
-OPTIONAL = ("miniworld",)
 
 
 def versions() -> dict[str, str]:
@@ -16,7 +15,7 @@ def versions() -> dict[str, str]:
         try:
             found[package] = version(package)
         except PackageNotFoundError:
-            if package not in OPTIONAL:
+            if package != "miniworld":
                 raise
     return found
 

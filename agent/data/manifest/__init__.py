@@ -12,16 +12,7 @@ from agent.data.manifest.maze import EPISODE_LENGTH, MazeManifest
 from agent.data.manifest.recorded import RecordedManifest
 from agent.data.manifest.video import VideoManifest
 
-__all__ = [
-    "EPISODES_PER_SHARD",
-    "EPISODE_LENGTH",
-    "MANIFEST",
-    "Manifest",
-    "MazeManifest",
-    "RecordedManifest",
-    "VideoManifest",
-    "read_manifest",
-]
+__all__ = ["EPISODES_PER_SHARD", "EPISODE_LENGTH", "Manifest", "MazeManifest", "RecordedManifest", "VideoManifest"]
 
 KINDS: dict[str, type[Manifest]] = {kind.kind: kind for kind in (MazeManifest, VideoManifest, RecordedManifest)}
 

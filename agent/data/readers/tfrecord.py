@@ -18,8 +18,8 @@ MASK = 0xA282EAD8
 HEADER = struct.Struct("<QI")
 FOOTER = struct.Struct("<I")
 
-VARINT, EIGHT_BYTES, LENGTH, FOUR_BYTES = 0, 1, 2, 5
-"""wire types of protocol buffers"""
+# Wire types of protocol buffers; those of fixed size with their bytes.
+VARINT, LENGTH, FIXED = 0, 2, {1: 8, 5: 4}
 
 
 class Record(NamedTuple):
@@ -100,8 +100,8 @@ def _values(message: memoryview, wanted: int) -> Iterator[memoryview]:
         elif kind == LENGTH:
             length, place = _varint(message, place)
             end = place + length
-        elif kind in (EIGHT_BYTES, FOUR_BYTES):
-            end = place + (8 if kind == EIGHT_BYTES else 4)
+        elif kind in FIXED:
+            end = place + FIXED[kind]
         else:
             raise ValueError(f"not a message of protocol buffers: wire type {kind}")
         if end > len(message):

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from agent.data.replay import Replay
-from agent.training.evaluate import EvaluationConfig, boundary_profile, boundary_scores, evaluate, match
+from agent.training.boundary_scores import boundary_profile, boundary_scores, match
+from agent.training.evaluate import EvaluationConfig, evaluate
 from envs.dynamics import Dynamics
 from tests.support.tiny import Oracle
 from world_models.registry import build_model

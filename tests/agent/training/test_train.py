@@ -92,7 +92,8 @@ def test_signal_saves_and_stops_and_the_run_goes_on(data, tmp_path, monkeypatch,
         train(tiny(data, tmp_path))
     assert signal.getsignal(number) == before
     assert step_of(tmp_path) == 4  # the step under way was finished
-    assert f"stopped at step 4 of 40, saved in {tmp_path}: go on with --resume" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert all(word in told for word in ("step 4 of 40", str(tmp_path), "--resume"))
     train(tiny(data, tmp_path, resume=True, pause_after=1))
     assert step_of(tmp_path) == 5
 
@@ -121,7 +122,7 @@ def steep(model: HRSSM, terms: dict) -> None:
 @pytest.mark.parametrize(("poison", "what"), [(not_a_number, "kl_s"), (steep, "gradient")])
 def test_number_that_is_not_finite_stops_before_the_step(data, tmp_path, monkeypatch, poison, what):
     monkeypatch.setattr(HRSSM, "loss", poisoned(poison))
-    with pytest.raises(FloatingPointError, match=rf"step 3: {what} is not finite; the last checkpoint in .* is kept"):
+    with pytest.raises(FloatingPointError, match=rf"step 3: {what} is not finite.*checkpoint"):
         train(tiny(data, tmp_path, checkpoint_every=2))
     assert step_of(tmp_path) == 2
     trainer = Trainer(tiny(data, tmp_path, resume=True), Replay.open(data), CPU)
@@ -193,7 +194,7 @@ def test_batch_that_does_not_fit_names_the_remedy_and_loses_no_step(data, tmp_pa
         train(tiny(data, tmp_path, pause_after=steps))
     with monkeypatch.context() as patch:
         patch.setattr(HRSSM, "loss", too_large)
-        with pytest.raises(ValueError, match="batch of 2 windows does not fit into memory: use a smaller --batch-size"):
+        with pytest.raises(ValueError, match=r"batch of 2 .*memory.*--batch-size"):
             train(tiny(data, tmp_path, resume=True))
     if not steps:  # nothing is kept that a smaller batch could not go on with
         train(tiny(data, tmp_path, resume=True, batch_size=1, pause_after=1))

@@ -39,7 +39,7 @@ def test_resuming_on_other_data_is_refused(whole, tmp_path):
 
 def test_run_is_replaced_only_when_asked_to(data, copy):
     before = (copy / CHECKPOINT).read_bytes()
-    with pytest.raises(ValueError, match="already holds a run: add --resume to go on or --overwrite to replace it"):
+    with pytest.raises(ValueError, match=r"already holds a run.*--resume.*--overwrite"):
         train(tiny(data, copy))
     assert (copy / CHECKPOINT).read_bytes() == before
     train(tiny(data, copy, overwrite=True, pause_after=1))
@@ -64,7 +64,7 @@ def test_impossible_options_are_refused(tmp_path, options, message):
 
 def test_frames_that_cannot_be_encoded_are_refused_before_anything_is_written(tmp_path):
     collect(CollectConfig(tmp_path / "data", steps=200, camera=Camera(size=16)))
-    with pytest.raises(ValueError, match="frames of 16 pixels cannot be encoded: collect with a size"):
+    with pytest.raises(ValueError, match="16 pixels"):
         train(tiny(tmp_path / "data", tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 
@@ -72,9 +72,9 @@ def test_frames_that_cannot_be_encoded_are_refused_before_anything_is_written(tm
 def test_device(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert choose_device("auto").type == choose_device("cpu").type == "cpu"
-    with pytest.raises(ValueError, match="torch sees no CUDA device: use --device cpu"):
+    with pytest.raises(ValueError, match=r"no CUDA device.*--device cpu"):
         choose_device("cuda")
-    with pytest.raises(ValueError, match="unknown device 'tpu': choose auto, cpu or cuda"):
+    with pytest.raises(ValueError, match="'tpu': choose auto, cpu or cuda"):
         choose_device("tpu")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert choose_device("auto").type == choose_device("cuda").type == "cuda"

@@ -8,7 +8,8 @@ import torch
 from torch.utils.tensorboard import SummaryWriter
 
 from agent.data.replay import Replay
-from agent.training.pictures import GAP, START_COLOUR, log_pictures, stack, strip
+from agent.training.image_grid import GAP, START_COLOUR, stack, strip
+from agent.training.tensorboard import log_pictures
 from world_models.registry import build_model
 
 
