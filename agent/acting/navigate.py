@@ -24,15 +24,7 @@ def navigate(
     batch: int = 100,
     record: bool = False,
 ) -> dict[str, Shaped[np.ndarray, "e ..."]]:
-    """Run an agent over episodes.
-
-    Args:
-        agent: the agent.
-        layout: the maze.
-        seeds: the episodes' seeds, at least one.
-        camera: the default camera if None.
-        batch: number of parallel episodes.
-        record: also return poses and goals.
+    """Run an agent over the episodes of some seeds (at least one), `batch` of them in parallel.
 
     Returns:
         An array per name, one entry per episode: ``seed``; ``steps`` taken; ``reward``; ``success``; ``shortest_path``

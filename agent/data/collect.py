@@ -61,17 +61,9 @@ def collect(config: CollectConfig) -> Replay:
 def random_navigation(
     layout: Layout, episodes: int, seed: int = 0, camera: Camera | None = None, first: int = 0
 ) -> dict[str, Shaped[np.ndarray, "e t ..."]]:
-    """Random navigation in memory: the arrays that `collect` writes, concatenated.
+    """The arrays of `MazeManifest.fields`, (E, 100, …), of the `episodes` that `collect` writes from number `first` on.
 
-    Args:
-        layout: the maze.
-        episodes: number of episodes, each of 100 steps.
-        seed: determines every start, action and camera jitter.
-        camera: the default camera if None.
-        first: number of the first episode, a multiple of 100.
-
-    Returns:
-        Each field's array (E, 100, …), as in `MazeManifest.fields`.
+    `first` is a multiple of 100. The seed determines every start, action and camera jitter.
     """
     assert first % EPISODES_PER_SHARD == 0, first
     camera = camera or Camera()

@@ -21,27 +21,17 @@ class Replay:
 
     A slice has the manifest's fields. In a maze these are ``observation``, ``action``, ``action_mask``,
     ``achieved_goal`` and ``pose``: step t holds the frame x_t, its pose, mask and crop, and a_t, the action taken after
-    seeing x_t. Videos have ``observation`` and the ground truth about it (`envs.videos`).
-
-    Attributes:
-        folder: the data set's folder.
-        manifest: how it was made, counts, versions and checksums.
-        episodes: number of episodes in complete shards; an interrupted collection can be opened, too.
+    seeing x_t. Videos have ``observation`` and the ground truth about it (`envs.videos`). Only episodes in complete
+    shards count, so that an interrupted collection can be opened, too.
     """
 
     def __init__(self, folder: Path, manifest: Manifest, shards: Sequence[dict[str, np.ndarray]]) -> None:
-        self.folder = folder
-        self.manifest = manifest
+        self.folder, self.manifest, self._shards = folder, manifest, shards
         self.episodes = manifest.episodes_written
-        self._shards = shards
 
     @classmethod
     def open(cls, folder: Path, verify: bool = True) -> Replay:
-        """Open a data set.
-
-        Args:
-            folder: written by `jumpy collect`, `jumpy videos` or `jumpy import`.
-            verify: compare each shard's bytes with its checksum (some seconds for a million frames).
+        """Open a data set; verifying its checksums takes some seconds for a million frames.
 
         Raises:
             ValueError: the folder is not a data set, or the shard in the message is missing, truncated or altered.

@@ -43,10 +43,7 @@ OURS = re.compile(r"\.?(manifest\.json|shard-\d{5})(\.partial)?")
 def write_shard(folder: Path, shard: int, arrays: dict[str, np.ndarray]) -> str:
     """Write a shard completely or not at all; return its checksum.
 
-    Args:
-        folder: the data set's folder.
-        shard: the shard's number.
-        arrays: each field's array, (episodes, T, …), in the order of the manifest's `fields`.
+    The arrays (episodes, T, …) are in the order of the manifest's `fields`.
     """
     target = _shard_folder(folder, shard)
     temporary = target.with_name(f".{target.name}.partial")
@@ -69,10 +66,8 @@ def open_shard(folder: Path, shard: int, manifest: Manifest) -> dict[str, np.nda
     """The arrays of a complete shard, memory-mapped and read-only.
 
     Call it from one thread at a time: numpy reads a file's header with Python's parser, which can fail with a
-    SystemError if threads share it (Python 3.11, github.com/python/cpython/issues/106905).
-
-    Raises:
-        ValueError: a file is missing, truncated or has another shape.
+    SystemError if threads share it (Python 3.11, github.com/python/cpython/issues/106905). A file that is missing,
+    truncated or of another shape is a ValueError.
     """
     path = _shard_folder(folder, shard)
     arrays = {}
@@ -87,11 +82,7 @@ def open_shard(folder: Path, shard: int, manifest: Manifest) -> dict[str, np.nda
 
 
 def verify_shard(folder: Path, shard: int, manifest: Manifest) -> None:
-    """Compare the bytes of a complete shard with its checksum; safe to call from several threads.
-
-    Raises:
-        ValueError: a file is missing, or a byte was altered.
-    """
+    """Raise a ValueError if a complete shard's bytes do not match its checksum; threads may call it in parallel."""
     path, digest = _shard_folder(folder, shard), hashlib.sha256()
     with _damage_named(path):
         for name in manifest.fields:

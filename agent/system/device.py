@@ -8,11 +8,7 @@ import torch
 
 
 def choose_device(name: str) -> torch.device:
-    """Turn auto, cpu or cuda into a device.
-
-    Raises:
-        ValueError: the name is unknown or there is no CUDA device.
-    """
+    """Turn auto, cpu or cuda into a device; ValueError for other names, or if there is no CUDA device."""
     if name not in ("auto", "cpu", "cuda"):
         raise ValueError(f"unknown device {name!r}: choose auto, cpu or cuda")
     if name == "cuda" and not torch.cuda.is_available():

@@ -23,13 +23,7 @@ FORMAT = 1
 
 
 def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
-    """Write a checkpoint atomically.
-
-    Args:
-        path: the file; its folder must exist.
-        tensors: by name, from any device; no two may share memory.
-        meta: JSON-serialisable metadata (tuples are read back as lists).
-    """
+    """Write tensors, from any device and without shared memory, and JSON metadata; the file is replaced atomically."""
     held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     header = {"format": FORMAT, "meta": meta, "sha256": _digest(held, json.dumps(meta))}
     write_file(path, save(held, {HEADER: json.dumps(header)}))

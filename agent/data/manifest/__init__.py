@@ -18,11 +18,7 @@ KINDS: dict[str, type[Manifest]] = {kind.kind: kind for kind in (MazeManifest, V
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest in a folder.
-
-    Raises:
-        ValueError: there is none, or it has another format.
-    """
+    """The manifest in a folder; ValueError if there is none, or it has another format."""
     path = folder / MANIFEST
     try:
         content = json.loads(path.read_bytes())

@@ -68,11 +68,7 @@ class Manifest(ABC):
     @classmethod
     @abstractmethod
     def from_json(cls, content: dict[str, Any]) -> Manifest:
-        """The inverse of `to_json`, without the kind.
-
-        Raises:
-            ValueError, TypeError, KeyError, AttributeError: the content is not of this kind.
-        """
+        """The inverse of `to_json`, without the kind; wrong contents raise what `read_manifest` catches."""
 
     @property
     def frame_size(self) -> int:

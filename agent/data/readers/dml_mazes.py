@@ -78,17 +78,17 @@ class DmlMazes(Reader):
     def scan(self, path: Path) -> Scan:
         """Check all records of a file; skip those with errors."""
         digest, clips, skipped, short = hashlib.sha256(), list[Clip](), list[str](), 0
-        for record in records(path):
+        for number, record in enumerate(records(path), 1):
             digest.update(f"{record.wrong}{masked_crc(record.data)} ".encode())
             try:
                 if record.wrong:
                     raise ValueError(record.wrong)
                 count = len(_checked(record.data).bytes_lists["frames"])
             except ValueError as error:
-                skipped.append(f"{path}, record {record.number}, {error}")
+                skipped.append(f"{path}, record {number}, {error}")
                 continue
             starts = windows(1, count, self.length)
-            clips += [Clip(f"{path.parent.name}/{path.name}#{record.number}", first) for first in starts]
+            clips += [Clip(f"{path.parent.name}/{path.name}#{number}", first) for first in starts]
             short += not starts
         return Scan(clips, short, digest.hexdigest(), skipped)
 
@@ -100,9 +100,9 @@ class DmlMazes(Reader):
         for name in sorted({name for name, _ in sources}):
             rows = {row: int(number) for row, (file, number) in enumerate(sources) if file == name}
             examples = {
-                record.number: parse_example(record.data)
-                for record in islice(records(self.source / name), max(rows.values()))
-                if record.number in rows.values() and not record.wrong
+                number: parse_example(record.data)
+                for number, record in enumerate(islice(records(self.source / name), max(rows.values())), 1)
+                if number in rows.values() and not record.wrong
             }
             if not examples.keys() >= set(rows.values()):
                 raise ValueError(f"{self.source / name} changed while it was read: call again")

@@ -25,8 +25,6 @@ VARINT, LENGTH, FIXED = 0, 2, {1: 8, 5: 4}
 class Record(NamedTuple):
     """One record of a file."""
 
-    number: int
-    """counted from 1"""
     data: bytes
     """empty if there is an error"""
     wrong: str = ""
@@ -47,24 +45,22 @@ def records(path: Path) -> Iterator[Record]:
     """
     size = path.stat().st_size
     with path.open("rb") as file:
-        number = 0
         while header := file.read(HEADER.size):
-            number += 1
             if len(header) < HEADER.size:
-                yield Record(number, b"", "is cut off")
+                yield Record(b"", "is cut off")
                 return
             length, crc = HEADER.unpack(header)
             if crc != masked_crc(header[:8]):
-                yield Record(number, b"", "has a length with a wrong checksum: nothing after it can be read")
+                yield Record(b"", "has a length with a wrong checksum: nothing after it can be read")
                 return
             if file.tell() + length + FOOTER.size > size:
-                yield Record(number, b"", "is cut off")
+                yield Record(b"", "is cut off")
                 return
             data = file.read(length)
             if FOOTER.unpack(file.read(FOOTER.size))[0] == masked_crc(data):
-                yield Record(number, data)
+                yield Record(data)
             else:
-                yield Record(number, b"", "has data with a wrong checksum")
+                yield Record(b"", "has data with a wrong checksum")
 
 
 class Example(NamedTuple):
