@@ -15,7 +15,7 @@ CPU = torch.device("cpu")
 
 
 def passages(replay: Replay) -> np.ndarray:
-    """Where passages are followed in the two test episodes, by the maze's own rules."""
+    """Where passages are followed in the two test episodes, by the maze's rules."""
     pose = replay.slices(np.array([8, 9]), np.zeros(2, dtype=np.int64), 100)["pose"]
     return Dynamics.of(replay.layout).passage(pose.reshape(-1, 4)).reshape(2, 100)
 
@@ -29,7 +29,7 @@ def test_true_boundaries_score_one(data):
     assert exact["boundary_share"] == pytest.approx(true[:, 1:].mean())
     at_start = true.copy()
     at_start[:, 0] = ~true[:, 0]
-    assert boundary_scores(Oracle(at_start), replay, CPU, 100) == exact  # the first frame is left out
+    assert boundary_scores(Oracle(at_start), replay, CPU, 100) == exact  # the first frame is ignored
     late = np.roll(true, 1, axis=1)
     late[:, 0] = False
     shifted = boundary_scores(Oracle(late), replay, CPU, 100)

@@ -1,4 +1,4 @@
-"""Run folders: the model that is loaded, and files that are refused."""
+"""Run folders: the model that is loaded, and invalid files."""
 
 import pytest
 import torch

@@ -17,23 +17,23 @@ CPU = torch.device("cpu")
 @pytest.mark.parametrize(
     ("change", "key"),
     [
-        ({"model": "rssm"}, "model hrssm, asked for is rssm"),
-        ({"variant": "vta"}, "variant ours, asked for is vta"),
-        ({"batch_size": 3}, "recipe.batch_size 2, asked for is 3"),
-        ({"steps": 50}, "recipe.steps 40, asked for is 50"),
-        ({"seed": 1}, "seed 0, asked for is 1"),
+        ({"model": "rssm"}, "model hrssm.*rssm"),
+        ({"variant": "vta"}, "variant ours.*vta"),
+        ({"batch_size": 3}, "recipe.batch_size 2.*3"),
+        ({"steps": 50}, "recipe.steps 40.*50"),
+        ({"seed": 1}, "seed 0.*1"),
     ],
 )
 def test_resuming_with_another_configuration_names_what_differs(data, whole, change, key):
     before = (whole / CHECKPOINT).read_bytes()
-    with pytest.raises(ValueError, match=f"{key}: resume"):
+    with pytest.raises(ValueError, match=key):
         train(tiny(data, whole, resume=True, **change))
     assert (whole / CHECKPOINT).read_bytes() == before
 
 
 def test_resuming_on_other_data_is_refused(whole, tmp_path):
     collect(CollectConfig(tmp_path, steps=200, layout="random-1"))
-    with pytest.raises(ValueError, match="layout paper, asked for is random-1"):
+    with pytest.raises(ValueError, match=r"layout paper.*random-1"):
         train(tiny(tmp_path, whole, resume=True))
 
 
@@ -49,12 +49,12 @@ def test_run_is_replaced_only_when_asked_to(data, copy):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"steps": 0}, "--steps must be more than 0, got 0"),
-        ({"batch_size": -2}, "--batch-size must be more than 0, got -2"),
-        ({"learning_rate": 0.0}, "--learning-rate must be more than 0, got 0.0"),
-        ({"log_every": 0}, "--log-every must be more than 0, got 0"),
-        ({"pause_after": 0}, "--pause-after must be more than 0, got 0"),
-        ({"seed": -1}, "--seed must be 0 or more, got -1"),
+        ({"steps": 0}, "--steps.*got 0"),
+        ({"batch_size": -2}, "--batch-size.*got -2"),
+        ({"learning_rate": 0.0}, "--learning-rate.*got 0"),
+        ({"log_every": 0}, "--log-every.*got 0"),
+        ({"pause_after": 0}, "--pause-after.*got 0"),
+        ({"seed": -1}, "--seed.*got -1"),
     ],
 )
 def test_impossible_options_are_refused(tmp_path, options, message):
