@@ -1,14 +1,14 @@
-"""Agents: what acts in the steps of many episodes at once, from a random walk to a world model that plans.
+"""Agents, from a random walk to a world model that plans; each acts in many episodes at once.
 
-An agent decides only where more than one action is legal; elsewhere the one legal action is taken and nothing is
-planned.
+Where only one action is legal it is taken, and nothing is planned.
 """
 
+from collections import deque
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int8, Int64, UInt8
+from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
 
 from envs.dynamics import Dynamics
@@ -20,31 +20,30 @@ from world_models.interface import Plannable
 
 
 class Decision(NamedTuple):
-    """What an agent does in one step of N episodes."""
+    """An agent's actions in one step of N episodes."""
 
     action: Int64[np.ndarray, " n"]
-    """the action of every episode, the only legal one where nothing is to decide"""
     transitions: Int64[np.ndarray, " n"]
     """model transitions spent on each episode's decision"""
 
 
 @runtime_checkable
 class Agent(Protocol):
-    """Who acts in a batch of N episodes: one `reset`, then one `act` in every step."""
+    """Acts in a batch of N episodes: one `reset`, then one `act` per step."""
 
     looks: bool
-    """whether it uses the frames; they are not rendered for an agent that does not"""
+    """whether it uses the frames; otherwise they are not rendered"""
 
     def reset(self, seeds: Int64[np.ndarray, " n"]) -> None:
-        """Begin N episodes with these episode seeds."""
+        """Begin N episodes with these seeds."""
         ...
 
     def act(self, observation: dict, info: dict, deciding: Bool[np.ndarray, " n"]) -> Decision:
         """Choose actions.
 
         Args:
-            observation: the goal dictionary of `HallwayMazeVector`, rows first; empty for an agent that does not look.
-            info: of `HallwayMazeVector`; a world model agent reads only the action mask.
+            observation: the goal dictionary of `HallwayMazeVector`, batch first; empty for an agent that does not look.
+            info: that of `HallwayMazeVector`; a world model agent reads only the action mask.
             deciding: the running episodes with more than one legal action.
         """
         ...
@@ -53,7 +52,7 @@ class Agent(Protocol):
 class RandomAgent:
     """Uniform over the legal actions: the benchmark's floor.
 
-    Each episode draws from a generator of its own, so that its path depends on nothing but the two seeds.
+    Each episode has its own generator, so that its path depends on nothing but the two seeds.
     """
 
     looks = False
@@ -62,19 +61,19 @@ class RandomAgent:
         self.seed = seed
 
     def reset(self, seeds: Int64[np.ndarray, " n"]) -> None:
-        """Begin N episodes."""
-        draws = [np.random.default_rng((self.seed, int(seed))).random(LIFE_STEPS) for seed in seeds]
-        self._uniform = iter(np.stack(draws, axis=1))  # one row a step
+        """See `Agent.reset`."""
+        samples = [np.random.default_rng((self.seed, int(seed))).random(LIFE_STEPS) for seed in seeds]
+        self._uniform = iter(np.stack(samples, axis=1))  # one row per step
 
     def act(self, observation: dict, info: dict, deciding: Bool[np.ndarray, " n"]) -> Decision:
-        """Draw the number of an action among the legal ones."""
-        legal = info["action_mask"].cumsum(axis=1)  # (N, 3): how many actions up to this one are legal
-        drawn = (next(self._uniform) * legal[:, -1]).astype(np.int64)
-        return Decision((legal > drawn[:, None]).argmax(axis=1), np.zeros(len(legal), np.int64))
+        """See `Agent.act`."""
+        legal = info["action_mask"].cumsum(axis=1)  # (N, 3): number of legal actions up to this one
+        chosen = (next(self._uniform) * legal[:, -1]).astype(np.int64)  # index among the legal actions
+        return Decision((legal > chosen[:, None]).argmax(axis=1), np.zeros(len(legal), np.int64))
 
 
 class ShortestPathAgent:
-    """Follows a shortest path, which it knows: the benchmark's ceiling."""
+    """Follows a shortest path on the map: the benchmark's ceiling."""
 
     looks = False
 
@@ -82,10 +81,10 @@ class ShortestPathAgent:
         self._dynamics = Dynamics.of(layout)
 
     def reset(self, seeds: Int64[np.ndarray, " n"]) -> None:
-        """Begin N episodes; nothing is kept between steps."""
+        """See `Agent.reset`; there is no state."""
 
     def act(self, observation: dict, info: dict, deciding: Bool[np.ndarray, " n"]) -> Decision:
-        """Read the map."""
+        """See `Agent.act`."""
         action = self._dynamics.shortest_action(info["pose"], info["goal"])
         return Decision(action, np.zeros(len(action), np.int64))
 
@@ -94,31 +93,26 @@ class WorldModelAgent:
     """Shows a world model the last frames and plans in its imagination.
 
     The model never sees a pose, a map or a goal position: only frames, its own past actions and the goal's crop. It is
-    shown as many frames as in its training; fewer at the start of an episode.
+    shown as many frames as in training; fewer at the start of an episode.
     """
 
     looks = True
 
     def __init__(self, model: Plannable, planner: Planner):
-        """Takes a model on any device.
-
-        Args:
-            model: in evaluation mode.
-            planner: how it plans, with what budget.
-        """
+        """The model is in evaluation mode, on any device."""
         self.model, self.planner = model, planner
         self._functions = ModelFunctions.of(model)
         self._device = next(model.parameters()).device
 
     def reset(self, seeds: Int64[np.ndarray, " n"]) -> None:
-        """Begin N episodes; the first seed decides what a random planner draws."""
+        """See `Agent.reset`; the first seed is that of a random planner."""
         self._context = Context(len(seeds), self.model.context)
         self._generator = torch.Generator().manual_seed(int(seeds[0]))
 
     def act(self, observation: dict, info: dict, deciding: Bool[np.ndarray, " n"]) -> Decision:
-        """Plan where there is a choice."""
+        """See `Agent.act`; plans only where there is a choice."""
         mask = info["action_mask"]
-        action, transitions = _forced(mask), np.zeros(len(mask), np.int64)
+        action, transitions = mask.argmax(axis=1), np.zeros(len(mask), np.int64)
         self._context.see(observation["observation"])
         rows = np.flatnonzero(deciding)
         if len(rows):
@@ -128,7 +122,7 @@ class WorldModelAgent:
 
     @torch.inference_mode()
     def _plan(self, rows: np.ndarray, goal: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Actions and spent transitions of some episodes, given their goal crops and legal actions."""
+        """Actions and spent transitions of some episodes, from their goal crops and legal actions."""
         frames, actions, length = (tensor.to(self._device) for tensor in self._context.tensors(rows))
         state = self.model.observe(to_float(frames), actions, length)
         goal_feature = self.model.goal_feature(to_float(torch.from_numpy(goal).to(self._device)))
@@ -141,31 +135,24 @@ class Context:
     """The last frames of N episodes and the actions between them, left-padded with zeros."""
 
     def __init__(self, number: int, frames: int):
-        self._number, self._capacity, self._seen = number, frames, 0
+        self._capacity = frames
+        self._frames = deque[np.ndarray](maxlen=frames)
+        self._actions = deque([np.zeros(number, np.int64)] * frames, maxlen=frames)
 
     def see(self, frame: UInt8[np.ndarray, "n s s 3"]) -> None:
-        """Append the present frame of every episode."""
-        if not self._seen:
-            self._frames = np.zeros((self._number, self._capacity, *frame.shape[1:]), np.uint8)
-            self._actions = np.zeros((self._number, self._capacity), np.int64)
-        self._frames = np.roll(self._frames, -1, axis=1)
-        self._frames[:, -1] = frame
-        self._seen += 1
+        """Append the current frames."""
+        self._frames.append(frame.copy())
 
     def took(self, action: Int64[np.ndarray, " n"]) -> None:
-        """Append the action taken after the last frame."""
-        self._actions = np.roll(self._actions, -1, axis=1)
-        self._actions[:, -1] = action
+        """Append the actions taken after the last frames."""
+        self._actions.append(action.copy())
 
     def tensors(
         self, rows: Int64[np.ndarray, " b"]
     ) -> tuple[UInt8[Tensor, "b t s s 3"], Int64[Tensor, "b t_1"], Int64[Tensor, " b"]]:
-        """Frames, the T - 1 actions between them and the number of frames that count, of some episodes."""
-        length = np.full(len(rows), min(self._seen, self._capacity), np.int64)
-        frames, actions = self._frames[rows], self._actions[rows, 1:]
-        return torch.from_numpy(frames), torch.from_numpy(actions), torch.from_numpy(length)
-
-
-def _forced(mask: Int8[np.ndarray, "n 3"]) -> Int64[np.ndarray, " n"]:
-    """The only legal action of each row (the first one where there are more)."""
-    return mask.argmax(axis=1)
+        """Frames, the T - 1 actions between them and the number of valid frames of some episodes."""
+        length = len(self._frames)
+        seen = [frame[rows] for frame in self._frames]
+        frames = np.stack([np.zeros_like(seen[0])] * (self._capacity - length) + seen, axis=1)
+        actions = np.stack(self._actions, axis=1)[rows, 1:]
+        return torch.from_numpy(frames), torch.from_numpy(actions), torch.full((len(rows),), length)

@@ -1,7 +1,6 @@
-"""Navigation: an agent on its way to goals, over a batch of episodes at once.
+"""Navigation: an agent acts in a batch of episodes at once.
 
-The episode of seed s is that of `JumpyMaze.reset(seed=s)`: the same start and goal for every agent, the same camera
-jitter at the same step.
+The episode with seed s is that of `JumpyMaze.reset(seed=s)`: the same start, goal and camera jitter for every agent.
 """
 
 import time
@@ -16,36 +15,22 @@ from envs.camera import Camera
 from envs.episodes import LIFE_STEPS, Episodes
 from envs.layout import Layout
 
-BATCH = 100  # episodes side by side
-
 
 def navigate(
     agent: Agent,
     layout: Layout,
     seeds: Sequence[int],
     camera: Camera | None = None,
-    batch: int = BATCH,
+    batch: int = 100,
     record: bool = False,
 ) -> dict[str, Shaped[np.ndarray, "e ..."]]:
-    """Run an agent over episodes.
-
-    Args:
-        agent: who acts.
-        layout: the maze.
-        seeds: the episodes' seeds, at least one.
-        camera: the default camera if None.
-        batch: episodes side by side.
-        record: also return where it went.
+    """Run an agent over the episodes of some seeds (at least one), `batch` of them in parallel.
 
     Returns:
         An array per name, one entry per episode: ``seed``; ``steps`` taken; ``reward``; ``success``; ``shortest_path``
         from the start, in steps; ``decisions`` (steps with more than one legal action); model ``transitions`` spent on
-        them; ``planning_seconds``, the wall time of the agent's deciding steps, shared equally by the episodes that
-        decided in the step. If recorded also ``pose`` (E, 101, 4), the last one repeated to the end, and ``goal``
-        (E, 2).
-
-    Raises:
-        ValueError: if there are no seeds.
+        them; ``planning_seconds``, the wall time of the agent's decisions, where a step's time is shared equally by the
+        episodes that decide in it. If recorded also ``pose`` (E, 101, 4), padded with the last, and ``goal`` (E, 2).
     """
     if not len(seeds):
         raise ValueError("navigation needs at least one episode seed, got none")
@@ -57,7 +42,7 @@ def navigate(
 def _navigate_batch(
     agent: Agent, layout: Layout, seeds: np.ndarray, camera: Camera, record: bool
 ) -> dict[str, np.ndarray]:
-    """`navigate` for episodes side by side; those that are over stand still until the last one is."""
+    """`navigate` for parallel episodes; those that have ended wait for the last one."""
     number = len(seeds)
     episodes = Episodes(number, layout, "raycast", camera, LIFE_STEPS)
     for row, seed in enumerate(seeds.tolist()):
@@ -79,7 +64,7 @@ def _navigate_batch(
         transitions += decision.transitions
         earned, terminated, truncated = episodes.act(decision.action, running)
         reward += earned
-        running = running & ~terminated & ~truncated
+        running &= ~(terminated | truncated)
         poses.append(episodes.pose)
     result = {"seed": seeds, "steps": episodes.t, "reward": reward, "success": episodes.success}
     result |= {"shortest_path": shortest_path, "decisions": decisions, "transitions": transitions}

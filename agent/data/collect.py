@@ -1,7 +1,5 @@
 """`jumpy collect`: random navigation, uniform over the legal actions, in memory or into a data set on disk."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +18,7 @@ from envs.raycast import Raycaster
 
 @dataclass(frozen=True)
 class CollectConfig:
-    """Collect random navigation into a data set; a collection that was cut off continues where it stopped."""
+    """Collect random navigation into a data set; an interrupted collection resumes where it stopped."""
 
     out: Path
     """Folder of the data set."""
@@ -29,14 +27,14 @@ class CollectConfig:
     layout: str = "paper"
     """The maze: paper, or random-SEED."""
     seed: int = 0
-    """Decides every start, action and camera jitter."""
+    """Determines every start, action and camera jitter."""
     camera: Camera = field(default_factory=Camera)
     """The camera."""
     overwrite: bool = False
-    """Replace a data set that is already there."""
+    """Replace an existing data set."""
 
     def __post_init__(self) -> None:
-        """Validate that the steps are whole episodes, and the seed."""
+        """Check the steps and the seed."""
         if self.steps < EPISODE_LENGTH or self.steps % EPISODE_LENGTH:
             raise ValueError(
                 f"--steps must be a positive multiple of {EPISODE_LENGTH} (whole episodes), got {self.steps}"
@@ -46,17 +44,9 @@ class CollectConfig:
 
 
 def collect(config: CollectConfig) -> Replay:
-    """Write a data set shard by shard; each shard depends only on the layout, the camera and (seed, shard).
+    """Write a data set, or complete one with the same settings, and open it; raises as `write_data`.
 
-    Args:
-        config: what to collect, and where. A data set of the same settings is completed.
-
-    Returns:
-        The finished data set.
-
-    Raises:
-        ValueError: if the folder holds a data set of other settings or other files, or another process writes to it.
-        OSError: if the folder cannot be written.
+    Each shard depends only on the layout, the camera and (seed, shard).
     """
     layout = Layout.parse(config.layout)
     wanted = MazeManifest(layout, config.seed, config.camera, config.steps // EPISODE_LENGTH, versions())
@@ -71,21 +61,13 @@ def collect(config: CollectConfig) -> Replay:
 def random_navigation(
     layout: Layout, episodes: int, seed: int = 0, camera: Camera | None = None, first: int = 0
 ) -> dict[str, Shaped[np.ndarray, "e t ..."]]:
-    """Random navigation in memory: the arrays that `collect` writes, one after the other.
+    """The arrays of `MazeManifest.fields`, (E, 100, …), of the `episodes` that `collect` writes from number `first` on.
 
-    Args:
-        layout: the maze.
-        episodes: episodes of 100 steps.
-        seed: decides every start, action and camera jitter.
-        camera: the default camera if None.
-        first: number of the first episode, a multiple of 100.
-
-    Returns:
-        Each field's array (E, 100, …), as in `MazeManifest.fields`.
+    `first` is a multiple of 100. The seed determines every start, action and camera jitter.
     """
     assert first % EPISODES_PER_SHARD == 0, first
     camera = camera or Camera()
-    start, uniform = _draw(layout, seed, first, episodes)
+    start, uniform = _random_numbers(layout, seed, first, episodes)
     pose, action, action_mask = Dynamics.of(layout).walk(start, uniform)
     frames = np.empty((episodes * EPISODE_LENGTH, camera.size, camera.size, 3), np.uint8)
     number = np.repeat(np.arange(first, first + episodes), EPISODE_LENGTH)
@@ -101,13 +83,13 @@ def random_navigation(
     }
 
 
-def _draw(
+def _random_numbers(
     layout: Layout, seed: int, first: int, episodes: int
 ) -> tuple[Int16[np.ndarray, "e 4"], Float64[np.ndarray, "e t"]]:
-    """All chance of the given episodes: their starts, and one number in [0, 1) for each step's action.
+    """The episodes' start poses, and one uniform number in [0, 1) for each step's action.
 
-    Each shard has a generator of its own and always draws for all its episodes, so that neither a resumed nor a
-    longer collection changes an episode.
+    Each shard has its own generator and always samples for all its episodes, so that neither resuming nor extending a
+    collection changes an episode.
     """
     dynamics = Dynamics.of(layout)
     starts, uniforms = [], []

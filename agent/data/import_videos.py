@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from agent.data.manifest import EPISODES_PER_SHARD, RecordedManifest
 from agent.data.readers import RECORDED, Reader
-from agent.data.readers.reader import SPLITS, Clip, Split
+from agent.data.readers.reader import SPLITS, Scan, Split
 from agent.data.replay import Replay
 from agent.data.shards import write_data
 from agent.system.versions import versions
@@ -22,17 +22,17 @@ AnyReader = TypeVar("AnyReader", bound=Reader)
 
 @dataclass(frozen=True)
 class ImportConfig(Generic[AnyReader]):
-    """Read recorded videos into a data set; a call that was cut off continues where it stopped.
+    """Read recorded videos into a data set; an interrupted call resumes where it stopped.
 
-    Files or records that cannot be read are named and left out.
+    Files or records that cannot be read are reported and skipped.
     """
 
     reader: AnyReader
-    """what is read"""
+    """the videos"""
     out: Path
     """folder of the data set"""
     overwrite: bool = False
-    """replace a data set that is already there"""
+    """replace an existing data set"""
 
 
 IMPORTS = {name: (ImportConfig[reader], str(inspect.getdoc(reader))) for name, reader in RECORDED.items()}  # type: ignore[valid-type]
@@ -40,70 +40,46 @@ IMPORTS = {name: (ImportConfig[reader], str(inspect.getdoc(reader))) for name, r
 
 
 def import_videos(config: ImportConfig) -> Replay:
-    """Check the files, print what cannot be read of them, and write the rest as a data set.
-
-    Args:
-        config: what to read, and where to write it. A data set of the same settings is completed.
-
-    Returns:
-        The finished data set.
+    """Check the files, report what cannot be read, write the rest as a data set, and open it.
 
     Raises:
-        ValueError: if a file is missing, no sequence can be read, or the folder holds a data set of other settings or
-            other files.
-        OSError: if a folder cannot be used.
+        ValueError: a file is missing or no sequence can be read; also as `write_data`.
     """
     reader = config.reader
     found = _scan(reader)
-    for line in found.skipped:
+    skipped = tuple(line for *_, scan in found for line in scan.skipped)
+    for line in skipped:
         print(f"jumpy: skipped: {line}", file=sys.stderr)
-    clips = [clip for split in SPLITS for clip in found.clips[split]]
+    by_split = {own: [clip for split, _, scan in found if split == own for clip in scan.clips] for own in SPLITS}
+    kept = {split: tuple(clips[: reader.limit]) for split, clips in by_split.items()}
+    clips, short = [clip for split in SPLITS for clip in kept[split]], sum(scan.short for *_, scan in found)
     if not clips:
         raise ValueError(
-            f"{reader.source} has no sequence of {reader.length} frames ({found.files} files read, skipped "
-            f"{len(found.skipped)}, too short {found.short}): choose a shorter --length"
+            f"{reader.source} has no sequence of {reader.length} frames ({len(found)} files read, skipped "
+            f"{len(skipped)}, too short {short}): choose a shorter --length"
         )
-    kept = {split: tuple(found.clips[split]) for split in SPLITS}
-    wanted = RecordedManifest(
-        reader.name, reader.options, reader.length, kept, found.digest, tuple(found.skipped), versions()
-    )
+    lines = [f"{path.relative_to(reader.source)} {scan.digest}\n" for _, path, scan in found]
+    digest = hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
+    wanted = RecordedManifest(reader.name, reader.options, reader.length, kept, digest, skipped, versions())
 
     def make(shard: int, episodes: int) -> dict[str, np.ndarray]:
         first = shard * EPISODES_PER_SHARD
         return reader.read(clips[first : first + episodes])
 
     write_data(config.out, wanted, config.overwrite, make, f"import {reader.name}")
-    counts = ", ".join(f"{len(found.clips[split])} {split}" for split in SPLITS if found.clips[split])
+    counts = ", ".join(f"{len(kept[split])} {split}" for split in SPLITS if kept[split])
     print(
-        f"{reader.name}: {len(clips)} sequences of {reader.length} frames ({counts}) from {found.files} files; "
-        f"skipped {len(found.skipped)} (manifest.json lists them), too short {found.short}"
+        f"{reader.name}: {len(clips)} sequences of {reader.length} frames ({counts}) from {len(found)} files; "
+        f"skipped {len(skipped)} (manifest.json lists them), too short {short}"
     )
     return Replay.open(config.out, verify=False)
 
 
-@dataclass
-class Found:
-    """What all files hold."""
-
-    clips: dict[Split, list[Clip]]
-    skipped: list[str]
-    files: int = 0
-    short: int = 0
-    digest: str = ""
-
-
-def _scan(reader: Reader) -> Found:
-    """Read all files once, or as many as give every split its largest number of clips."""
-    found = Found({split: [] for split in SPLITS}, [])
-    digest = hashlib.sha256()
+def _scan(reader: Reader) -> list[tuple[Split, Path, Scan]]:
+    """Scan the files of each split, until it has the reader's limit of clips."""
+    found: list[tuple[Split, Path, Scan]] = []
     for split, path in tqdm(list(reader.files()), desc="check", unit=" files"):
-        if reader.limit is not None and len(found.clips[split]) >= reader.limit:
-            continue
-        scan = reader.scan(path)
-        found.clips[split] = (found.clips[split] + scan.clips)[: reader.limit]
-        found.skipped += scan.skipped
-        found.files += 1
-        found.short += scan.short
-        digest.update(f"{path.relative_to(reader.source)} {scan.digest}\n".encode())
-    found.digest = digest.hexdigest()[:16]
+        count = sum(len(scan.clips) for own, _, scan in found if own == split)
+        if reader.limit is None or count < reader.limit:
+            found.append((split, path, reader.scan(path)))
     return found

@@ -1,4 +1,4 @@
-"""`jumpy videos`: a data set of videos with known change points, shard by shard."""
+"""`jumpy videos`: a data set of rendered videos with known change points."""
 
 import inspect
 from dataclasses import dataclass
@@ -16,24 +16,23 @@ from envs.videos import DATASETS, Video
 
 @dataclass(frozen=True)
 class VideosConfig:
-    """Draw videos into a data set; a call that was cut off continues where it stopped."""
+    """Render videos into a data set; an interrupted call resumes where it stopped."""
 
     out: Path
     """folder of the data set"""
     video: Video
     """options of the videos"""
     sequences: int
-    """number of sequences; the first 80 percent are for training, the rest for tests, with digits and mazes of their
-    own"""
+    """number of sequences: the first 80 percent for training, the rest for tests, with their own digits and mazes"""
     length: int
-    """frames of each"""
+    """frames per sequence"""
     seed: int = 0
-    """decides every sequence"""
+    """determines every sequence"""
     overwrite: bool = False
-    """replace a data set that is already there"""
+    """replace an existing data set"""
 
     def __post_init__(self) -> None:
-        """Validate the counts and the seed."""
+        """Check the counts and the seed."""
         for name, least in (("sequences", 1), ("length", 2), ("seed", 0)):
             if (value := getattr(self, name)) < least:
                 raise ValueError(f"--{name} must be {least} or more, got {value}")
@@ -50,25 +49,19 @@ VIDEOS = {
 
 
 def make_videos(config: VideosConfig) -> Replay:
-    """Write a data set of videos; each shard depends only on the data set's settings and on (seed, shard).
+    """Write a data set of videos, or complete one with the same settings, and open it.
 
-    Args:
-        config: what to draw, and where. A data set of the same settings is completed.
-
-    Returns:
-        The finished data set.
+    Each shard depends only on the data set's settings and on (seed, shard).
 
     Raises:
-        ValueError: if a file that the settings name is missing or damaged, the folder holds a data set of other
-            settings or other files, or another process writes to it.
-        OSError: if the folder cannot be written.
+        ValueError: a file that the settings name is missing or damaged; also as `write_data`.
     """
     wanted = VideoManifest(config.video.identity, config.length, config.seed, config.sequences, versions())
 
     def make(shard: int, episodes: int) -> dict[str, np.ndarray]:
         rng = np.random.default_rng((config.seed, shard))
         train = wanted.train_episodes - shard * EPISODES_PER_SHARD
-        # A whole shard is drawn even where fewer episodes are kept: a longer data set begins with the same sequences.
+        # Always a whole shard, even if fewer episodes are kept: a longer data set begins with the same sequences.
         whole = config.video.generate(rng, EPISODES_PER_SHARD, config.length, train)
         return {name: array[:episodes] for name, array in whole.items()}
 

@@ -1,4 +1,4 @@
-"""A data set open for reading: random slices of episodes straight from memory-mapped shards."""
+"""A data set opened for reading: random slices of episodes straight from memory-mapped shards."""
 
 from __future__ import annotations
 
@@ -17,34 +17,24 @@ from envs.layout import Layout
 
 
 class Replay:
-    """Episodes of random navigation or of video, read in slices that never leave their episode.
+    """Episodes of random navigation or of videos, read in slices that never leave their episode.
 
-    The fields of a slice are those of the manifest. In a maze: ``observation``, ``action``, ``action_mask``,
-    ``achieved_goal``, ``pose``; step t holds the frame x_t, its crop, its mask and a_t, the action taken after
-    seeing x_t. Of videos: ``observation`` and what is true of it (`envs.videos`).
-
-    Attributes:
-        folder: where the data set lies.
-        manifest: how it was made, counts, versions and checksums.
-        episodes: the number of episodes in complete shards; a data set whose collection was cut off still opens.
+    A slice has the manifest's fields. In a maze these are ``observation``, ``action``, ``action_mask``,
+    ``achieved_goal`` and ``pose``: step t holds the frame x_t, its pose, mask and crop, and a_t, the action taken after
+    seeing x_t. Videos have ``observation`` and the ground truth about it (`envs.videos`). Only episodes in complete
+    shards count, so that an interrupted collection can be opened, too.
     """
 
     def __init__(self, folder: Path, manifest: Manifest, shards: Sequence[dict[str, np.ndarray]]) -> None:
-        self.folder = folder
-        self.manifest = manifest
+        self.folder, self.manifest, self._shards = folder, manifest, shards
         self.episodes = manifest.episodes_written
-        self._shards = shards
 
     @classmethod
     def open(cls, folder: Path, verify: bool = True) -> Replay:
-        """Open a data set.
-
-        Args:
-            folder: the folder that `jumpy collect`, `jumpy videos` or `jumpy import` wrote.
-            verify: compare each shard's bytes with its checksum (some seconds for a million frames).
+        """Open a data set; verifying its checksums takes some seconds for a million frames.
 
         Raises:
-            ValueError: if the folder is not a data set, or a shard is missing, truncated or altered (it is named).
+            ValueError: the folder is not a data set, or the shard in the message is missing, truncated or altered.
         """
         manifest = read_manifest(folder)
         numbers = range(len(manifest.checksums))
@@ -56,13 +46,9 @@ class Replay:
 
     @property
     def layout(self) -> Layout:
-        """The maze that the data was collected in.
-
-        Raises:
-            ValueError: if the data set holds videos.
-        """
+        """The maze that the data was collected in; ValueError for videos."""
         if not isinstance(self.manifest, MazeManifest):
-            raise ValueError(f"{self.folder} holds videos, not a maze: give data of 'jumpy collect'")
+            raise ValueError(f"{self.folder} holds videos, not a maze: use data from 'jumpy collect'")
         return self.manifest.layout
 
     @property
@@ -72,40 +58,35 @@ class Replay:
 
     @property
     def episode_length(self) -> int:
-        """Frames of an episode."""
+        """Frames per episode."""
         return self.manifest.length
 
     def split(self, name: Split) -> range:
-        """The episodes of a split: the first 80 % are for training, the last 20 % for tests, or as published."""
+        """The episodes of a split: as published, or 80 % for training and then 20 % for tests."""
         return self.manifest.split(name)
 
     @property
     def grey(self) -> bool:
-        """Whether the three channels of every frame are the same."""
+        """Whether the three channels of every frame are equal."""
         return self.manifest.fields["observation"][1][-1] == 1
 
     def slices(
         self, episode: Int64[np.ndarray, " b"], start: Int64[np.ndarray, " b"], length: int
     ) -> dict[str, Shaped[np.ndarray, "b t ..."]]:
-        """Copies of `length` consecutive steps of the given episodes, each from its start on.
-
-        Args:
-            episode: episode numbers, from 0.
-            start: the first step of each slice.
-            length: steps per slice.
+        """Copies of `length` consecutive steps of each given episode (numbered from 0), from the given first step.
 
         Returns:
-            Each field's array, (B, length, …); grey frames, which have one channel on the disk, get their three here.
+            Each field's array, (B, length, …); grey frames, stored with one channel, get three.
 
         Raises:
-            ValueError: if a slice would leave its episode, or an episode does not exist.
+            ValueError: a slice would leave its episode, or an episode does not exist.
         """
         if not (episode.min() >= 0 and episode.max() < self.episodes):
             raise ValueError(f"episodes must lie in 0 to {self.episodes - 1}, got {episode.min()} to {episode.max()}")
         if not (start.min() >= 0 and start.max() + length <= self.episode_length):
             raise ValueError(
                 f"a slice must stay inside its episode of {self.episode_length} steps, "
-                f"got starts from {start.min()} to {start.max()} with the length {length}"
+                f"got starts from {start.min()} to {start.max()} with length {length}"
             )
         places = list(zip(*np.divmod(episode, EPISODES_PER_SHARD), start, strict=True))
         batch = {}
@@ -119,19 +100,13 @@ class Replay:
     def sample(
         self, rng: np.random.Generator, batch_size: int, length: int, split: Split = "train"
     ) -> dict[str, Shaped[np.ndarray, "b t ..."]]:
-        """Random slices: each a uniform episode of the split and a uniform start in it.
-
-        Args:
-            rng: decides the slices.
-            batch_size: slices to draw.
-            length: steps per slice, at most those of an episode.
-            split: the episodes to draw from.
+        """Random slices of `length` steps: each a uniform episode of the split and a uniform start within it.
 
         Returns:
             Each field's array, (batch_size, length, …).
 
         Raises:
-            ValueError: if the length is not between 1 and that of an episode, or the split has no episode.
+            ValueError: an episode is shorter than `length`, or the split is empty.
         """
         if not 1 <= length <= self.episode_length:
             raise ValueError(f"the length of a slice must lie in 1 to {self.episode_length} steps, got {length}")

@@ -10,25 +10,15 @@
             pose.npy            (100, 100, 4) int16            x, y, heading, mode; only for evaluation
         shard-00001/ …
 
-    data/balls/                 videos: episodes are sequences of any length T, without actions and goals
+    data/digits/                videos: episodes of any length T, without actions and goals
         shard-00000/
-            observation.npy     (100, T, 32, 32, 3) uint8      x_t
-            change.npy          (100, T) int8                  1 if a colour changed between x_{t-1} and x_t
-            bounce.npy          (100, T, balls) int8           1 if the ball was reflected there
-            position.npy        (100, T, balls, 2) float32     centres; all but the frames only for evaluation
-
-    data/digits/shard-00000/    observation.npy (100, T, 64, 64, 1) uint8, grey; change, bounce, position as above;
-                                digit.npy (100, T, 2) int32, label.npy (100, T, 2) int8: which digits are shown
-    data/mazes/shard-00000/     observation.npy (100, T, 64, 64, 3) uint8, change.npy, where a passage was taken,
-                                pose.npy (100, T, 4) int16, maze.npy (100, T) int32, the number of the layout
-    data/kth/shard-00000/       recorded videos: observation.npy (100, T, 64, 64, 1) uint8, grey
-    data/dml/shard-00000/       observation.npy (100, T, 64, 64, 3) uint8, camera.npy (100, T, 5) float32
+            observation.npy     (100, T, 64, 64, 1) uint8      x_t; grey frames have one channel
+            change.npy          (100, T) int8                  1 at each change point, unless the videos were recorded
+            …                   the other `fields` of `envs.videos` or of a reader, only for evaluation
 
 A shard is written under a temporary name, synced and renamed, and only then entered in the manifest, which is replaced
-in the same way. So a killed writer loses at most its open shard, and whatever the manifest names is whole.
+the same way. So a killed writer loses at most its open shard, and every shard in the manifest is complete.
 """
-
-from __future__ import annotations
 
 import hashlib
 import io
@@ -41,28 +31,21 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from agent.data.manifest import MANIFEST, Manifest, read_manifest
+from agent.data.manifest import Manifest, read_manifest
+from agent.data.manifest.base import MANIFEST
 from agent.system.atomic_files import locked, sync_folder, write_and_sync
 from agent.system.settings import check_same_settings
 
-# Everything that a data set's folder may hold, finished or cut off.
+# Everything that a data set's folder may hold, finished or interrupted.
 OURS = re.compile(r"\.?(manifest\.json|shard-\d{5})(\.partial)?")
 
 
-def shard_folder(folder: Path, shard: int) -> Path:
-    """Where a shard lies."""
-    return folder / f"shard-{shard:05d}"
-
-
 def write_shard(folder: Path, shard: int, arrays: dict[str, np.ndarray]) -> str:
-    """Write a shard so that it is there whole or not at all; return its checksum.
+    """Write a shard completely or not at all; return its checksum.
 
-    Args:
-        folder: the data set's folder.
-        shard: the shard's number.
-        arrays: each field's array, (episodes, T, …), in the order of the manifest's `fields`.
+    The arrays (episodes, T, …) are in the order of the manifest's `fields`.
     """
-    target = shard_folder(folder, shard)
+    target = _shard_folder(folder, shard)
     temporary = target.with_name(f".{target.name}.partial")
     for leftover in (target, temporary):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -82,13 +65,11 @@ def write_shard(folder: Path, shard: int, arrays: dict[str, np.ndarray]) -> str:
 def open_shard(folder: Path, shard: int, manifest: Manifest) -> dict[str, np.ndarray]:
     """The arrays of a complete shard, memory-mapped and read-only.
 
-    To be called by one thread at a time: numpy reads a file's header with Python's parser, which can fail with a
-    SystemError where threads share it (Python 3.11, github.com/python/cpython/issues/106905).
-
-    Raises:
-        ValueError: if a file is missing, truncated or of another shape.
+    Call it from one thread at a time: numpy reads a file's header with Python's parser, which can fail with a
+    SystemError if threads share it (Python 3.11, github.com/python/cpython/issues/106905). A file that is missing,
+    truncated or of another shape is a ValueError.
     """
-    path = shard_folder(folder, shard)
+    path = _shard_folder(folder, shard)
     arrays = {}
     with _damage_named(path):
         for name, (dtype, shape) in manifest.fields.items():
@@ -101,49 +82,43 @@ def open_shard(folder: Path, shard: int, manifest: Manifest) -> dict[str, np.nda
 
 
 def verify_shard(folder: Path, shard: int, manifest: Manifest) -> None:
-    """Compare the bytes of a complete shard with its checksum; shards may be verified in several threads.
-
-    Raises:
-        ValueError: if a file is missing, or a byte was altered.
-    """
-    path = shard_folder(folder, shard)
+    """Raise a ValueError if a complete shard's bytes do not match its checksum; threads may call it in parallel."""
+    path, digest = _shard_folder(folder, shard), hashlib.sha256()
     with _damage_named(path):
-        if (found := _checksum(path, manifest)) != manifest.checksums[shard]:
-            raise ValueError(f"its SHA-256 is {found[:12]}…, the manifest says {manifest.checksums[shard][:12]}…")
+        for name in manifest.fields:
+            digest.update((path / f"{name}.npy").read_bytes())
+        if (found := digest.hexdigest()) != manifest.checksums[shard]:
+            raise ValueError(f"its SHA-256 is {found[:12]}…, the manifest has {manifest.checksums[shard][:12]}…")
+
+
+def _shard_folder(folder: Path, shard: int) -> Path:
+    return folder / f"shard-{shard:05d}"
 
 
 @contextmanager
 def _damage_named(path: Path) -> Iterator[None]:
-    """Raise what is found to be wrong with a shard as a ValueError that names it and the remedy."""
+    """Turn errors in reading a shard into a ValueError that names the shard and the remedy."""
     try:
         yield
     except (OSError, ValueError, EOFError) as error:
         raise ValueError(f"shard {path} is damaged ({error}): restore it, or collect again with --overwrite") from error
 
 
-def _checksum(path: Path, manifest: Manifest) -> str:
-    """The SHA-256 of a shard's files."""
-    digest = hashlib.sha256()
-    for name in manifest.fields:
-        digest.update((path / f"{name}.npy").read_bytes())
-    return digest.hexdigest()
-
-
 def write_data(
     folder: Path, wanted: Manifest, overwrite: bool, make: Callable[[int, int], dict[str, np.ndarray]], command: str
 ) -> None:
-    """Write a data set shard by shard, or complete the one of the same settings that is there.
+    """Write a data set shard by shard, or complete an existing one with the same settings.
 
     Args:
         folder: the data set's folder.
         wanted: its manifest, without checksums.
-        overwrite: replace a data set of other settings.
-        make: gives the arrays of a shard, in the order of the manifest's `fields`, from its number and its episodes.
-        command: what the progress bar says.
+        overwrite: replace an existing data set.
+        make: returns a shard's arrays, in the order of the manifest's `fields`, from its number and number of episodes.
+        command: label of the progress bar.
 
     Raises:
-        ValueError: if the folder holds a data set of other settings or other files, or another process writes to it.
-        OSError: if the folder cannot be written.
+        ValueError: the folder holds a data set with other settings or other files, or another process writes to it.
+        OSError: the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder, f"another process collects into {folder}: wait for it, or choose another --out"):
@@ -158,7 +133,7 @@ def write_data(
 
 
 def _begin_or_resume(folder: Path, wanted: Manifest, overwrite: bool) -> Manifest:
-    """The manifest to go on from: that of the data set which is there, or a new one with no shard."""
+    """The manifest to continue from: the existing data set's, or a new one without shards."""
     if strangers := sorted(path.name for path in folder.iterdir() if not OURS.fullmatch(path.name)):
         raise ValueError(f"{folder} holds other files ({strangers[0]}, …): choose an empty folder for --out")
     if (folder / MANIFEST).exists() and not overwrite:
@@ -169,7 +144,7 @@ def _begin_or_resume(folder: Path, wanted: Manifest, overwrite: bool) -> Manifes
             open_shard(folder, shard, found)
             verify_shard(folder, shard, found)
         return found
-    for path in sorted(folder.iterdir()):  # the manifest goes first: its shards are nobody's then
+    for path in sorted(folder.iterdir()):  # the manifest first, so that it never lists a deleted shard
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     wanted.write(folder)
     return wanted

@@ -1,1 +1,1 @@
-"""What every part needs of the machine: whole files, memory, threads, devices, versions."""
+"""Operating-system services: atomic files, memory, threads, devices, versions."""

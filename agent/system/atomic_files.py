@@ -1,4 +1,4 @@
-"""Writes that a kill or a power cut cannot leave half done: temporary name, fsync, rename, fsync of the folder."""
+"""Writes that survive a kill or a power cut: temporary name, fsync, rename, fsync of the folder."""
 
 import fcntl
 import json
@@ -10,15 +10,7 @@ from typing import Any
 
 
 def write_file(path: Path, content: bytes | memoryview) -> None:
-    """Replace a file's content at once: a reader sees the old content or the new, never a part.
-
-    Args:
-        path: the file; its folder must exist.
-        content: the new bytes.
-
-    Raises:
-        OSError: if the folder is missing or not writable.
-    """
+    """Replace a file's content atomically: a reader sees the old content or the new, never a mix."""
     temporary = path.with_name(f".{path.name}.partial")
     write_and_sync(temporary, content)
     temporary.replace(path)
@@ -26,7 +18,7 @@ def write_file(path: Path, content: bytes | memoryview) -> None:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Replace a file by JSON for people to read, too; as `write_file`."""
+    """Replace a file by indented JSON, atomically."""
     write_file(path, (json.dumps(content, indent=2) + "\n").encode())
 
 
@@ -40,30 +32,34 @@ def write_and_sync(path: Path, content: bytes | memoryview) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Wait until a folder's entries (new files, renames) are on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
+    with _opened(folder) as descriptor:
         os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager
 def locked(folder: Path, busy: str | None = None) -> Iterator[None]:
-    """Hold a folder's lock, which the system releases even for a killed process.
+    """Hold a folder's lock; the system releases it even if the process is killed.
 
     Args:
         folder: it must exist.
-        busy: what to say where another process holds the lock; None: wait for that process.
+        busy: the error message if another process holds the lock; None: wait for that process.
 
     Raises:
-        ValueError: if another process holds the lock and this one does not wait.
+        ValueError: `busy`.
     """
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
+    with _opened(folder) as descriptor:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
         except BlockingIOError:
             raise ValueError(busy) from None
         yield
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    """A folder's file descriptor, closed after the block."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        yield descriptor
     finally:
         os.close(descriptor)

@@ -1,6 +1,4 @@
-"""What makes computing on a CPU faster and concerns the whole process: each command switches it on, no import does."""
-
-from __future__ import annotations
+"""Settings of the whole process that make computing on a CPU faster; each command applies them, no import does."""
 
 import ctypes
 import os
@@ -11,10 +9,10 @@ _NEVER = 2**31 - 1
 
 
 def tune_cpu() -> None:
-    """Let idle threads of OpenMP sleep and keep freed memory, in this process; the processes that it starts sleep, too.
+    """Let idle OpenMP threads sleep, here and in child processes, and let this process keep freed memory.
 
-    Call it before torch or numba first compute: that is when OpenMP reads its variables, of which those that are set
-    already stay. Idle threads that spin make small operations up to 50 times slower on busy cores.
+    Call it before torch or numba first compute: that is when OpenMP reads its variables. Variables that are already set
+    keep their values. On busy cores, idle threads that spin slow small operations down by up to a factor of 50.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
@@ -22,11 +20,11 @@ def tune_cpu() -> None:
 
 
 def keep_freed_memory() -> bool:
-    """Let the C library reuse what is freed; False where it is not glibc and nothing was done.
+    """Let glibc reuse freed memory; return False, and do nothing, where the C library is not glibc.
 
-    glibc returns large blocks to the system as soon as they are freed, and a training step or a search then asks for
-    them again, page by page: up to a sixth of a `paper` training step, a quarter of a search over many episodes. The
-    process then holds its peak until it ends.
+    By default glibc returns large blocks to the system as soon as they are freed, and the next training step or search
+    requests them again, page by page: up to a sixth of a `paper` training step, a quarter of a search over
+    many episodes. With this setting the process holds its peak memory until it ends.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -1,6 +1,4 @@
-"""What does not fit into memory is an error, not the end of the process."""
-
-from __future__ import annotations
+"""Running out of memory raises an error instead of killing the process."""
 
 import resource
 from collections.abc import Iterator
@@ -10,20 +8,19 @@ from pathlib import Path
 
 @contextmanager
 def limited_memory(free: int | None = None) -> Iterator[None]:
-    """Let allocations beyond what is free fail within the block; Linux would grant them and kill the process later.
+    """Let allocations beyond the free memory fail within the block; Linux would grant them and kill the process later.
 
-    Where the system does not say what is free nothing is limited.
+    Nothing is limited where the system does not report its free memory.
 
     Args:
-        free: bytes that this process may still take; default: nine tenths of what the machine, or its container, has
-            free; the rest is for what else runs there.
+        free: bytes that this process may still allocate; default: nine tenths of the free memory of the machine or its
+            container, which leaves the rest to other processes.
     """
     status, before = Path("/proc/self/status"), resource.getrlimit(resource.RLIMIT_DATA)
     if free is None and (found := free_memory()) is not None:
         free = found * 9 // 10
     if free is not None and status.exists():
-        _, most = before
-        limit = kilobytes(status)["VmData"] * 1024 + free
+        limit, most = kilobytes(status)["VmData"] * 1024 + free, before[1]
         resource.setrlimit(resource.RLIMIT_DATA, (limit if most == resource.RLIM_INFINITY else min(limit, most), most))
     try:
         yield
@@ -32,9 +29,9 @@ def limited_memory(free: int | None = None) -> Iterator[None]:
 
 
 def free_memory(root: Path = Path("/")) -> int | None:
-    """Bytes that can still be used, files kept in memory counted as free; None where the system does not tell.
+    """Available bytes, reclaimable file cache included, within the container's limit; None if not reported.
 
-    A container's limit (control groups, version 2) counts, too; `root` is where the system tells.
+    Reads /proc and the container's control group (version 2), both below `root`.
     """
     info = root / "proc/meminfo"
     if not info.exists():
@@ -49,9 +46,9 @@ def free_memory(root: Path = Path("/")) -> int | None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that something did not fit into memory, of the machine or of a GPU."""
-    told = str(error)
-    return isinstance(error, MemoryError) or "out of memory" in told or "can't allocate memory" in told
+    """Whether an error means that the machine or a GPU ran out of memory."""
+    message = str(error)
+    return isinstance(error, MemoryError) or "out of memory" in message or "can't allocate memory" in message
 
 
 def kilobytes(path: Path) -> dict[str, int]:

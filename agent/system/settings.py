@@ -1,20 +1,20 @@
-"""Whether two results, data sets or runs were made with the same settings."""
+"""Compare the settings of results, data sets and runs."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
 def check_same_settings(made: str, found: Mapping[str, Any], wanted: Mapping[str, Any], remedy: str) -> None:
-    """Compare settings, nested ones entry by entry.
+    """Check that existing settings equal the requested ones, nested ones entry by entry.
 
     Args:
-        made: what there is and how it came about, in words, such as "data/paper was collected".
-        found: its settings.
-        wanted: those that are asked for.
-        remedy: what to do where they differ.
+        made: the subject and verb of the message, such as "data/paper was collected".
+        found: the existing settings.
+        wanted: the requested settings.
+        remedy: what to do if they differ.
 
     Raises:
-        ValueError: if they differ; the message names the first setting that does, with both values.
+        ValueError: they differ; the message gives the first difference, with both values.
     """
     if difference := first_difference(found, wanted):
         name, old, new = difference
@@ -22,7 +22,7 @@ def check_same_settings(made: str, found: Mapping[str, Any], wanted: Mapping[str
 
 
 def first_difference(found: Any, wanted: Any, name: str = "") -> tuple[str, Any, Any] | None:
-    """Name (with dots, where nested) and both values of the first setting that differs; what is missing is None."""
+    """Name (dotted if nested) and both values of the first setting that differs; a missing value is None."""
     if not (isinstance(found, Mapping) and isinstance(wanted, Mapping)):
         return None if found == wanted else (name, found, wanted)
     for key in {**wanted, **found}:
@@ -33,6 +33,6 @@ def first_difference(found: Any, wanted: Any, name: str = "") -> tuple[str, Any,
 
 
 def _short(value: Any) -> str:
-    """A value on at most 60 characters."""
+    """A value in at most 60 characters."""
     text = str(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,4 +1,4 @@
-"""The versions that every data set, checkpoint and result carries."""
+"""Versions recorded in every data set, checkpoint and result."""
 
 import platform
 import subprocess
@@ -6,26 +6,25 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PACKAGES = ("jumpy-imagination", "gymnasium", "miniworld", "numba", "numpy", "torch")
-OPTIONAL = ("miniworld",)
 
 
 def versions() -> dict[str, str]:
-    """Python's version and those of the packages that results depend on, by name; Miniworld only where installed."""
+    """Versions of Python and of the packages that results depend on; Miniworld's only where it is installed."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
             found[package] = version(package)
         except PackageNotFoundError:
-            if package not in OPTIONAL:
+            if package != "miniworld":
                 raise
     return found
 
 
 def commit() -> str | None:
-    """The commit of the code that runs, marked -dirty where tracked files differ from it; None without a checkout."""
+    """The commit of the running code, with -dirty if tracked files differ from it; None outside a checkout."""
     describe = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        told = subprocess.run(describe, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+        result = subprocess.run(describe, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
-    return told.stdout.strip()
+    return result.stdout.strip()

@@ -1,6 +1,4 @@
-"""What `jumpy train` is told: one dataclass is the command line."""
-
-from __future__ import annotations
+"""The configuration of `jumpy train`: one dataclass is the command line."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,41 +20,41 @@ class TrainConfig:
     out: Path
     """run folder: checkpoint, TensorBoard files"""
     model: Annotated[str, tyro.conf.arg(metavar=f"{{{','.join(MODELS)}}}")] = "hrssm"
-    """which world model; cwvae is for videos"""
+    """the world model; cwvae is for videos"""
     preset: str = "quick"
     """sizes: quick or paper"""
     variant: str | None = None
-    """options: vta (hrssm, rssm) or paper (dlh, cwvae) is faithful, ours (not of cwvae) adds what an ablation showed to
-    help; default: ours where there is one, else paper"""
+    """options: vta (hrssm, rssm) or paper (dlh, cwvae) follows the paper; ours (all but cwvae) adds what an ablation
+    showed to help and is the default where it exists"""
     options: tuple[str, ...] = ()
-    """changes of the variant's options, such as n_max=20 l_max=20; results name the variant with them"""
+    """changes to the variant's options, such as n_max=20 l_max=20; results add them to the variant's name"""
     steps: int | None = None
     """training steps in all, which the learning rate's decay follows; default: the preset's"""
     pause_after: int | None = None
-    """save and stop after this many steps of this call, to be resumed (training in pieces)"""
+    """save and stop after this many steps of this call, to resume later"""
     batch_size: int | None = None
     """sequences per step; default: the preset's"""
     learning_rate: float | None = None
     """peak learning rate of Adam; default: the preset's"""
     seed: int = 0
-    """of the weights and of everything drawn while training"""
+    """of the weights and of everything random in training"""
     device: str = "auto"
-    """auto (CUDA where there is one), cpu or cuda"""
+    """auto (CUDA if available), cpu or cuda"""
     precision: Literal["auto", "fp32", "bf16"] = "fp32"
-    """what encoder, decoder and boundary network compute in while training; auto: bf16 on a CPU that
-    multiplies it (AMX, AVX512-BF16), else fp32"""
+    """precision of encoder, decoder and boundary network in training; auto: bf16 on a CPU that multiplies it (AMX,
+    AVX512-BF16), else fp32"""
     log_every: int = 50
     """steps between scalars"""
     evaluate_every: int = 500
-    """steps between evaluations on the test split, with pictures"""
+    """steps between evaluations on the test split, with images"""
     checkpoint_every: int = 500
     """steps between checkpoints"""
     resume: bool = False
-    """go on with the run in `out`"""
+    """continue the run in `out`"""
     overwrite: bool = False
     """replace the run in `out`"""
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
-    """what is evaluated"""
+    """evaluation during training"""
 
     def __post_init__(self) -> None:
         """Check names and counts."""
@@ -80,9 +78,5 @@ class TrainConfig:
     def recipe(self) -> Recipe:
         """The preset's recipe with the command line's choices."""
         base = choose("recipe", (self.preset, self.chosen_variant), spec_of(self.model).recipes, self.model)
-        return replace(
-            base,
-            steps=self.steps or base.steps,
-            batch_size=self.batch_size or base.batch_size,
-            learning_rate=self.learning_rate or base.learning_rate,
-        )
+        chosen = {name: getattr(self, name) for name in ("steps", "batch_size", "learning_rate")}
+        return replace(base, **{name: value for name, value in chosen.items() if value})

@@ -1,4 +1,4 @@
-"""Run folders: a model, its optimiser and what defines them, in one checkpoint file."""
+"""Run folders: a model, its optimiser and the definition of the run, in one checkpoint file."""
 
 from pathlib import Path
 from typing import Any
@@ -27,14 +27,13 @@ def save_run(
 
     Args:
         path: the file.
-        model: its parameters and buffers are kept as `model.NAME`.
-        optimiser: the moments of its parameter number i are kept as `optimiser.i.NAME`.
-        step: training steps taken.
-        run: what defines the run (model, preset, variant, configuration, seed, layout).
-        trained_seconds: time that the steps took, by the name of what they ran on (of a CPU its processor time, all
-            threads together); None: not known.
+        model: its state is stored as `model.NAME`.
+        optimiser: the moments of parameter number i are stored as `optimiser.i.NAME`.
+        step: number of training steps.
+        run: the definition of the run (model, preset, variant, configuration, seed, layout).
+        trained_seconds: training time by device; on a CPU its processor time, summed over threads; None if unknown.
     """
-    tensors: dict[str, Tensor] = {f"model.{name}": value for name, value in model.state_dict().items()}
+    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     for number, moments in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{number}.{name}": value for name, value in moments.items()}
     meta = {"step": step, "trained_seconds": trained_seconds, "run": run, "versions": versions()}
@@ -42,50 +41,39 @@ def save_run(
 
 
 def save_weights(path: Path, model: nn.Module, meta: dict[str, Any]) -> None:
-    """Write a checkpoint that `load_model` reads, without the optimiser: it cannot be trained on.
-
-    Args:
-        path: the file.
-        model: a trained model.
-        meta: its meta data, as `load_model` gave it.
-    """
+    """Write a checkpoint for `load_model`, with the metadata that it returned, without the optimiser."""
     write_checkpoint(path, {f"model.{name}": value for name, value in model.state_dict().items()}, meta)
 
 
 def load_run(
     path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, run: dict[str, Any], device: torch.device
 ) -> dict[str, Any]:
-    """Take up a training run: fill model and optimiser, return the meta data, among it the steps taken.
+    """Load the state of model and optimiser to resume a run; return the metadata.
 
     Raises:
-        ValueError: the file is damaged, or it is of a run that is defined differently.
+        ValueError: the file is damaged, or its run has another definition.
     """
     tensors, meta = _read(path, device)
-    found = {"precision": "fp32"} | meta["run"]  # older runs had no choice, of Adam's options either
+    found = {"precision": "fp32"} | meta["run"]  # older runs had no choice of it, nor of Adam's options
     found["recipe"] = {"epsilon": 1e-8, "amsgrad": True} | found.get("recipe", {})
     if found.get("model") == run["model"]:
         found |= {"config": complete(run["model"], found.get("config", {}))}
     check_same_settings(f"{path} was trained", found, run, "resume it with the same settings")
     _fill(model, tensors, path)
-    state = optimiser.state_dict()
-    state["state"] = {}
+    moments: dict[int, dict[str, Tensor]] = {}
     for name, value in _part(tensors, "optimiser.").items():
         number, moment = name.split(".", 1)
-        state["state"].setdefault(int(number), {})[moment] = value
-    optimiser.load_state_dict(state)
+        moments.setdefault(int(number), {})[moment] = value
+    optimiser.load_state_dict(optimiser.state_dict() | {"state": moments})
     return meta
 
 
 def load_model(path: Path, device: torch.device | str = "cpu") -> tuple[Any, dict[str, Any]]:
-    """Load a trained model in evaluation mode.
-
-    Args:
-        path: a run folder or a checkpoint file.
-        device: where to put it.
+    """Load a trained model in evaluation mode from a run folder or a checkpoint file.
 
     Returns:
-        The model and the checkpoint's meta data: `step`, `run` (model, preset, variant, layout, seed, ...), `versions`,
-        and `trained_seconds` (see `save_run`; older checkpoints have none).
+        The model on the device, and the checkpoint's metadata: `step`, `run` (model, preset, variant, layout, seed, …),
+        `versions`, and `trained_seconds` (see `save_run`; absent from older checkpoints).
 
     Raises:
         ValueError: there is no such run, its file is damaged, or it holds something else.
@@ -103,10 +91,10 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> tuple[Any, dic
 
 
 def _read(path: Path, device: torch.device | str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read a checkpoint and make sure that a training run wrote it."""
+    """Read the checkpoint of a training run."""
     tensors, meta = read_checkpoint(path, device)
     if not isinstance(meta, dict) or not isinstance(meta.get("run"), dict):
-        raise ValueError(f"{path} is a checkpoint, but of no training run: use one of 'jumpy train'")
+        raise ValueError(f"{path} is a checkpoint, but not of a training run: use one of 'jumpy train'")
     return tensors, meta
 
 

@@ -1,6 +1,4 @@
-"""`jumpy train`: train any world model on a data set, resumable to the bit."""
-
-from __future__ import annotations
+"""`jumpy train`: train any world model on a data set, bit-exactly resumable."""
 
 import signal
 import threading
@@ -21,14 +19,14 @@ def train(config: TrainConfig) -> None:
     """Train, evaluate, log and save until the last step, a signal or a non-finite number.
 
     Raises:
-        ValueError: the data set, the run folder or an option does not fit; nothing is changed then.
-        FloatingPointError: a loss term or the gradient is not finite; the last checkpoint stays as it was.
+        ValueError: the data set, the run folder or an option is unsuitable; nothing is changed.
+        FloatingPointError: a loss term or the gradient is not finite; the last checkpoint is kept.
     """
     device = choose_device(config.device)
     replay = Replay.open(config.data)
     trainer = Trainer(config, replay, device)
     trainer.restore()
-    after = trainer.step + 1  # curves of steps that a killed run took after its last checkpoint do not count
+    after = trainer.step + 1  # drops the curves of steps that a killed run took after its last checkpoint
     limit = limited_memory() if device.type == "cpu" else nullcontext()
     with limit, stop_on_signal() as stop, SummaryWriter(config.out / TENSORBOARD, purge_step=after) as writer:
         trainer.fit(writer, stop)
@@ -36,12 +34,10 @@ def train(config: TrainConfig) -> None:
 
 @contextmanager
 def stop_on_signal() -> Iterator[threading.Event]:
-    """Turn SIGINT and SIGTERM into an event for the time of the block (main thread only)."""
+    """Turn SIGINT and SIGTERM into an event within the block (main thread only)."""
     stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    signals = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in signals}
     try:
         yield stop
     finally:

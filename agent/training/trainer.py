@@ -1,10 +1,8 @@
-"""A model, its optimiser and the step they are at: one training step, and the loop over them.
+"""The training step and the loop over it.
 
-Everything random in step n is drawn from (seed, n), so that a checkpoint needs no generator states: weights, optimiser
-moments and the step decide the rest of the run.
+All random numbers of step n derive from (seed, n), so that a checkpoint needs no generator states: weights, optimiser
+moments and the step determine the rest of the run.
 """
-
-from __future__ import annotations
 
 import math
 import shutil
@@ -24,10 +22,9 @@ from agent.data.replay import Replay
 from agent.system.device import choose_precision, device_name
 from agent.system.memory import is_out_of_memory
 from agent.training.config import TrainConfig
-from agent.training.evaluate import evaluate, nonfinite
-from agent.training.meter import Meter, log_scalars
-from agent.training.pictures import log_pictures
+from agent.training.evaluate import evaluate
 from agent.training.runs import CHECKPOINT, TENSORBOARD, load_run, save_run
+from agent.training.tensorboard import Meter, log_pictures, log_scalars
 from world_models.blocks.images import scale
 from world_models.blocks.networks import set_precision
 from world_models.interface import Colouring, Losses, Trainable
@@ -35,20 +32,14 @@ from world_models.registry import build_model, variant_label
 from world_models.spec import Recipe
 
 
-def _mean_colour(replay: Replay) -> Tensor:
-    """Mean (3,) of some training frames, of channels in [-1, 1]."""
-    frames = replay.sample(np.random.default_rng(0), batch_size=500, length=1)["observation"]
-    return scale(torch.from_numpy(frames)).mean((0, 1, 2, 3))
-
-
 class Trainer:
-    """A model, its optimiser and the step they are at."""
+    """A model, its optimiser and their step."""
 
     def __init__(self, config: TrainConfig, replay: Replay, device: torch.device) -> None:
-        """Build the model with the seed's weights; refuse what cannot be trained."""
-        self.config, self.replay, self.device = config, replay, device
-        torch.manual_seed(config.seed)
-        c = config
+        """Build the model with the seed's weights; raise ValueError if it cannot be trained on this data."""
+        c = self.config = config
+        self.replay, self.device = replay, device
+        torch.manual_seed(c.seed)
         actions = replay.manifest.actions
         model = build_model(c.model, c.preset, c.chosen_variant, replay.frame_size, c.options, actions)
         if not isinstance(model, Trainable):
@@ -58,11 +49,12 @@ class Trainer:
                 f"{c.data} has episodes of {replay.episode_length} frames, a training window has "
                 f"{model.window_length}: make longer ones, or shorten it with --options window=…"
             )
-        if not actions and isinstance(model, Colouring):  # a video's background may be all one colour
-            model.start_at(_mean_colour(replay))
+        if not actions and isinstance(model, Colouring):  # a video's background may be a single colour
+            frames = replay.sample(np.random.default_rng(0), batch_size=500, length=1)["observation"]
+            model.start_at(scale(torch.from_numpy(frames)).mean((0, 1, 2, 3)))
         self.model = model.to(device)
-        self.recipe = config.recipe
-        self.precision = choose_precision(config.precision, device)
+        self.recipe = c.recipe
+        self.precision = choose_precision(c.precision, device)
         set_precision(self.model, self.precision)
         rate, epsilon, amsgrad = self.recipe.learning_rate, self.recipe.epsilon, self.recipe.amsgrad
         self.optimiser = torch.optim.Adam(self.model.parameters(), rate, eps=epsilon, amsgrad=amsgrad, fused=True)
@@ -71,7 +63,7 @@ class Trainer:
 
     @property
     def meta(self) -> dict[str, Any]:
-        """What defines the run: it has to be equal for `--resume`."""
+        """The definition of the run, which `--resume` requires to be equal."""
         return {
             "model": self.config.model,
             "preset": self.config.preset,
@@ -84,26 +76,24 @@ class Trainer:
         }
 
     def restore(self) -> None:
-        """Begin a new run or take up the one in `out`, as the configuration asks."""
+        """Start a new run, or load the one in `out`, according to the configuration."""
         path = self.config.out / CHECKPOINT
         if path.exists() and self.config.resume:
             found = load_run(path, self.model, self.optimiser, self.meta, self.device)
             self.step, self.trained_seconds = found["step"], found.get("trained_seconds")
         elif path.exists() and not self.config.overwrite:
-            raise ValueError(
-                f"{self.config.out} already holds a run: add --resume to go on or --overwrite to replace it"
-            )
+            raise ValueError(f"{self.config.out} already holds a run: --resume continues it, --overwrite replaces it")
         else:
-            shutil.rmtree(self.config.out / TENSORBOARD, ignore_errors=True)  # curves of the run that this one replaces
+            shutil.rmtree(self.config.out / TENSORBOARD, ignore_errors=True)  # curves of the replaced run
             self.config.out.mkdir(parents=True, exist_ok=True)
 
     def save(self) -> None:
-        """Write the checkpoint in place of the last one."""
+        """Replace the checkpoint."""
         path = self.config.out / CHECKPOINT
         save_run(path, self.model, self.optimiser, self.step, self.meta, self.trained_seconds)
 
     def fit(self, writer: SummaryWriter, stop: threading.Event) -> None:
-        """Run to the last step, or until `stop` is set; always ends with a checkpoint."""
+        """Train to the last step, or until `stop` is set; save at the end."""
         c, last = self.config, self.recipe.steps
         pause = min(last, self.step + c.pause_after) if c.pause_after else last
         meter = Meter(self.recipe.batch_size)
@@ -112,7 +102,9 @@ class Trainer:
                 try:
                     losses, norm = self.update()
                 except (RuntimeError, MemoryError) as error:
-                    raise self._explained(error) from error
+                    if not is_out_of_memory(error):
+                        raise
+                    raise self._batch_too_large() from error
                 meter.add(losses, norm)
                 bar.update()
                 if self.step % c.log_every == 0:
@@ -125,10 +117,10 @@ class Trainer:
                     self.save()
         self.save()
         if self.step < last:
-            print(f"stopped at step {self.step} of {last}, saved in {c.out}: go on with --resume")
+            print(f"stopped at step {self.step} of {last}, saved in {c.out}: continue with --resume")
 
     def _evaluate(self, writer: SummaryWriter) -> None:
-        """Log scores and pictures of the test split; an error there costs no step."""
+        """Log scores and images of the test split; save before passing on an error."""
         try:
             test = evaluate(self.model, self.replay, self.step, self.device, self.config.evaluation)
             log_scalars(writer, "test", test, self.step)
@@ -137,29 +129,26 @@ class Trainer:
             self.save()
             raise
 
-    def _explained(self, error: RuntimeError | MemoryError) -> Exception:
-        """Turn out-of-memory into an error that names the remedy; save first."""
-        if not is_out_of_memory(error):
-            return error
+    def _batch_too_large(self) -> ValueError:
+        """Save after the first step, and return the error for a batch that does not fit into memory."""
+        message = f"a batch of {self.recipe.batch_size} windows does not fit into memory: use a smaller --batch-size"
         if self.step:
             self.save()
-        kept = f"; the run is kept at step {self.step}, to be resumed with more memory" if self.step else ""
-        return ValueError(
-            f"a batch of {self.recipe.batch_size} windows does not fit into memory: use a smaller --batch-size{kept}"
-        )
+            message += f"; the run is saved at step {self.step}, to be resumed with more memory"
+        return ValueError(message)
 
-    def update(self) -> tuple[Losses, torch.Tensor]:
-        """Take one training step; raise before it changes a weight if a number is not finite."""
+    def update(self) -> tuple[Losses, Tensor]:
+        """Take one training step; raise FloatingPointError, before any weight changes, if a number is not finite."""
         began = self._clock()
-        draw = np.random.default_rng([self.config.seed, self.step])
-        torch.manual_seed(int(draw.integers(2**63)))
-        fields = self.replay.sample(draw, self.recipe.batch_size, self.model.window_length)
+        rng = np.random.default_rng([self.config.seed, self.step])
+        torch.manual_seed(int(rng.integers(2**63)))
+        fields = self.replay.sample(rng, self.recipe.batch_size, self.model.window_length)
         losses: Losses = self.model.loss(to_batch(fields, self.device), self.step)
         self.optimiser.zero_grad(set_to_none=True)
         losses.total.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         if not bool(torch.isfinite(norm + losses.total.detach())):
-            wrong = nonfinite(losses.terms) or ["gradient"]
+            wrong = [name for name, term in losses.terms.items() if not term.isfinite().all()] or ["gradient"]
             raise FloatingPointError(
                 f"step {self.step}: {', '.join(wrong)} is not finite; the last checkpoint in {self.config.out} is kept"
             )
@@ -171,11 +160,11 @@ class Trainer:
         return losses, norm
 
     def _clock(self) -> float:
-        """Seconds; on a CPU those that it worked for this process, since what else runs there is nobody's training."""
+        """Seconds; on a CPU this process's processor time, which excludes other processes."""
         return time.process_time() if self.device.type == "cpu" else time.perf_counter()
 
     def _add_time(self, seconds: float) -> None:
-        """Lengthen the time of training; of a run whose beginning was not timed it stays unknown."""
+        """Add to the training time; it stays unknown if the start of the run was not timed."""
         if self.trained_seconds is not None:
             name = device_name(self.device)
             if self.device.type == "cpu":
@@ -185,7 +174,7 @@ class Trainer:
 
 
 def schedule(step: int, recipe: Recipe) -> float:
-    """Share of the peak learning rate at a step: linear rise, constant, half a cosine down to zero."""
+    """Share of the peak learning rate at a step: linear warm-up, constant, cosine decay to zero."""
     rise = min(1.0, (step + 1) / recipe.warmup) if recipe.warmup else 1.0
     begin = (1 - recipe.decay) * recipe.steps
     if step <= begin:

@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 
 from agent.data.batch import to_batch
 from agent.data.replay import Replay
-from agent.training.evaluate import boundary_scores
-from agent.training.pictures import GAP, strip
+from agent.training.boundary_scores import boundary_scores
+from agent.training.image_grid import GAP, strip
 from experiments.common.numbers import Numbers
 from experiments.common.trained_runs import TrainedRun
 from experiments.figures.style import COLOURS, DOTS, GREY, WIDTH

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from agent.training.pictures import GAP, strip
+from agent.training.image_grid import GAP, strip
 from envs.dynamics import MOVES
 from envs.layout import Layout
 from envs.top_view import draw_top_view

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from agent.data.replay import Replay
-from agent.training.pictures import GAP, stack, strip
+from agent.training.image_grid import GAP, stack, strip
 from experiments.common.numbers import Numbers
 from experiments.common.trained_runs import TrainedRun
 from experiments.figures.style import DOTS, WIDTH, label_name

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from agent.data.replay import Replay
-from agent.training.evaluate import boundary_profile
+from agent.training.boundary_scores import boundary_profile
 from experiments.common.numbers import Numbers
 from experiments.common.trained_runs import TrainedRun
 from experiments.figures.learning_curves import plot_seeds, read_scalars, seed_curves

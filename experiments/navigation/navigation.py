@@ -25,7 +25,8 @@ from agent.data.replay import Replay
 from agent.system.atomic_files import write_json
 from agent.system.device import choose_device
 from agent.system.versions import versions
-from agent.training.evaluate import EvaluationConfig, boundary_scores, negative_bounds
+from agent.training.boundary_scores import boundary_scores
+from agent.training.evaluate import EvaluationConfig, negative_bounds
 from envs.camera import Camera
 from envs.layout import Layout
 from experiments.common.bootstrap import Estimate, PairedBootstrap

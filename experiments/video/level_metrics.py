@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from agent.data.batch import to_batch
 from agent.data.replay import Replay
-from agent.training.evaluate import match
+from agent.training.boundary_scores import match
 from experiments.common.bootstrap import Estimate, PairedBootstrap
 from experiments.common.trained_runs import TrainedRun
 from world_models.blocks.images import to_float

@@ -140,7 +140,7 @@ BAD_INPUT = [
     ("train --data nowhere --out new", "nowhere is not a data set, it has no manifest.json: make one with"),
     ("train --data torn --out new", "shard torn/shard-00000 is damaged"),
     ("train --data small --out new", "frames of 8 pixels cannot be encoded"),
-    ("train --data data --out run", "run already holds a run: add --resume to go on or --overwrite to replace it"),
+    ("train --data data --out run", "run already holds a run: --resume continues it"),
     ("train --data data --out run --resume --model rssm", "was trained with model hrssm, asked for is rssm"),
     ("train --data data --out half --resume", "checkpoint half/checkpoint.safetensors is damaged"),
     ("train --data data --out file/run", "cannot use file/run (Not a directory)"),
@@ -152,7 +152,7 @@ BAD_INPUT = [
     ("benchmark --out new --layout labyrinth", "unknown layout 'labyrinth': use 'paper' or 'random-<seed>'"),
     ("benchmark --out new --agents h=nowhere", "there is no run nowhere: train one with"),
     ("benchmark --out new --agents h=half", "checkpoint half/checkpoint.safetensors is damaged"),
-    ("benchmark --out new --agents h=file", "checkpoint file is damaged or no safetensors file"),
+    ("benchmark --out new --agents h=file", "checkpoint file is damaged"),
     ("benchmark --out new --agents h=data", "there is no checkpoint data/checkpoint.safetensors"),
     (
         "benchmark --out new --agents h=pretrained",

@@ -1,7 +1,7 @@
-"""What a data set is: its kind, the fields of its episodes, and how it was made. One file per kind.
+"""Manifests: the kind of a data set, its episodes' fields, and how it was made. One file per kind.
 
-*Maze* is made by `jumpy collect`, *video* by `jumpy videos`, *recorded* by `jumpy import`. The manifest is
-`manifest.json` in the data set's folder; one without a kind is of a maze.
+`jumpy collect` makes the kind *maze*, `jumpy videos` *video*, `jumpy import` *recorded*. A data set's folder holds its
+manifest as `manifest.json`; one without a kind describes a maze.
 """
 
 import json
@@ -12,33 +12,20 @@ from agent.data.manifest.maze import EPISODE_LENGTH, MazeManifest
 from agent.data.manifest.recorded import RecordedManifest
 from agent.data.manifest.video import VideoManifest
 
-__all__ = [
-    "EPISODES_PER_SHARD",
-    "EPISODE_LENGTH",
-    "MANIFEST",
-    "Manifest",
-    "MazeManifest",
-    "RecordedManifest",
-    "VideoManifest",
-    "read_manifest",
-]
+__all__ = ["EPISODES_PER_SHARD", "EPISODE_LENGTH", "Manifest", "MazeManifest", "RecordedManifest", "VideoManifest"]
 
 KINDS: dict[str, type[Manifest]] = {kind.kind: kind for kind in (MazeManifest, VideoManifest, RecordedManifest)}
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a data set.
-
-    Raises:
-        ValueError: if the folder holds no manifest, or one of another format.
-    """
+    """The manifest in a folder; ValueError if there is none, or it has another format."""
     path = folder / MANIFEST
     try:
         content = json.loads(path.read_bytes())
         if content.pop("format") != FORMAT:
-            raise ValueError("another format")
-        content["checksums"] = tuple(content["checksums"])
-        return KINDS[content.pop("kind", MazeManifest.kind)].from_json(content)
+            raise ValueError("it has another format")
+        kind = KINDS[content.pop("kind", MazeManifest.kind)]
+        return kind.from_json(content | {"checksums": tuple(content["checksums"])})
     except FileNotFoundError:
         raise ValueError(
             f"{folder} is not a data set, it has no {MANIFEST}: make one with 'jumpy collect --out {folder}' or "

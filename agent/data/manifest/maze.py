@@ -15,12 +15,12 @@ from envs.layout import Layout
 from envs.videos import Fields
 
 EPISODE_LENGTH = 100
-"""frames of an episode in a maze"""
+"""frames per episode in a maze"""
 
 
 @dataclass(frozen=True)
 class MazeManifest(Manifest):
-    """Random navigation in a maze, by `jumpy collect`."""
+    """Random navigation in a maze, from `jumpy collect`."""
 
     kind: ClassVar[str] = "maze"
     actions: ClassVar[int] = ACTIONS
@@ -46,30 +46,30 @@ class MazeManifest(Manifest):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Layout, seed, steps and camera."""
+        """See `Manifest.settings`."""
         camera = {f"--camera.{name}": value for name, value in asdict(self.camera).items()}
         steps = self.episodes * EPISODE_LENGTH
         return {"--layout": self.layout.name, "--seed": self.seed, "--steps": steps, **camera}
 
     @property
     def origin(self) -> dict[str, Any]:
-        """The map and the seed."""
+        """The layout and the seed."""
         return {"layout": self.layout.name, "rows": list(self.layout.rows), "data_seed": self.seed}
 
     def subsequence_ends(self, fields: dict[str, np.ndarray]) -> Bool[np.ndarray, "e t"]:
-        """Passages: the frame on which the action is chosen ends its subsequence."""
+        """The frames at which a passage is chosen."""
         pose = fields["pose"]
         return Dynamics.of(self.layout).passage(pose.reshape(-1, 4)).reshape(pose.shape[:2])
 
     def to_json(self) -> dict[str, Any]:
-        """As in the dataclass, the length first."""
+        """As in version 0.1.0: without a kind, the length first."""
         content = asdict(self)
         return {"episode_length": content.pop("length"), **content}
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> MazeManifest:
-        """The reverse of `to_json`."""
+        """See `Manifest.from_json`."""
         if content.pop("episode_length") != EPISODE_LENGTH:
-            raise ValueError("another length of episodes")
+            raise ValueError(f"episodes must have {EPISODE_LENGTH} frames")
         layout, camera = content.pop("layout"), content.pop("camera")
         return cls(Layout(layout["name"], tuple(layout["rows"])), camera=Camera(**camera), **content)

@@ -1,4 +1,4 @@
-"""The manifest of drawn videos."""
+"""The manifest of rendered videos."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from envs.videos import DATASETS, Fields, Video
 
 @dataclass(frozen=True)
 class VideoManifest(Manifest):
-    """Videos by `jumpy videos`: frames and their true change points, without actions or goals."""
+    """Videos from `jumpy videos`: frames and their true change points, without actions or goals."""
 
     kind: ClassVar[str] = "video"
 
     video: Video
-    """how they are drawn: an `identity`"""
+    """its settings: an `identity`"""
     length: int
     seed: int
     episodes: int
@@ -28,12 +28,12 @@ class VideoManifest(Manifest):
 
     @property
     def fields(self) -> Fields:
-        """Those of the videos; all but the frames are for evaluation only."""
+        """The videos' fields; all but the frames are for evaluation only."""
         return self.video.fields
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The data set, its options, and how much of it there is."""
+        """See `Manifest.settings`."""
         options = {f"--{name}": value for name, value in asdict(self.video).items()}
         chosen = {"the data set": self.video.name, "--sequences": self.episodes, "--length": self.length}
         return {**chosen, "--seed": self.seed, **options}
@@ -44,20 +44,20 @@ class VideoManifest(Manifest):
         return {"dataset": self.video.name, "video": asdict(self.video), "data_seed": self.seed}
 
     def subsequence_ends(self, fields: dict[str, np.ndarray]) -> Bool[np.ndarray, "e t"]:
-        """The frame before each change point; whether the last one ends a subsequence is not known."""
+        """The frame before each change point; whether the last frame ends a subsequence is unknown."""
         return fields["change"][:, 1:] > 0
 
     @property
     def train_episodes(self) -> int:
-        """Episodes for training once all are written: those for tests may show other digits or mazes."""
+        """As if all episodes were written: those for tests may show other digits or mazes."""
         return int(TRAIN_SHARE * self.episodes)
 
     def to_json(self) -> dict[str, Any]:
-        """As in the dataclass, the kind and the data set's name first."""
+        """See `Manifest.to_json`; the video's name identifies its class."""
         return {"kind": self.kind, "dataset": self.video.name, **asdict(self)}
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> VideoManifest:
-        """The reverse of `to_json`."""
+        """See `Manifest.from_json`."""
         video = type(DATASETS[content.pop("dataset")])(**content.pop("video"))
         return cls(video=video, **content)

@@ -1,4 +1,4 @@
-"""Readers of video data sets that others published, from their original files. A data set is one file and one entry."""
+"""Readers of published video data sets, from their original files. A data set is one file and one entry."""
 
 from agent.data.readers.dml_mazes import DmlMazes
 from agent.data.readers.kth import Kth
@@ -7,4 +7,4 @@ from agent.data.readers.reader import Reader
 __all__ = ["RECORDED", "DmlMazes", "Kth", "Reader"]
 
 RECORDED: dict[str, type[Reader]] = {reader.name: reader for reader in (Kth, DmlMazes)}
-"""every data set's reader, by its name"""
+"""readers by the names of their data sets"""

@@ -1,17 +1,18 @@
 """DML Mazes: reads the walks through DeepMind Lab mazes of Eslami et al. 2018 (GQN) as they were published.
 
-Zakharov et al. 2022 measure on sequences of 200 frames of it. The data set `mazes` is 1080 files for training and 120
-for tests, TFRecords of tf.train.Example messages. In each, `frames` are 300 JPEG pictures of 84 x 84 pixels, and
-`cameras` are 300 times five floats: x, y, z, yaw and pitch. Frames are resized by `area_average` to the 64 x 64 pixels
-that Saxena et al. 2021 and Zakharov et al. use; a record is cut into clips without a frame in common.
+Zakharov et al. 2022 evaluate on sequences of 200 of its frames. The data set `mazes` consists of TFRecord files, 1080
+for training and 120 for tests, of tf.train.Example messages. In each, `frames` are 300 JPEG images of 84 x 84 pixels,
+and `cameras` are 300 times five floats: x, y, z, yaw and pitch. `area_average` resizes the frames to the 64 x 64 pixels
+that Saxena et al. 2021 and Zakharov et al. use; a record is cut into disjoint clips.
 
-The data set is not part of this software; its page says how it may be used.
+The data set is not part of this software; its page has the terms of use.
 """
 
 import hashlib
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import ClassVar
 
@@ -27,7 +28,7 @@ PAGE = "https://github.com/deepmind/gqn-datasets"
 FRAME = 84
 """height and width of the published frames"""
 CAMERA = 5
-"""floats of a camera"""
+"""floats per camera"""
 
 
 @dataclass(frozen=True)
@@ -47,86 +48,73 @@ class DmlMazes(Reader):
     source: Path
     """folder with the folders train and test"""
     length: int = 200
-    """frames of a sequence; a record has 300"""
+    """frames per sequence; a record has 300"""
     sequences: int | None = None
-    """largest number of sequences in each split, the first ones; all by default"""
+    """largest number of sequences in each split, the first ones; default: all"""
 
     def __post_init__(self) -> None:
-        """Validate the numbers."""
+        """Check the numbers."""
         super().__post_init__()
         if self.sequences is not None and self.sequences < 1:
             raise ValueError(f"--sequences must be 1 or more, got {self.sequences}")
 
     @property
     def limit(self) -> int | None:
-        """The chosen number."""
+        """See `Reader.limit`."""
         return self.sequences
 
     def files(self) -> Iterator[tuple[Split, Path]]:
-        """The files for training, then those for tests, by name; there need not be all.
-
-        Raises:
-            ValueError: if there are none of either.
-        """
+        """The files for training, then those for tests, by name; each split needs at least one."""
         splits: tuple[Split, ...] = ("train", "test")
+        paths = {split: sorted((self.source / split).glob("*.tfrecord")) for split in splits}
         for split in splits:
-            if not any((self.source / split).glob("*.tfrecord")):
+            if not paths[split]:
                 raise ValueError(
                     f"{self.source / split} has no .tfrecord file: get some of the data set mazes from {PAGE} and lay "
                     f"them out as {self.source}/train/0001-of-1080.tfrecord and {self.source}/test/001-of-120.tfrecord"
                 )
-        for split in splits:
-            yield from ((split, path) for path in sorted((self.source / split).glob("*.tfrecord")))
+        return iter([(split, path) for split in splits for path in paths[split]])
 
     def scan(self, path: Path) -> Scan:
-        """Check all records of a file; one that is wrong is left out."""
-        digest, scan = hashlib.sha256(), Scan([], 0, "", [])
-        short = 0
-        for record in records(path):
-            source = f"{path.parent.name}/{path.name}#{record.number}"
+        """Check all records of a file; skip those with errors."""
+        digest, clips, skipped, short = hashlib.sha256(), list[Clip](), list[str](), 0
+        for number, record in enumerate(records(path), 1):
             digest.update(f"{record.wrong}{masked_crc(record.data)} ".encode())
-            wrong, count = record.wrong, 0
-            if not wrong:
-                try:
-                    count = len(_checked(record.data).bytes_lists["frames"])
-                except ValueError as error:
-                    wrong = str(error)
-            if wrong:
-                scan.skipped.append(f"{path}, record {record.number}, {wrong}")
+            try:
+                if record.wrong:
+                    raise ValueError(record.wrong)
+                count = len(_checked(record.data).bytes_lists["frames"])
+            except ValueError as error:
+                skipped.append(f"{path}, record {number}, {error}")
                 continue
             starts = windows(1, count, self.length)
-            scan.clips.extend(Clip(source, first) for first in starts)
+            clips += [Clip(f"{path.parent.name}/{path.name}#{number}", first) for first in starts]
             short += not starts
-        return scan._replace(short=short, digest=digest.hexdigest())
+        return Scan(clips, short, digest.hexdigest(), skipped)
 
     def read(self, clips: Sequence[Clip]) -> dict[str, Shaped[np.ndarray, "n t ..."]]:
         """Frames (N, length, 64, 64, 3) and cameras (N, length, 5) of clips."""
         shape = (len(clips), self.length)
         arrays = {name: np.empty((*shape, *own), dtype) for name, (dtype, own) in self.fields.items()}
-        for name in sorted({clip.source.split("#")[0] for clip in clips}):
-            rows: dict[str, list[int]] = {}
-            for row, clip in enumerate(clips):
-                if clip.source.startswith(f"{name}#"):
-                    rows.setdefault(clip.source, []).append(row)
-            for record in records(self.source / name):
-                for row in rows.pop(f"{name}#{record.number}", []) if not record.wrong else []:
-                    chosen = slice(clips[row].first - 1, clips[row].first - 1 + self.length)
-                    example = parse_example(record.data)
-                    arrays["observation"][row] = _frames(example.bytes_lists["frames"][chosen])
-                    arrays["camera"][row] = example.float_lists["cameras"].reshape(-1, CAMERA)[chosen]
-                if not rows:
-                    break
-            if rows:
-                raise ValueError(f"{self.source / name} was changed while it was read: call again")
+        sources = [clip.source.split("#") for clip in clips]
+        for name in sorted({name for name, _ in sources}):
+            rows = {row: int(number) for row, (file, number) in enumerate(sources) if file == name}
+            examples = {
+                number: parse_example(record.data)
+                for number, record in enumerate(islice(records(self.source / name), max(rows.values())), 1)
+                if number in rows.values() and not record.wrong
+            }
+            if not examples.keys() >= set(rows.values()):
+                raise ValueError(f"{self.source / name} changed while it was read: call again")
+            for row, number in rows.items():
+                chosen = slice(clips[row].first - 1, clips[row].first - 1 + self.length)
+                arrays["observation"][row] = _frames(examples[number].bytes_lists["frames"][chosen])
+                arrays["camera"][row] = examples[number].float_lists["cameras"].reshape(-1, CAMERA)[chosen]
         return arrays
 
 
 def _checked(data: bytes) -> Example:
-    """The Example of a record, with what was published in it.
-
-    Raises:
-        ValueError: if something else is in it; the message continues after the record's name.
-    """
+    """A record's Example with the published content, else a ValueError that continues after the record's name."""
     try:
         example = parse_example(data)
     except ValueError as error:
@@ -152,7 +140,7 @@ def _frames(pictures: list[bytes]) -> UInt8[np.ndarray, "t s s 3"]:
 
 
 def _picture(content: bytes, number: int) -> Image.Image:
-    """A JPEG picture; its pixels are decoded only when they are used."""
+    """A JPEG image; its pixels are decoded when they are used."""
     try:
         return Image.open(io.BytesIO(content), formats=["JPEG"])
     except UnidentifiedImageError:

@@ -1,14 +1,14 @@
 """KTH Action: reads the videos of Schuldt, Laptev and Caputo 2004 as they were published.
 
-Zakharov et al. 2022 measure on sequences of 300 frames of it. Twenty-five persons do six actions in four places: 599
-.avi files of 160 x 120 pixels and 25 frames a second. The file `00sequences.txt` names the frames that show the person,
-as ranges that are counted from 1 and include both ends; it marks one video, person13_handclapping_d3, as missing.
+Zakharov et al. 2022 evaluate on sequences of 300 of its frames. It has 25 persons, six actions and four scenes: 599
+.avi files, 160 x 120 pixels at 25 frames per second. In `00sequences.txt` are the frames that show the person, as
+ranges counted from 1 that include both ends; it marks one video, person13_handclapping_d3, as missing.
 
-Chosen here, where the papers say nothing: ranges that touch or overlap are joined, because they only part repetitions
-of a movement; each joined run is cut into clips without a frame in common; frames become grey by their luma, spread
-from the video's 16..235 to 0..255, and are resized by `area_average`, which squeezes their width.
+Our choices, where the papers do not specify: ranges that touch or overlap are joined, because they only separate
+repetitions of a movement; each joined run is cut into disjoint clips; grey frames are the luma, stretched from the
+video's 16..235 to 0..255, and are resized by `area_average`, which squeezes their width.
 
-The data set is not part of this software. Its authors' page says how it may be used, and asks to cite the paper above.
+The data set is not part of this software. Its authors' page has the terms of use and asks to cite the paper above.
 """
 
 import hashlib
@@ -37,11 +37,11 @@ Action = Literal["boxing", "handclapping", "handwaving", "jogging", "running", "
 ACTIONS: tuple[Action, ...] = get_args(Action)
 Persons = Literal["svg", "schuldt"]
 PERSONS: dict[Persons, dict[Split, tuple[int, ...]]] = {
-    # Denton and Fergus 2018 (SVG), whose best-of-100 evaluation Zakharov et al. follow; these do not name their split.
+    # Denton and Fergus 2018 (SVG), whose best-of-100 evaluation Zakharov et al. follow without naming their split.
     "svg": {"train": tuple(range(1, 21)), "validation": (), "test": tuple(range(21, 26))},
-    # The data set's own, as 00sequences.txt states it.
+    # The published split, from 00sequences.txt.
     "schuldt": {
-        "train": (11, 12, 13, 14, 15, 16, 17, 18),
+        "train": tuple(range(11, 19)),
         "validation": (1, 4, 19, 20, 21, 23, 24, 25),
         "test": (2, 3, 5, 6, 7, 8, 9, 10, 22),
     },
@@ -65,41 +65,38 @@ class Kth(Reader):
     source: Path
     """folder with 00sequences.txt and the actions' folders"""
     length: int = 300
-    """frames of a sequence; runs of frames with the person in them that are shorter are left out"""
+    """frames per sequence; shorter runs of frames with the person are skipped"""
     persons: Persons = "svg"
-    """who is in the training videos: svg: persons 1 to 20, and 21 to 25 are for tests; schuldt: the data set's own
-    split, with validation"""
+    """the split: svg: persons 1 to 20 for training, 21 to 25 for tests; schuldt: as published, with validation"""
     actions: tuple[Action, ...] = ACTIONS
     """which actions to read"""
 
     @cached_property
     def ranges(self) -> dict[str, list[Range]]:
-        """Of each video, the runs of frames that show the person."""
+        """The runs of frames that show the person, for each video."""
         path = self.source / RANGES
         if not path.is_file():
             raise ValueError(f"{path} is missing: {self._remedy}")
         return {name: joined(ranges) for name, ranges in parse_ranges(path).items()}
 
     def files(self) -> Iterator[tuple[Split, Path]]:
-        """The .avi files of the chosen actions, by split, person, action and place.
+        """The .avi files of the chosen actions, by split, person, action and scene.
 
         Raises:
-            ValueError: if 00sequences.txt or a file that it names is missing, it cannot be understood, or PyAV is not
-                installed.
+            ValueError: 00sequences.txt, a file that it lists or PyAV is missing, or it cannot be parsed.
         """
         _av()
         names = [name for name, runs in sorted(self.ranges.items()) if runs and name.split("_")[1] in self.actions]
-        paths = {name: self.source / name.split("_")[1] / (name + ENDING) for name in names}
-        if absent := [path for path in paths.values() if not path.is_file()]:
+        if absent := [path for path in map(self._path, names) if not path.is_file()]:
             more = f", and so are {len(absent) - 1} other files" if len(absent) > 1 else ""
             raise ValueError(f"{absent[0]} is missing{more}: {self._remedy}, or choose by --actions")
         for split in SPLITS:
             for name in names:
                 if int(name[6:8]) in PERSONS[self.persons][split]:
-                    yield split, paths[name]
+                    yield split, self._path(name)
 
     def scan(self, path: Path) -> Scan:
-        """Decode a file once; if it cannot be decoded to its end, nothing of it is used."""
+        """Decode a file; if that fails before its end, all of it is skipped."""
         content = path.read_bytes()
         digest = hashlib.sha256(content).hexdigest()
         name = path.name.removesuffix(ENDING)
@@ -110,27 +107,30 @@ class Kth(Reader):
         runs = [(first, min(last, count)) for first, last in self.ranges[name]]
         clips = [Clip(name, first) for run in runs for first in windows(*run, self.length)]
         last = self.ranges[name][-1][1]
-        cut = [f"{path} has {count} frames, {RANGES} names {last}: those after {count} are left out"]
+        cut = [f"{path} has {count} frames, {RANGES} lists {last}: those after {count} are skipped"]
         return Scan(clips, sum(not windows(*run, self.length) for run in runs), digest, cut if last > count else [])
 
     def read(self, clips: Sequence[Clip]) -> dict[str, UInt8[np.ndarray, "n t s s 1"]]:
         """Frames of clips, (N, length, 64, 64, 1)."""
         frames = np.empty((len(clips), self.length, SIZE, SIZE, 1), np.uint8)
         for name in sorted({clip.source for clip in clips}):
-            path = self.source / name.split("_")[1] / (name + ENDING)
+            path = self._path(name)
             rows = {row: clip.first - 1 for row, clip in enumerate(clips) if clip.source == name}
             end = max(rows.values()) + self.length
             grey = list(islice(decoded(path.read_bytes()), end))
             if len(grey) < end:
-                raise ValueError(f"{path} was changed while it was read: call again")
+                raise ValueError(f"{path} changed while it was read: call again")
             small = area_average(np.stack(grey), SIZE)
             for row, first in rows.items():
                 frames[row] = small[first : first + self.length, ..., None]
         return {"observation": frames}
 
+    def _path(self, name: str) -> Path:
+        return self.source / name.split("_")[1] / (name + ENDING)
+
     @property
     def _remedy(self) -> str:
-        """Where the data set is found, and how it is laid out."""
+        """Where to get the data set, and how to lay it out."""
         return (
             f"get {RANGES} and the actions' archives from {PAGE} and unpack them as {self.source}/{RANGES}, "
             f"{self.source}/boxing/person01_boxing_d1{ENDING} and so on"
@@ -138,13 +138,13 @@ class Kth(Reader):
 
 
 def parse_ranges(path: Path) -> dict[str, list[Range]]:
-    """The ranges of frames of each video in 00sequences.txt; a missing video has none.
+    """The frame ranges of each video in 00sequences.txt; a missing video has none.
 
-    A line is ``person01_boxing_d1  frames  1-95, 96-185`` or ``person13_handclapping_d3  *missing*``; the text above
-    these lines is passed over.
+    A video's line is ``person01_boxing_d1  frames  1-95, 96-185`` or ``person13_handclapping_d3  *missing*``; other
+    lines are ignored.
 
     Raises:
-        ValueError: if a line about a video is none of these, or a range is empty or begins before frame 1.
+        ValueError: a video's line has another format, or a range is empty or begins before frame 1.
     """
     found: dict[str, list[Range]] = {}
     for number, line in enumerate(path.read_text("latin-1").splitlines(), 1):
@@ -159,12 +159,12 @@ def parse_ranges(path: Path) -> dict[str, list[Range]]:
             )
         found[match[1]] = ranges
     if not found:
-        raise ValueError(f"{path} names no video: get it from {PAGE}")
+        raise ValueError(f"{path} lists no video: get it from {PAGE}")
     return found
 
 
 def joined(ranges: list[Range]) -> list[Range]:
-    """Ranges in order, those that touch or overlap made one."""
+    """Sorted ranges; those that touch or overlap are merged."""
     runs: list[Range] = []
     for first, last in sorted(ranges):
         if runs and first <= runs[-1][1] + 1:
@@ -178,7 +178,7 @@ def decoded(content: bytes) -> Iterator[UInt8[np.ndarray, "h w"]]:
     """The grey frames of an .avi file.
 
     Raises:
-        ValueError: if the file is not an .avi file, is truncated or damaged, or has frames of another size; the message
+        ValueError: it is not an .avi file, is truncated or damaged, or has frames of another size; the message
             continues after the file's name.
     """
     if content[:4] != b"RIFF" or content[8:12] != b"AVI ":
@@ -199,5 +199,5 @@ def decoded(content: bytes) -> Iterator[UInt8[np.ndarray, "h w"]]:
 
 
 def _av() -> Any:
-    """PyAV, which only this data set needs."""
+    """PyAV, needed only by this data set."""
     return import_extra("av", "import", "reading .avi files")

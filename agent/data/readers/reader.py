@@ -1,7 +1,7 @@
-"""Videos that were recorded and published by others: what a reader of their files gives, and how frames are resized.
+"""The contract of readers of published videos (`kth`, `dml_mazes`), and how frames are resized.
 
-A reader (`kth`, `dml_mazes`) goes over its files twice: `scan` checks every byte of them and says which clips
-they hold, so that damaged files are known before anything is written; `read` then gives the frames of some clips.
+Files are read twice: `scan` checks every byte and finds the clips, so that damaged files are known before anything is
+written; `read` then returns the frames of some clips.
 """
 
 from abc import ABC, abstractmethod
@@ -26,21 +26,21 @@ class Clip(NamedTuple):
     """A sequence of consecutive frames."""
 
     source: str
-    """the file's name, or the record's"""
+    """name of the file or record"""
     first: int
-    """its first frame there, counted from 1"""
+    """first frame, counted from 1"""
 
 
 class Scan(NamedTuple):
-    """What a file holds."""
+    """The content of a file."""
 
     clips: list[Clip]
     short: int
-    """recordings that are too short for one clip"""
+    """number of recordings that are too short for a clip"""
     digest: str
     """changes with the file's content"""
     skipped: list[str]
-    """what of it cannot be read, and why: one line each"""
+    """what cannot be read, and why: one line each"""
 
 
 @dataclass(frozen=True)
@@ -55,30 +55,30 @@ class Reader(ABC):
     source: Path
     """folder of the published files"""
     length: int
-    """frames of a sequence"""
+    """frames per sequence"""
 
     def __post_init__(self) -> None:
-        """Validate the length."""
+        """Check the length."""
         if self.length < 2:
             raise ValueError(f"--length must be 2 or more, got {self.length}")
 
     @property
     def options(self) -> dict[str, Any]:
-        """The options that are this data set's own, as JSON gives them back."""
+        """The data set's own options, as JSON returns them."""
         own = {name: value for name, value in asdict(self).items() if name not in ("source", "length")}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in own.items()}
 
     @property
     def limit(self) -> int | None:
-        """The largest number of clips in a split; None: all that there are."""
+        """The largest number of clips per split; None: no limit."""
         return None
 
     @abstractmethod
     def files(self) -> Iterator[tuple[Split, Path]]:
-        """The files in a fixed order, with the split that they belong to.
+        """The files with their splits, in a fixed order.
 
         Raises:
-            ValueError: if there are none, one is missing, or a package that reads them is not installed.
+            ValueError: a file or a package that reads it is missing.
         """
 
     @abstractmethod
@@ -87,20 +87,19 @@ class Reader(ABC):
 
     @abstractmethod
     def read(self, clips: Sequence[Clip]) -> dict[str, Shaped[np.ndarray, "n ..."]]:
-        """The arrays of clips that `scan` found, by the names of `fields`, (N, length, …)."""
+        """The arrays of N clips that `scan` found, by the names of `fields`: (N, length, …)."""
 
 
 def windows(first: int, last: int, length: int) -> range:
-    """First frames of the clips in frames `first` to `last`: one after the other, without a frame in common."""
+    """First frames of consecutive, disjoint clips in frames `first` to `last`."""
     return range(first, last - length + 2, length)
 
 
 def area_average(frames: UInt8[np.ndarray, "*n h w"], size: int) -> UInt8[np.ndarray, "*n s s"]:
-    """Resize frames to a square: a pixel is the mean over the area that it covers, fractions of pixels included.
+    """Resize frames to a square: each new pixel is the mean over its area, with fractions of old pixels.
 
-    Pillow's box filter counts every pixel whose middle lies in the area, whole: where 160 pixels become 64, a new pixel
-    is the mean of two or of three old ones instead of two and a half. So does torch's `area`, which counts all it
-    touches.
+    Pillow's box filter and torch's `area` only count whole pixels (those with their centre in the area, or those that
+    it touches): from 160 to 64 pixels they average two or three instead of two and a half.
     """
     height, width = frames.shape[-2:]
     averaged = _cover(size, height) @ frames @ _cover(size, width).T
@@ -108,7 +107,7 @@ def area_average(frames: UInt8[np.ndarray, "*n h w"], size: int) -> UInt8[np.nda
 
 
 def _cover(size: int, length: int) -> Float64[np.ndarray, "size length"]:
-    """Share of each of `length` old pixels in each of `size` new ones; every row sums to 1."""
+    """Weight of each of `length` old pixels in each of `size` new ones; every row sums to 1."""
     edge = np.arange(size + 1) * length / size
     pixel = np.arange(length)
     overlap = np.minimum(edge[1:, None], pixel + 1) - np.maximum(edge[:-1, None], pixel)

@@ -1,8 +1,8 @@
-"""TFRecord files and the tf.train.Example messages in them, read without TensorFlow.
+"""TFRecord files and their tf.train.Example messages, read without TensorFlow.
 
 A record is, in little-endian order: 8 bytes length, 4 bytes checksum of the length, the data, 4 bytes checksum of the
-data. Checksums are CRC-32C, rotated right by 15 bits, plus a constant. An Example is a map of names to lists of bytes,
-of floats or of integers, as protocol buffers write it.
+data. Checksums are CRC-32C, rotated right by 15 bits, plus a constant. An Example is a protocol-buffer map from names
+to lists of bytes, floats or integers.
 """
 
 import struct
@@ -18,19 +18,17 @@ MASK = 0xA282EAD8
 HEADER = struct.Struct("<QI")
 FOOTER = struct.Struct("<I")
 
-VARINT, EIGHT_BYTES, LENGTH, FOUR_BYTES = 0, 1, 2, 5
-"""wire types of protocol buffers"""
+# Wire types of protocol buffers; those of fixed size with their bytes.
+VARINT, LENGTH, FIXED = 0, 2, {1: 8, 5: 4}
 
 
 class Record(NamedTuple):
     """One record of a file."""
 
-    number: int
-    """from 1"""
     data: bytes
-    """empty where something is wrong"""
+    """empty if there is an error"""
     wrong: str = ""
-    """what"""
+    """the error"""
 
 
 def masked_crc(data: bytes) -> int:
@@ -40,35 +38,33 @@ def masked_crc(data: bytes) -> int:
 
 
 def records(path: Path) -> Iterator[Record]:
-    """The records of a file, each compared with its checksums.
+    """The records of a file, each verified by its checksums.
 
-    A record whose data is altered is marked as wrong, and the next one follows; where a length is altered or the file
-    is cut off, nothing can follow.
+    A record with altered data is marked as wrong and reading continues with the next one; an altered length or the
+    file's early end stops it.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
-        number = 0
         while header := file.read(HEADER.size):
-            number += 1
             if len(header) < HEADER.size:
-                yield Record(number, b"", "is cut off")
+                yield Record(b"", "is cut off")
                 return
             length, crc = HEADER.unpack(header)
             if crc != masked_crc(header[:8]):
-                yield Record(number, b"", "has a length with a wrong checksum: nothing after it can be read")
+                yield Record(b"", "has a length with a wrong checksum: nothing after it can be read")
                 return
             if file.tell() + length + FOOTER.size > size:
-                yield Record(number, b"", "is cut off")
+                yield Record(b"", "is cut off")
                 return
             data = file.read(length)
-            if FOOTER.unpack(file.read(FOOTER.size))[0] != masked_crc(data):
-                yield Record(number, b"", "has data with a wrong checksum")
+            if FOOTER.unpack(file.read(FOOTER.size))[0] == masked_crc(data):
+                yield Record(data)
             else:
-                yield Record(number, data)
+                yield Record(b"", "has data with a wrong checksum")
 
 
 class Example(NamedTuple):
-    """The lists of an Example by their names; integers are passed over."""
+    """The lists of an Example by name; integers are ignored."""
 
     bytes_lists: dict[str, list[bytes]]
     float_lists: dict[str, np.ndarray]
@@ -76,11 +72,7 @@ class Example(NamedTuple):
 
 
 def parse_example(data: bytes) -> Example:
-    """Read an Example.
-
-    Raises:
-        ValueError: if the bytes are not an Example.
-    """
+    """Parse an Example; ValueError if the bytes are not one."""
     example = Example({}, {})
     for features in _values(memoryview(data), 1):
         for entry in _values(features, 1):
@@ -94,7 +86,7 @@ def parse_example(data: bytes) -> Example:
 
 
 def _values(message: memoryview, wanted: int) -> Iterator[memoryview]:
-    """The contents of one field of a message; a repeated float's may be packed or not, its bytes are the same."""
+    """The values of one field of a message; packed and unpacked floats have the same bytes."""
     place = 0
     while place < len(message):
         key, place = _varint(message, place)
@@ -104,8 +96,8 @@ def _values(message: memoryview, wanted: int) -> Iterator[memoryview]:
         elif kind == LENGTH:
             length, place = _varint(message, place)
             end = place + length
-        elif kind in (EIGHT_BYTES, FOUR_BYTES):
-            end = place + (8 if kind == EIGHT_BYTES else 4)
+        elif kind in FIXED:
+            end = place + FIXED[kind]
         else:
             raise ValueError(f"not a message of protocol buffers: wire type {kind}")
         if end > len(message):
@@ -116,12 +108,10 @@ def _values(message: memoryview, wanted: int) -> Iterator[memoryview]:
 
 
 def _varint(message: memoryview, place: int) -> tuple[int, int]:
-    """A number of seven bits a byte, and the place after it."""
-    value = shift = 0
-    while place < len(message) and shift < 64:
-        byte = message[place]
-        value |= (byte & 127) << shift
-        place, shift = place + 1, shift + 7
+    """A number, stored as seven bits per byte, and the place after it."""
+    value = 0
+    for number, byte in enumerate(message[place : place + 10]):
+        value |= (byte & 127) << 7 * number
         if byte < 128:
-            return value, place
+            return value, place + number + 1
     raise ValueError("not a message of protocol buffers: a number does not end")

@@ -1,4 +1,4 @@
-"""Agents: what they decide on, what their models are shown, what their draws depend on."""
+"""Agents: what they decide on, what their models see, what their random numbers depend on."""
 
 import numpy as np
 import pytest

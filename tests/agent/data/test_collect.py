@@ -114,10 +114,10 @@ def test_leftovers_of_a_killed_writer_are_cleared_away(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"layout": "random-1"}, "--layout paper, asked for is random-1"),
-        ({"seed": 1}, "--seed 0, asked for is 1"),
-        ({"steps": 200}, "--steps 100, asked for is 200"),
-        ({"camera": Camera(size=16)}, "--camera.size 8, asked for is 16"),
+        ({"layout": "random-1"}, "--layout paper.*random-1"),
+        ({"seed": 1}, "--seed 0.*1"),
+        ({"steps": 200}, "--steps 100.*200"),
+        ({"camera": Camera(size=16)}, "--camera.size 8.*16"),
     ],
 )
 def test_other_settings_are_refused_and_nothing_is_touched(tmp_path, change, message):

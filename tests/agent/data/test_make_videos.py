@@ -1,4 +1,4 @@
-"""`jumpy videos`: the data set on disk, its command line, and what is refused."""
+"""`jumpy videos`: the data set on disk, its command line, and invalid input."""
 
 import json
 import os
@@ -121,9 +121,9 @@ BAD_INPUT = {
     "videos mazes --out new --size 0": ("--size", "got 0"),
     "videos moving-mnist --out new --size 32": ("--size", "at least 33", "got 32"),
     "videos bouncing-balls --out new --size 8": ("--size", "at least 10", "got 8"),
-    "videos mazes --out balls": ("bouncing-balls", "asked for is mazes", "--overwrite"),
-    "videos bouncing-balls --out balls --sequences 10 --length 50": ("--length 40", "asked for is 50", "--overwrite"),
-    "collect --out balls": ("--layout None", "asked for is paper", "--overwrite"),
+    "videos mazes --out balls": ("bouncing-balls", "mazes", "--overwrite"),
+    "videos bouncing-balls --out balls --sequences 10 --length 50": ("--length 40", "50", "--overwrite"),
+    "collect --out balls": ("--layout None", "paper", "--overwrite"),
 }
 
 

@@ -1,4 +1,4 @@
-"""Manifests of every kind: written and read back, split, and refused."""
+"""Manifests of every kind: written and read back, split, and invalid."""
 
 import json
 from dataclasses import replace

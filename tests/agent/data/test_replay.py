@@ -16,7 +16,7 @@ SIZE = 2
 
 
 def numbered(first: int, episodes: int) -> dict[str, np.ndarray]:
-    """Arrays whose every entry tells its episode and step: pose = (episode, t, …), the rest their last byte."""
+    """Arrays whose every entry identifies its episode and step: pose = (episode, t, …), the rest their last byte."""
     episode, t = np.indices((episodes, EPISODE_LENGTH))
     number = (episode + first) * EPISODE_LENGTH + t
     arrays = {}

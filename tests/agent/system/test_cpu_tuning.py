@@ -24,7 +24,7 @@ print(min(faults[:3]), max(faults[4:]))
 @pytest.mark.skipif(not keep_freed_memory(), reason="the C library is not glibc")
 def test_a_large_block_takes_the_pages_of_the_one_before():
     # 200 MB are 48 000 pages; fetched anew in every training step they cost a sixth of its time
-    told = subprocess.run([sys.executable, "-c", FRESH], capture_output=True, text=True, check=True)
-    untuned, tuned = map(int, told.stdout.split())
+    output = subprocess.run([sys.executable, "-c", FRESH], capture_output=True, text=True, check=True)
+    untuned, tuned = map(int, output.stdout.split())
     assert tuned < 1000
     assert untuned > tuned

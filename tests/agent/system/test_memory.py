@@ -1,4 +1,4 @@
-"""What does not fit is refused."""
+"""Allocations beyond the free memory fail."""
 
 import subprocess
 import sys
@@ -24,10 +24,10 @@ torch.zeros(200_000_000, dtype=torch.uint8)
 """
 
 
-@pytest.mark.skipif(free_memory() is None, reason="the system does not tell what is free")
+@pytest.mark.skipif(free_memory() is None, reason="the system does not report its free memory")
 def test_what_does_not_fit_is_an_error_not_the_end():
-    told = subprocess.run([sys.executable, "-c", TOO_MUCH], capture_output=True, text=True, check=True)
-    assert told.stdout.split() == ["refused"]
+    output = subprocess.run([sys.executable, "-c", TOO_MUCH], capture_output=True, text=True, check=True)
+    assert output.stdout.split() == ["refused"]
 
 
 @pytest.mark.parametrize(("limit", "free"), [("614400", 200), ("max", 1024), (None, 1024)])
@@ -44,6 +44,6 @@ def test_a_containers_limit_counts_and_what_can_be_dropped_does_not(tmp_path, li
     assert free_memory(tmp_path) == free * 1024
 
 
-def test_errors_about_memory_are_told_from_others():
+def test_errors_about_memory_are_recognised():
     assert is_out_of_memory(MemoryError()) and is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory. Tried"))
     assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))

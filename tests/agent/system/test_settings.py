@@ -26,7 +26,7 @@ def test_the_first_difference(found, wanted, difference):
 
 
 def test_the_message_has_both_values_and_the_remedy():
-    with pytest.raises(ValueError, match=r"^x was made with size 1, asked for is 2: take another$"):
+    with pytest.raises(ValueError, match=r"^x was made with size 1.* 2: take another$"):
         check_same_settings("x was made", {"size": 1}, {"size": 2}, "take another")
-    with pytest.raises(ValueError, match=r"a{57}\.\.\., asked"):
+    with pytest.raises(ValueError, match=r"a{57}\.\.\.,"):
         check_same_settings("x was made", {"name": "a" * 80}, {"name": "b"}, "take another")

@@ -21,8 +21,8 @@ print(torch.get_num_threads())
 
 def test_drawing_the_first_frames_leaves_the_number_of_threads():
     # numba starts its threads then, with OpenMP, which torch asks how many to use: rounding would change
-    told = subprocess.run([sys.executable, "-c", FRESH], capture_output=True, text=True, check=True)
-    assert told.stdout == "1\n"
+    output = subprocess.run([sys.executable, "-c", FRESH], capture_output=True, text=True, check=True)
+    assert output.stdout == "1\n"
 
 
 def test_numbers_are_as_before_after_the_block():

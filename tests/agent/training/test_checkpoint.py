@@ -84,14 +84,14 @@ def another_kind_of_safetensors(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (cut, "damaged or no safetensors file"),
-        (empty, "damaged or no safetensors file"),
-        (alter_a_tensor, "was altered, its content does not match its SHA-256"),
-        (alter_the_meta_data, "was altered, its content does not match its SHA-256"),
-        (alter_every_quote_of_the_header, "damaged or no safetensors file"),
-        (rename_a_tensor, "was altered, its content does not match its SHA-256"),
-        (another_kind_of_safetensors, "is no checkpoint of format 1, got None: use one of 'jumpy train'"),
-        (Path.unlink, "there is no checkpoint .*: train one with 'jumpy train'"),
+        (cut, "is damaged"),
+        (empty, "is damaged"),
+        (alter_a_tensor, "was altered.*SHA-256"),
+        (alter_the_meta_data, "was altered.*SHA-256"),
+        (alter_every_quote_of_the_header, "is damaged"),
+        (rename_a_tensor, "was altered.*SHA-256"),
+        (another_kind_of_safetensors, "format 1, got None.*'jumpy train'"),
+        (Path.unlink, "no checkpoint .*'jumpy train'"),
     ],
 )
 def test_a_bad_file_is_refused_by_name(tmp_path, damage, message):

@@ -1,4 +1,4 @@
-"""Run folders: the model that is loaded, and files that are refused."""
+"""Run folders: the model that is loaded, and invalid files."""
 
 import pytest
 import torch
@@ -27,9 +27,9 @@ def test_model_keeps_the_options_that_it_was_trained_with(copy):
 
 
 def test_missing_run_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"there is no run .*nowhere: train one with 'jumpy train --out"):
+    with pytest.raises(ValueError, match=r"no run .*nowhere.*'jumpy train --out"):
         load_model(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match=r"there is no checkpoint .*checkpoint.safetensors: train one"):
+    with pytest.raises(ValueError, match=r"no checkpoint .*checkpoint.safetensors"):
         load_model(tmp_path)
 
 
@@ -53,7 +53,7 @@ def test_files_of_other_models_are_refused(copy):
     tensors, meta = read_checkpoint(path)
     rssm = {f"model.{name}": value for name, value in build_model("rssm", "quick", "ours", 32).state_dict().items()}
     write_checkpoint(path, rssm, meta)
-    with pytest.raises(ValueError, match=r"holds no model of this kind and version, train it again: .*Missing key"):
+    with pytest.raises(ValueError, match=r"no model of this kind.*Missing key"):
         load_model(copy)
     write_checkpoint(path, tensors, meta | {"run": meta["run"] | {"model": "dreamer"}})
     with pytest.raises(ValueError, match=r"unknown model 'dreamer'"):
@@ -64,8 +64,8 @@ def test_files_of_other_models_are_refused(copy):
     with pytest.raises(ValueError, match=r"hrssm of this configuration .*telepathy"):
         load_model(copy)
     write_checkpoint(path, tensors, {"step": 3})
-    with pytest.raises(ValueError, match="is a checkpoint, but of no training run"):
+    with pytest.raises(ValueError, match="not of a training run"):
         load_model(copy)
     save_file(tensors, path)
-    with pytest.raises(ValueError, match="is no checkpoint of format 1"):
+    with pytest.raises(ValueError, match="format 1"):
         load_model(copy)

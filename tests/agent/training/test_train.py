@@ -78,7 +78,7 @@ def test_training_time_stays_unknown_where_its_beginning_was_not_noted(data, tmp
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signal_saves_and_stops_and_the_run_goes_on(data, tmp_path, monkeypatch, capsys, number):
+def test_signal_saves_and_stops_and_the_run_continues(data, tmp_path, monkeypatch, capsys, number):
     update = Trainer.update
 
     def signalled(self: Trainer):
@@ -92,7 +92,8 @@ def test_signal_saves_and_stops_and_the_run_goes_on(data, tmp_path, monkeypatch,
         train(tiny(data, tmp_path))
     assert signal.getsignal(number) == before
     assert step_of(tmp_path) == 4  # the step under way was finished
-    assert f"stopped at step 4 of 40, saved in {tmp_path}: go on with --resume" in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert all(word in output for word in ("step 4 of 40", str(tmp_path), "--resume"))
     train(tiny(data, tmp_path, resume=True, pause_after=1))
     assert step_of(tmp_path) == 5
 
@@ -121,7 +122,7 @@ def steep(model: HRSSM, terms: dict) -> None:
 @pytest.mark.parametrize(("poison", "what"), [(not_a_number, "kl_s"), (steep, "gradient")])
 def test_number_that_is_not_finite_stops_before_the_step(data, tmp_path, monkeypatch, poison, what):
     monkeypatch.setattr(HRSSM, "loss", poisoned(poison))
-    with pytest.raises(FloatingPointError, match=rf"step 3: {what} is not finite; the last checkpoint in .* is kept"):
+    with pytest.raises(FloatingPointError, match=rf"step 3: {what} is not finite.*checkpoint"):
         train(tiny(data, tmp_path, checkpoint_every=2))
     assert step_of(tmp_path) == 2
     trainer = Trainer(tiny(data, tmp_path, resume=True), Replay.open(data), CPU)
@@ -152,15 +153,15 @@ def test_learning_rate_rises_stays_and_falls():
     assert [schedule(step, constant) for step in range(10)] == [1.0] * 10
 
 
-def test_a_videos_first_step_draws_its_mean_colour_not_grey(tmp_path):
+def test_a_videos_first_step_decodes_its_mean_colour_not_grey(tmp_path):
     """Else the first steps drive a dark video's decoder to where its tanh has no gradient (experiments/LOG.md, 13)."""
     folder = videos(tmp_path / "balls")
     trainer = Trainer(tiny(folder, tmp_path / "run", variant="vta", options=("window=12",)), Replay.open(folder), CPU)
     frames = Replay.open(folder).slices(np.arange(4), np.zeros(4, int), 10)["observation"]
     x = to_float(torch.from_numpy(frames))
     model: Any = trainer.model
-    drawn = model.decoder(torch.zeros(1, 1, model.config.sizes.state))
-    assert (drawn - x).square().mean() < 0.5 * x.square().mean()
+    decoded = model.decoder(torch.zeros(1, 1, model.config.sizes.state))
+    assert (decoded - x).square().mean() < 0.5 * x.square().mean()
 
 
 def test_precision_is_recorded_and_has_to_stay(data, tmp_path):
@@ -168,7 +169,7 @@ def test_precision_is_recorded_and_has_to_stay(data, tmp_path):
     train(tiny(data, tmp_path, **changes, pause_after=1))
     _, meta = load_model(tmp_path)
     assert meta["run"]["precision"] == "bf16"
-    with pytest.raises(ValueError, match="precision bf16, asked for is fp32"):
+    with pytest.raises(ValueError, match=r"precision bf16.*fp32"):
         train(tiny(data, tmp_path, **changes | {"precision": "fp32"}, resume=True))
     train(tiny(data, tmp_path, **changes, resume=True))
 
@@ -193,9 +194,9 @@ def test_batch_that_does_not_fit_names_the_remedy_and_loses_no_step(data, tmp_pa
         train(tiny(data, tmp_path, pause_after=steps))
     with monkeypatch.context() as patch:
         patch.setattr(HRSSM, "loss", too_large)
-        with pytest.raises(ValueError, match="batch of 2 windows does not fit into memory: use a smaller --batch-size"):
+        with pytest.raises(ValueError, match=r"batch of 2 .*memory.*--batch-size"):
             train(tiny(data, tmp_path, resume=True))
-    if not steps:  # nothing is kept that a smaller batch could not go on with
+    if not steps:  # a smaller batch can start from scratch
         train(tiny(data, tmp_path, resume=True, batch_size=1, pause_after=1))
     else:
         assert load_model(tmp_path)[1]["step"] == steps

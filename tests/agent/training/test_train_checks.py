@@ -17,29 +17,29 @@ CPU = torch.device("cpu")
 @pytest.mark.parametrize(
     ("change", "key"),
     [
-        ({"model": "rssm"}, "model hrssm, asked for is rssm"),
-        ({"variant": "vta"}, "variant ours, asked for is vta"),
-        ({"batch_size": 3}, "recipe.batch_size 2, asked for is 3"),
-        ({"steps": 50}, "recipe.steps 40, asked for is 50"),
-        ({"seed": 1}, "seed 0, asked for is 1"),
+        ({"model": "rssm"}, "model hrssm.*rssm"),
+        ({"variant": "vta"}, "variant ours.*vta"),
+        ({"batch_size": 3}, "recipe.batch_size 2.*3"),
+        ({"steps": 50}, "recipe.steps 40.*50"),
+        ({"seed": 1}, "seed 0.*1"),
     ],
 )
 def test_resuming_with_another_configuration_names_what_differs(data, whole, change, key):
     before = (whole / CHECKPOINT).read_bytes()
-    with pytest.raises(ValueError, match=f"{key}: resume"):
+    with pytest.raises(ValueError, match=key):
         train(tiny(data, whole, resume=True, **change))
     assert (whole / CHECKPOINT).read_bytes() == before
 
 
 def test_resuming_on_other_data_is_refused(whole, tmp_path):
     collect(CollectConfig(tmp_path, steps=200, layout="random-1"))
-    with pytest.raises(ValueError, match="layout paper, asked for is random-1"):
+    with pytest.raises(ValueError, match=r"layout paper.*random-1"):
         train(tiny(tmp_path, whole, resume=True))
 
 
 def test_run_is_replaced_only_when_asked_to(data, copy):
     before = (copy / CHECKPOINT).read_bytes()
-    with pytest.raises(ValueError, match="already holds a run: add --resume to go on or --overwrite to replace it"):
+    with pytest.raises(ValueError, match=r"already holds a run.*--resume.*--overwrite"):
         train(tiny(data, copy))
     assert (copy / CHECKPOINT).read_bytes() == before
     train(tiny(data, copy, overwrite=True, pause_after=1))
@@ -49,12 +49,12 @@ def test_run_is_replaced_only_when_asked_to(data, copy):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"steps": 0}, "--steps must be more than 0, got 0"),
-        ({"batch_size": -2}, "--batch-size must be more than 0, got -2"),
-        ({"learning_rate": 0.0}, "--learning-rate must be more than 0, got 0.0"),
-        ({"log_every": 0}, "--log-every must be more than 0, got 0"),
-        ({"pause_after": 0}, "--pause-after must be more than 0, got 0"),
-        ({"seed": -1}, "--seed must be 0 or more, got -1"),
+        ({"steps": 0}, "--steps.*got 0"),
+        ({"batch_size": -2}, "--batch-size.*got -2"),
+        ({"learning_rate": 0.0}, "--learning-rate.*got 0"),
+        ({"log_every": 0}, "--log-every.*got 0"),
+        ({"pause_after": 0}, "--pause-after.*got 0"),
+        ({"seed": -1}, "--seed.*got -1"),
     ],
 )
 def test_impossible_options_are_refused(tmp_path, options, message):
@@ -64,7 +64,7 @@ def test_impossible_options_are_refused(tmp_path, options, message):
 
 def test_frames_that_cannot_be_encoded_are_refused_before_anything_is_written(tmp_path):
     collect(CollectConfig(tmp_path / "data", steps=200, camera=Camera(size=16)))
-    with pytest.raises(ValueError, match="frames of 16 pixels cannot be encoded: collect with a size"):
+    with pytest.raises(ValueError, match="16 pixels"):
         train(tiny(tmp_path / "data", tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 
@@ -72,9 +72,9 @@ def test_frames_that_cannot_be_encoded_are_refused_before_anything_is_written(tm
 def test_device(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert choose_device("auto").type == choose_device("cpu").type == "cpu"
-    with pytest.raises(ValueError, match="torch sees no CUDA device: use --device cpu"):
+    with pytest.raises(ValueError, match=r"no CUDA device.*--device cpu"):
         choose_device("cuda")
-    with pytest.raises(ValueError, match="unknown device 'tpu': choose auto, cpu or cuda"):
+    with pytest.raises(ValueError, match="'tpu': choose auto, cpu or cuda"):
         choose_device("tpu")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert choose_device("auto").type == choose_device("cuda").type == "cuda"

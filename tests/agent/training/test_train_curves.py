@@ -14,7 +14,7 @@ def test_a_run_that_replaces_another_shows_no_curves_of_it(data, copy):
     assert [event.step for event in events.Scalars("train/total")] == [1, 2, 3]
 
 
-def test_a_run_that_goes_on_keeps_the_curves_up_to_the_step_it_stopped_at(data, copy):
+def test_a_run_that_continues_keeps_the_curves_up_to_the_step_it_stopped_at(data, copy):
     train(tiny(data, copy, evaluate_every=15, resume=True))
     events = EventAccumulator(str(copy / "tensorboard"))
     events.Reload()

@@ -9,8 +9,9 @@ import torch
 
 from agent.data.make_videos import VideosConfig, make_videos
 from agent.data.replay import Replay
+from agent.training.boundary_scores import match
 from agent.training.config import TrainConfig
-from agent.training.evaluate import EvaluationConfig, match
+from agent.training.evaluate import EvaluationConfig
 from agent.training.train import train
 from envs.videos import BouncingBalls
 from experiments import cli

@@ -11,8 +11,9 @@ import torch
 
 from agent.data.collect import CollectConfig, collect
 from agent.data.replay import Replay
+from agent.training.boundary_scores import boundary_scores
 from agent.training.config import TrainConfig
-from agent.training.evaluate import EvaluationConfig, boundary_scores, negative_bounds
+from agent.training.evaluate import EvaluationConfig, negative_bounds
 from agent.training.runs import CHECKPOINT
 from agent.training.trainer import Trainer
 from experiments.common.trained_runs import load_trained

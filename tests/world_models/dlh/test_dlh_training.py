@@ -10,8 +10,9 @@ import torch
 from agent.data.batch import to_batch
 from agent.data.make_videos import VideosConfig, make_videos
 from agent.data.replay import Replay
+from agent.training.boundary_scores import boundary_scores
 from agent.training.config import TrainConfig
-from agent.training.evaluate import EvaluationConfig, boundary_scores, evaluate
+from agent.training.evaluate import EvaluationConfig, evaluate
 from agent.training.runs import load_model
 from agent.training.train import train
 from envs.videos import MovingBall

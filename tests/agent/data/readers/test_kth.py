@@ -38,7 +38,8 @@ def test_frames_are_those_of_the_ranges_and_persons_are_kept_apart(source, tmp_p
     # 29 to 40 is whole: the ranges 21-40 and 5-24 overlap, and are one run of 36 frames.
     assert whole(replay, "test") == expected
     assert not replay.split("validation")
-    assert "kth: 14 sequences of 12 frames (8 train, 6 test) from 5 files; skipped 0" in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert all(word in output for word in ("14 sequences", "8 train, 6 test", "5 files", "skipped 0"))
 
 
 def test_the_published_split_has_validation(source, tmp_path):
@@ -134,10 +135,10 @@ def test_a_damaged_file_is_one_line_and_the_others_are_read(source, tmp_path, ca
     path = file(source, "person01_boxing_d1")
     spoil(path)
     assert cli.main(["import", "kth", "--source", str(source), "--out", str(tmp_path / "data"), "--length", "36"]) == 0
-    told = capsys.readouterr()
-    (line,) = [row for row in told.err.splitlines() if row.startswith("jumpy:")]
+    output = capsys.readouterr()
+    (line,) = [row for row in output.err.splitlines() if row.startswith("jumpy:")]
     assert f"skipped: {path} {message}" in line
-    assert "3 sequences of 36 frames (1 train, 2 test) from 5 files; skipped 1" in told.out
+    assert all(word in output.out for word in ("3 sequences", "1 train, 2 test", "5 files", "skipped 1"))
     replay = Replay.open(tmp_path / "data")
     assert list(whole(replay, "train")) == ["person02_boxing_d1 1"]
     assert json.loads((tmp_path / "data/manifest.json").read_text())["skipped"] == [
@@ -152,10 +153,11 @@ def test_a_file_that_is_shorter_than_its_ranges_gives_the_frames_it_has(source, 
         "person02_boxing_d1 1",
         "person02_boxing_d1 16",
     ]
-    assert "has 30 frames, 00sequences.txt names 40: those after 30 are left out" in capsys.readouterr().err
+    output = capsys.readouterr().err
+    assert all(word in output for word in ("person02_boxing_d1", "30 frames", "00sequences.txt", "40"))
 
 
-# ------------------------------------------------------------------------ what is refused
+# ------------------------------------------------------------------------ invalid input
 
 
 def missing(source: Path) -> None:
@@ -202,6 +204,6 @@ def test_bad_input_is_one_line_status_2_and_nothing_written(source, tmp_path, ca
     spoil(source)
     arguments = ["import", "kth", "--source", str(source), "--out", str(tmp_path / "data"), *options.split()]
     assert cli.main(arguments) == 2
-    (told,) = [row for row in capsys.readouterr().err.splitlines() if row.startswith("jumpy: error: ")]
-    assert all(message in told for message in messages), told
+    (output,) = [row for row in capsys.readouterr().err.splitlines() if row.startswith("jumpy: error: ")]
+    assert all(message in output for message in messages), output
     assert not (tmp_path / "data").exists()
