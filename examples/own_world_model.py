@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from agent.data.collect import CollectConfig, collect
 from agent.training.config import TrainConfig
 from agent.training.train import train
-from experiments.navigation.benchmark import BenchmarkConfig, benchmark
+from experiments.figures.measured import benchmark_and_plot
+from experiments.navigation.benchmark import BenchmarkConfig
 from world_models.blocks.frames import frame_encoder
 from world_models.blocks.goals import GoalSpace
 from world_models.blocks.images import to_float
@@ -92,7 +93,7 @@ def main(out: Path = Path("runs/own"), frames: int = 200_000, steps: int = 1500,
     collect(CollectConfig(out / "data", steps=frames))
     train(TrainConfig(out / "data", out / "run", model="own", steps=steps))
     agents = (f"own={out / 'run'}", "hrssm=pretrained")
-    return benchmark(BenchmarkConfig(out / "benchmark", agents, episodes, first_seed=100_000))  # development seeds
+    return benchmark_and_plot(BenchmarkConfig(out / "benchmark", agents, episodes, first_seed=100_000))
 
 
 if __name__ == "__main__":

@@ -29,9 +29,11 @@ COMMANDS = {
     "videos": Command("agent.data.make_videos", "VIDEOS", "make_videos", "videos with known change points"),
     "import": Command("agent.data.import_videos", "IMPORTS", "import_videos", "published videos, from their files"),
     "train": Command("agent.training.train", "TrainConfig", "train", "a world model on a data set"),
-    "benchmark": Command("experiments.navigation.benchmark", "BenchmarkConfig", "benchmark", "a comparison of agents"),
+    "benchmark": Command(
+        "experiments.figures.measured", "BenchmarkConfig", "benchmark_and_plot", "a comparison of agents"
+    ),
     "navigation": Command("experiments.navigation.navigation", "NavigationConfig", "navigation", "runs versus targets"),
-    "unseen": Command("experiments.navigation.unseen", "UnseenConfig", "unseen", "new mazes, from nothing"),
+    "unseen": Command("experiments.figures.measured", "UnseenConfig", "unseen_and_plot", "new mazes, from nothing"),
     "plot": Command("experiments.figures.commands", "PlotConfig", "plot", "the figures of a benchmark"),
     "figure": Command("experiments.figures.commands", "FigureConfig", "figure", "the results, from their numbers"),
     "predict": Command("experiments.video.predict", "PredictConfig", "predict", "test videos, open loop, best of many"),

@@ -16,8 +16,9 @@ from agent.training.runs import CHECKPOINT
 from agent.training.train import train
 from experiments.common.command_line import arguments
 from experiments.common.stage_timer import Stages, check_reached
+from experiments.figures.measured import benchmark_and_plot
 from experiments.figures.registry import PLOTS
-from experiments.navigation.benchmark import BenchmarkConfig, benchmark
+from experiments.navigation.benchmark import BenchmarkConfig
 from experiments.navigation.planning import PlannerChoice, Standard
 
 REPORT = "demo.json"
@@ -70,7 +71,9 @@ def demo(config: DemoConfig) -> dict[str, Any]:
     with stages.run("benchmark", "both models at equal budgets, floor and ceiling"):
         agents = (f"hrssm={out / 'hrssm'}", f"rssm={out / 'rssm'}")
         options: dict[str, Any] = {"device": config.device, "overwrite": config.overwrite}
-        summary = benchmark(BenchmarkConfig(out / "benchmark", agents, config.episodes, config.planner, **options))
+        summary = benchmark_and_plot(
+            BenchmarkConfig(out / "benchmark", agents, config.episodes, config.planner, **options)
+        )
     minutes = stages.read()["minutes"]
     print("\n" + ", ".join(f"{name} {minutes[name]:.1f} min" for name in (*STAGES, "total")))
     figures = [out / "benchmark" / f"{name}.png" for name in PLOTS]

@@ -26,8 +26,6 @@ from agent.system.versions import versions
 from envs.camera import Camera
 from envs.layout import Layout
 from experiments.common.result_folder import begin_or_resume
-from experiments.figures.commands import PlotConfig, plot
-from experiments.figures.registry import PLOTS
 from experiments.navigation.agents import BenchmarkAgent, load_agents
 from experiments.navigation.episode_files import EPISODES, PATHS, SUMMARY, EpisodeFile, read_episodes, write_paths
 from experiments.navigation.planning import PlannerChoice, Standard, check_budgets
@@ -85,7 +83,7 @@ class BenchmarkConfig:
 
 
 def benchmark(config: BenchmarkConfig) -> dict[str, Any]:
-    """Run every agent, print the table, write and return `summary.json`, plot the figures.
+    """Run every agent, print the table, write and return `summary.json`.
 
     Raises:
         ValueError: if an agent, a run or the layout cannot be used, or the folder holds something else.
@@ -93,7 +91,7 @@ def benchmark(config: BenchmarkConfig) -> dict[str, Any]:
     """
     layout, device = Layout.parse(config.layout), choose_device(config.device)
     agents = load_agents(config.agents, config.planner, config.budgets, layout, config.camera, device)
-    products = (SUMMARY, *(f"{name}.png" for name in PLOTS), EPISODES, PATHS)
+    products = (SUMMARY, "*.png", EPISODES, PATHS)
     begin_or_resume(config.out, "benchmark", _identity(config, agents, device), products, config.overwrite)
     for agent in agents:
         _run(agent, config, layout)
@@ -103,7 +101,6 @@ def benchmark(config: BenchmarkConfig) -> dict[str, Any]:
     summary = head | {"device": str(device)} | numbers | {"versions": versions()}
     write_json(config.out / SUMMARY, summary)
     print(summary_table(summary))
-    plot(PlotConfig(config.out))
     return summary
 
 

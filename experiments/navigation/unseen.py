@@ -42,7 +42,6 @@ from experiments.common.json_files import read_json
 from experiments.common.numbers import Numbers, print_numbers, write_numbers
 from experiments.common.result_folder import begin_or_resume
 from experiments.common.stage_timer import Stages, check_reached
-from experiments.figures.commands import FigureConfig, figure
 from experiments.navigation.agents import CEILING, FLOOR
 from experiments.navigation.benchmark import BenchmarkConfig, benchmark
 from planners.tree import TreeSearch
@@ -141,7 +140,6 @@ def unseen(config: UnseenConfig) -> dict[str, Any]:
             _measure(config, folder, settings, device, threads)
         with locked(config.out):
             facts = _merge(config, settings)
-    figure(FigureConfig(NAME, numbers=config.numbers))
     print_numbers(facts["within"])
     return facts
 

@@ -21,7 +21,8 @@ from agent.system.device import choose_device
 from agent.system.threads import threads
 from experiments.common.hardware import about, foreign_load
 from experiments.common.numbers import print_numbers
-from experiments.navigation.benchmark import BenchmarkConfig, benchmark
+from experiments.figures.measured import benchmark_and_plot
+from experiments.navigation.benchmark import BenchmarkConfig
 from experiments.navigation.planning import PlannerOption, planner_facts
 from planners.interface import ModelFunctions
 from planners.tree import TreeSearch
@@ -89,7 +90,7 @@ def _benchmark_seconds(config: SpeedPlanConfig) -> float:
     with tempfile.TemporaryDirectory() as folder:
         out, agents = Path(folder) / "benchmark", (f"{config.model}={config.run}",)
         since = time.perf_counter()
-        benchmark(BenchmarkConfig(out, agents, config.episodes, first_seed=DEVELOPMENT, device=config.device))
+        benchmark_and_plot(BenchmarkConfig(out, agents, config.episodes, first_seed=DEVELOPMENT, device=config.device))
         return time.perf_counter() - since
 
 

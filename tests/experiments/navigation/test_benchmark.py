@@ -47,12 +47,6 @@ def finished(runs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) ->
     return config
 
 
-@pytest.fixture
-def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures have tests of their own."""
-    monkeypatch.setattr(module, "plot", lambda _: None)
-
-
 def rows(config: BenchmarkConfig, agent: str) -> list[str]:
     """What is determined of each row of an agent's file."""
     lines = (config.out / "episodes" / f"{agent}.csv").read_text().splitlines()
@@ -63,7 +57,7 @@ def test_files_of_a_benchmark(finished: BenchmarkConfig) -> None:
     files = sorted(str(path.relative_to(finished.out)) for path in finished.out.rglob("*") if path.is_file())
     agents = ("hrssm", "random", "rssm", "shortest-path")
     expected = [f"episodes/{name}.csv" for name in agents] + [f"paths/{name}.npz" for name in agents]
-    assert files == sorted(["config.json", "summary.json", "rewards.png", "routes.png", *expected])
+    assert files == sorted(["config.json", "summary.json", *expected])
 
 
 def test_one_row_per_episode(finished: BenchmarkConfig) -> None:
@@ -106,7 +100,6 @@ def test_summary_has_the_promised_numbers(finished: BenchmarkConfig) -> None:
     assert [difference["agents"] for difference in summary["differences"]] == [["hrssm", "rssm"]]
 
 
-@pytest.mark.usefixtures("no_figures")
 def test_second_run_only_reads(finished: BenchmarkConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object, **__: object) -> None:
         raise AssertionError("an episode was run again")
@@ -121,7 +114,6 @@ class Killed(Exception):
     """Stands for a kill."""
 
 
-@pytest.mark.usefixtures("no_figures")
 def test_killed_benchmark_goes_on_with_the_same_results(
     finished: BenchmarkConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,7 +154,6 @@ def test_budgets_of_a_run_enter_side_by_side(runs: dict[str, Path], tmp_path: Pa
     ]
     assert [summary["agents"][f"hrssm@{budget}"]["planner"]["depth"] for budget in (3, 15)] == [1, 2]
     assert [summary["agents"][f"rssm@{budget}"]["budget"] for budget in (3, 15)] == [3, 15]
-    assert (config.out / "budget.png").exists()
 
 
 @dataclass(frozen=True)
@@ -187,7 +178,6 @@ class First:
         return Plan(root_mask.int().argmax(1), torch.zeros(len(root_mask)), nothing, nothing)
 
 
-@pytest.mark.usefixtures("no_figures")
 def test_any_planner_can_be_given(runs: dict[str, Path], tmp_path: Path) -> None:
     agents = tuple(f"{label}={run}" for label, run in runs.items())
     own = BenchmarkConfig(tmp_path / "own", agents, 2, First(), first_seed=100_000, device="cpu")
@@ -198,7 +188,6 @@ def test_any_planner_can_be_given(runs: dict[str, Path], tmp_path: Path) -> None
     assert [benchmark(same)["agents"][label]["planner"]["kind"] for label in runs] == ["tree", "tree"]
 
 
-@pytest.mark.usefixtures("no_figures")
 def test_other_layout_is_warned_about(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     run = untrained(tmp_path / "run", "hrssm", "random-7")
     planner = TreeSearch(depth=1)
@@ -227,7 +216,6 @@ def test_another_benchmark_in_the_folder_is_an_error(finished: BenchmarkConfig, 
     assert before == {path: path.read_bytes() for path in finished.out.rglob("*") if path.is_file()}
 
 
-@pytest.mark.usefixtures("no_figures")
 def test_retrained_model_is_an_error_and_overwrite_replaces(tmp_path: Path) -> None:
     run = untrained(tmp_path / "run", "hrssm")
     config = BenchmarkConfig(tmp_path / "out", (f"h={run}",), 2, TreeSearch(depth=1), first_seed=100_000)
@@ -265,7 +253,6 @@ def test_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "episodes" / "mine.txt").read_text() == "mine"
 
 
-@pytest.mark.usefixtures("no_figures")
 def test_number_of_processes_changes_no_result(
     runs: dict[str, Path], finished: BenchmarkConfig, tmp_path: Path
 ) -> None:

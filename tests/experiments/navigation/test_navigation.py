@@ -54,7 +54,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures have tests of their own, and so have jumps."""
-    monkeypatch.setattr(benchmark_module, "plot", lambda _: None)
     monkeypatch.setattr(module, "jump_accuracy", lambda *_: [0.5, 0.4, 0.3, 0.2, 0.1])
 
 
@@ -83,7 +82,6 @@ def finished(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Navigatio
     """A measurement, run once for all tests that only look."""
     config = tiny(world, tmp_path_factory.mktemp("finished"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(benchmark_module, "plot", lambda _: None)
         patch.setattr(module, "jump_accuracy", lambda *_: [0.5, 0.4, 0.3, 0.2, 0.1])
         navigation(config)
     return config

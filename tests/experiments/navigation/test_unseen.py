@@ -27,13 +27,12 @@ QUICK = ("quick", "ours")
 
 @pytest.fixture(autouse=True, scope="module")
 def tiny() -> Iterator[None]:
-    """Three training steps of two windows, a minute per stage, without evaluation and without a benchmark's plots."""
+    """Three training steps of two windows, a minute per stage, without evaluation."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stage_timer, "time", SimpleNamespace(perf_counter=count(step=60).__next__))
         patch.setitem(RECIPES, QUICK, replace(RECIPES[QUICK], steps=3, batch_size=2))
         patch.setattr("agent.training.trainer.evaluate", lambda *_: {})
         patch.setattr("agent.training.trainer.log_pictures", lambda *_: None)
-        patch.setattr("experiments.navigation.benchmark.plot", lambda _: None)
         yield
 
 
@@ -86,7 +85,6 @@ def test_two_calls_make_one_figure(finished: UnseenConfig) -> None:
     assert list(within["reward_over_ceiling"].values()) == pytest.approx(last, abs=1e-4)  # far below 10 minutes
     assert within["median"] == pytest.approx(sum(last) / 2, abs=1e-4)
     assert numbers.facts["layouts"]["random-1"]["ceiling"]["reward_over_ceiling"] == 1
-    assert (finished.numbers / "unseen.png").exists()
 
 
 def test_median_of_curves_by_hand() -> None:

@@ -1,0 +1,30 @@
+"""The commands that measure and plot leave the pictures next to their numbers."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from experiments.figures import measured
+from experiments.navigation.benchmark import BenchmarkConfig
+from experiments.navigation.unseen import UnseenConfig
+
+
+def test_a_benchmark_has_its_pictures(tmp_path: Path) -> None:
+    summary = measured.benchmark_and_plot(BenchmarkConfig(tmp_path, episodes=2))
+    assert summary["episodes"] == 2
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == ["rewards.png", "routes.png"]
+
+
+def test_unseen_layouts_are_plotted_from_their_numbers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def unseen(config: UnseenConfig) -> dict:
+        lines = ["layout,minutes,reward_over_ceiling,low,high", "random-1,1,0.5,0.4,0.6", "random-1,2,0.9,0.8,1.0"]
+        (config.numbers / "unseen.csv").write_text("\n".join(lines) + "\n")
+        median = [{"minutes": 1, "reward_over_ceiling": 0.5}, {"minutes": 2, "reward_over_ceiling": 0.9}]
+        facts = {"median": median, "within": {"reach": 0.95, "minutes": 10}}
+        (config.numbers / "unseen.json").write_text(json.dumps(facts))
+        return facts
+
+    monkeypatch.setattr(measured, "unseen", unseen)
+    assert measured.unseen_and_plot(UnseenConfig(numbers=tmp_path))["within"]["reach"] == 0.95
+    assert (tmp_path / "unseen.png").is_file()
