@@ -14,7 +14,7 @@ def plain_frames(model: Any, batch: Batch) -> Tensor:
     """A batch's frames as floats (B, T, 3, H, W), with the noise that the model's loss draws in its own arrangement."""
     if not (model.training and model.config.options.dequantise):
         return to_float(batch.observation).contiguous()
-    return model.decoder.join(scale(model.encoder.arrange(batch.observation), dequantise=True))
+    return model.decoder.unpatchify(scale(model.encoder.patchify(batch.observation), dequantise=True))
 
 
 def rnn(gru: GRU, inputs: list[Tensor], h: Tensor) -> Tensor:
