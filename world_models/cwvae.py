@@ -19,8 +19,8 @@ frame, the first one included. Its state stays the same in between and is an inp
     -log p(x) <= E_q [sum_t -log p(x_t | s^1_t) + sum_l sum_{t in T_l} KL[q(z^l_t) || p(z^l_t)]]
 
 Prior and posterior share the recurrence and differ in their outputs. So the posterior reads its own last samples, as in
-the paper and unlike in rssm.py, whose posterior has its own recurrence: this takes the loop of `filter_scan`. Levels are
-computed from the top down, each over all its ticks at once. If a sequence ends within a tick, e^l sums the frames so far.
+the paper and unlike in rssm.py, whose posterior has its own recurrence: this takes the loop of `filter_scan`. Levels
+are computed from the top down, each over all its ticks at once. If a sequence ends within a tick, e^l sums its frames.
 
 Differs from the paper: the networks of frames, recurrent cells and standard deviations (a sigmoid) are those of the
 sibling models, so that only the hierarchies are compared; `observe` filters a context at the posteriors' means.
@@ -133,14 +133,12 @@ class Level(nn.Module):
             above: (B, N, Dh+Ds) state above at the ticks.
             noise: (B, N, Ds) standard normals of the samples; zeros give means.
         """
-        first, last = (layer for layer in self.post.modules() if isinstance(layer, nn.Linear))
-        rnn, state = self.rnn, noise.shape[-1]
-        belief = rnn.recur.in_features
-        projected = F.linear(above.transpose(0, 1), rnn.project.weight[:, state:], rnn.project.bias).transpose(0, 1)
+        first, last = self.post.linear_layers
+        belief = self.rnn.recur.in_features
+        projected, rnn = self.rnn.given(above, noise.shape[-1])
         features = F.linear(e.transpose(0, 1), first.weight[:, belief:], first.bias).transpose(0, 1)
-        recurrence = (rnn.project.weight[:, :state], rnn.recur.weight, rnn.recur.bias)
         head = (first.weight[:, :belief], last.weight, last.bias)
-        return Filtered(*filter_scan(projected, features, noise, recurrence, head))
+        return Filtered(*filter_scan(projected, features, noise, rnn, head))
 
 
 class CWVAE(FrameModel):

@@ -11,8 +11,8 @@
 | `Branching`  | `imagine_from`                                                      | tree search, if implemented  |
 | `Colouring`  | `start_at`                                                          | training on videos, likewise |
 
-A model needs the first to be trained and the second to navigate; the others are optional. Shapes: `world_models.shapes`.
-A context is left-padded to T frames, of which the last `length` count; what the padding holds never changes a result.
+A model needs the first to be trained and the second to navigate; the others are optional. `shapes` has the axes. A
+context is left-padded to T frames, of which the last `length` count; what the padding holds never changes a result.
 """
 
 from collections.abc import Iterator
@@ -102,15 +102,12 @@ class Network(Protocol):
 
     def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]:
         """All parameters."""
-        ...
 
     def train(self, mode: bool = True) -> "Network":
         """Switch to training (or evaluation) mode."""
-        ...
 
     def eval(self) -> "Network":
         """Switch to evaluation mode."""
-        ...
 
 
 @runtime_checkable
@@ -122,11 +119,9 @@ class Trainable(Network, Protocol):
     @property
     def window_length(self) -> int:
         """Frames of a training window."""
-        ...
 
     def loss(self, batch: Batch, step: int) -> Losses:
         """Training terms of a batch whose windows are `window_length` frames long."""
-        ...
 
 
 @runtime_checkable
@@ -136,27 +131,21 @@ class Plannable(Network, Protocol):
     @property
     def context(self) -> int:
         """Frames that the model is shown before it imagines; fewer at the start of an episode."""
-        ...
 
     def observe(self, x: Frames, a: Between, length: Lengths) -> State:
         """Belief after a context and the actions between its frames."""
-        ...
 
     def imagine(self, state: State, action: Action) -> State:
         """One transition of the model's own time scale."""
-        ...
 
     def feature(self, state: State) -> Float[Tensor, "b d"]:
         """What goals are compared with, by cosine."""
-        ...
 
     def goal_feature(self, goal: Float[Tensor, "b 3 3 3"]) -> Float[Tensor, "b d"]:
         """A goal crop in the same space."""
-        ...
 
     def legal(self, state: State) -> Bool[Tensor, "b 3"]:
         """Actions expected to be legal next; all of them if the model does not predict that."""
-        ...
 
 
 @runtime_checkable
@@ -169,7 +158,6 @@ class Generative(Network, Protocol):
     @property
     def context(self) -> int:
         """As in `Plannable`."""
-        ...
 
     def generate(
         self, x: Frames, a: Between, length: Lengths, actions: Planned, mode: str = "full"
@@ -183,7 +171,6 @@ class Generative(Network, Protocol):
             actions: one per transition of the model; for a video any numbers, one per frame.
             mode: one of `generation_modes`.
         """
-        ...
 
 
 @runtime_checkable
@@ -192,11 +179,9 @@ class Decoding(Network, Protocol):
 
     def observe(self, x: Frames, a: Between, length: Lengths) -> State:
         """As in `Plannable`."""
-        ...
 
     def decode(self, state: State) -> Float[Tensor, "b 3 h w"]:
         """The frame of a belief."""
-        ...
 
 
 @runtime_checkable
@@ -206,11 +191,9 @@ class Rebuilding(Network, Protocol):
     @property
     def context(self) -> int:
         """As in `Plannable`."""
-        ...
 
     def reconstruct(self, x: Frames, a: Actions) -> tuple[NewFrames, Starts | None]:
         """Rebuild N frames after the context of a training window; starts of subsequences as in `Generative`."""
-        ...
 
 
 @runtime_checkable
@@ -219,7 +202,6 @@ class Segmenting(Network, Protocol):
 
     def segment(self, x: Frames, a: Actions) -> Float[Tensor, "b t"]:
         """Probability that a subsequence ends at each frame."""
-        ...
 
 
 @runtime_checkable
@@ -228,7 +210,6 @@ class Branching(Protocol):
 
     def imagine_from(self, state: State, parent: Action, action: Action) -> State:
         """What `imagine` returns for the rows `parent` of a belief."""
-        ...
 
 
 @runtime_checkable
@@ -237,4 +218,3 @@ class Colouring(Protocol):
 
     def start_at(self, colour: Float[Tensor, " 3"]) -> None:
         """Let the untrained decoder decode about this colour, channels in [-1, 1]."""
-        ...

@@ -30,6 +30,11 @@ class GaussianHead(nn.Module):
         deeper = [module for _ in range(layers - 1) for module in (nn.Linear(hidden, hidden), nn.ELU())]
         self.net = nn.Sequential(nn.Linear(inputs, hidden), nn.ELU(), *deeper, nn.Linear(hidden, 2 * size))
 
+    @property
+    def linear_layers(self) -> list[nn.Linear]:
+        """The layers with weights, in order."""
+        return [layer for layer in self.net if isinstance(layer, nn.Linear)]
+
     def forward(self, features: Float[Tensor, "*batch inputs"]) -> Gaussian:
         """Return the Gaussian given the features."""
         mean, raw = self.net(features).chunk(2, dim=-1)

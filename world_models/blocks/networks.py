@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from world_models.blocks.distributions import GaussianHead
-from world_models.blocks.filter_scan import rollout
+from world_models.blocks.filter_scan import filter_scan
 from world_models.blocks.scans import gru_scan
 from world_models.interface import ACTIONS
 
@@ -101,6 +101,14 @@ class GRU(nn.Module):
         """State after the last `length` of T inputs; those before do not count."""
         return self.scan(inputs, keep=keep_last(inputs.shape[1], length))[:, -1]
 
+    def given(
+        self, inputs: Float[Tensor, "b t inputs"], size: int
+    ) -> tuple[Float[Tensor, "b t g"], tuple[Tensor, Tensor, Tensor]]:
+        """Project the known part of (z, inputs), where z has `size`; also return the weights of a scan over z."""
+        weight = self.project.weight
+        projected = F.linear(inputs.transpose(0, 1), weight[:, size:], self.project.bias).transpose(0, 1)
+        return projected, (weight[:, :size], self.recur.weight, self.recur.bias)
+
     def rollout(
         self,
         head: GaussianHead,
@@ -109,12 +117,13 @@ class GRU(nn.Module):
         inputs: Float[Tensor, "b t inputs"],
         update: Float[Tensor, "b t"] | None = None,
     ) -> tuple[Float[Tensor, "b t s"], Float[Tensor, "b t h"]]:
-        """Run over time from (s, h): each step reads (s, inputs), then s is the head's mean; see `rollout`."""
-        project, recur, state = self.project, self.recur, s.shape[-1]
-        first, last = (layer for layer in head.modules() if isinstance(layer, nn.Linear))
-        projected = F.linear(inputs.transpose(0, 1), project.weight[:, state:], project.bias).transpose(0, 1)
-        rnn = (project.weight[:, :state], recur.weight, recur.bias)
-        return rollout(projected, s, h, update, rnn, (first.weight, first.bias, last.weight, last.bias))
+        """Run over time from (s, h): each step reads (s, inputs), then s is the head's mean; see `filter_scan`."""
+        first, last = head.linear_layers
+        projected, rnn = self.given(inputs, s.shape[-1])
+        features, noise = first.bias.expand(*inputs.shape[:2], -1), s.new_zeros(*inputs.shape[:2], s.shape[-1])
+        weights = (first.weight, last.weight, last.bias)
+        h, _, s = filter_scan(projected, features, noise, rnn, weights, torch.cat([s, h], -1), update)
+        return s, h
 
 
 def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:

@@ -100,7 +100,7 @@ class DLH(GoalModel):
         return Changes(change.to(x.dtype), torch.sigmoid(torch.stack([path.logit for path in paths], -1)))
 
     def segment(self, x: Frames, a: Actions) -> Float[Tensor, "b t"]:
-        """Probability that a subsequence ends at each frame: q(e^2 = 1) of the next; 0 at the last, whose is unknown."""
+        """Probability that a subsequence ends at each frame: q(e^2 = 1) of the next frame; 0 at the last frame."""
         return F.pad(self.infer(x, a).q[:, 1:, 1], (0, 1))
 
     def observe(self, x: Frames, a: Between, length: Lengths) -> DLHState:

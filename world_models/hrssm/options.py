@@ -53,8 +53,8 @@ class HRSSMOptions:
     action_weight: float | None = None
     """weight of the surprise of actions within imagined subsequences (`ForeseenActions`); None: no such term"""
     frame_weight: float | None = None
-    """weight of decoding the first frames of imagined subsequences, with no gradient into what is imagined; None: frames
-    are learned from posterior states alone"""
+    """weight of decoding the first frames of imagined subsequences, with no gradient into what is imagined; None:
+    frames are learned from posterior states alone"""
     legal_weight: float | None = None
     """weight of predicting the legal actions at a jump's end; None: not predicted, planners try all"""
 

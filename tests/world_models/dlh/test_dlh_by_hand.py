@@ -29,7 +29,7 @@ def by_hand(priors: list[tuple[float, float]], logit: float, sees_context: bool 
     hierarchy = Hierarchy(sizes, DLHOptions(levels=len(priors)), 0)
     nn.init.zeros_(hierarchy.top_context)
     for n, (mean, std) in enumerate(priors):
-        level: Any = hierarchy.level(n)
+        level: Any = hierarchy.levels[n]
 
         def posterior(f: Tensor, scale: float = float(sees_context and n > 0)) -> Gaussian:
             return Gaussian(f[..., :1] + scale * f[..., 1:], torch.full_like(f[..., :1], 0.5))

@@ -69,7 +69,7 @@ def test_golden_losses(monkeypatch):
     with torch.no_grad():
         for number, value in enumerate(model.parameters()):
             value.copy_(sines(value.shape, number) / max(value.shape[-1], 2) ** 0.5)
-        model.encoder.module[-2].weight.mul_(6)  # type: ignore
+        model.encoder.module[-2].weight.mul_(6)
         for level in model.hierarchy.levels:
             level.post.net[0].weight.mul_(4)  # type: ignore
             level.post.net[-1].bias[PATCH.state :] = -4.0  # type: ignore
