@@ -126,12 +126,9 @@ class Level(nn.Module):
         return F.pad(e, (0, 0, 0, -e.shape[1] % self.period)).unflatten(1, (-1, self.period)).sum(2)
 
     def filter(self, e: Tensor, above: Tensor, noise: Tensor) -> Filtered:
-        """Run h^l over all ticks, each on a sample of the posterior q(z^l_t | h^l_t || e^l_t) of the tick before.
+        """Compute h^l over all ticks, each from a sample of the posterior q(z^l_t | h^l_t || e^l_t) at the tick before.
 
-        Args:
-            e: (B, N, D) embeddings of the ticks.
-            above: (B, N, Dh+Ds) state above at the ticks.
-            noise: (B, N, Ds) standard normals of the samples; zeros give means.
+        `noise` (B, N, Ds) are the standard normals of the samples; zeros give means.
         """
         first, last = self.post.linear_layers
         belief = self.rnn.recur.in_features
@@ -162,10 +159,7 @@ class CWVAE(FrameModel):
     def infer(self, e: Float[Tensor, "b t d"], keep: Float[Tensor, "b t"], sample: bool = True) -> list[Filtered]:
         """Filter frames, the first of which is a tick of every level; return the levels, the lowest first.
 
-        Args:
-            e: embeddings.
-            keep: 1 for frames that count, which come first in each row.
-            sample: at the posteriors' samples; otherwise at their means.
+        `keep` is 1 for frames that count, which come first in each row. Without `sample`, posteriors give means.
         """
         filtered: list[Filtered] = []
         above, ticks = e[..., :0], 1
@@ -178,11 +172,7 @@ class CWVAE(FrameModel):
             above, ticks = filtered[0].state, self.config.options.factor
         return filtered
 
-    def observe(self, x: Frames, a: Between, length: Lengths) -> CWVAEState:
-        """Belief after the last `length` frames, filtered at the means; the first of them is a tick of every level."""
-        return self._observe(x, length, sample=False)
-
-    def _observe(self, x: Tensor, length: Tensor, sample: bool) -> CWVAEState:
+    def observe(self, x: Frames, a: Between, length: Lengths, sample: bool = False) -> CWVAEState:
         """Belief after the last `length` frames, which begin at clock 0; each level is at its last tick."""
         frames, rows = x.shape[1], torch.arange(len(x), device=x.device)
         clock = torch.arange(frames, device=x.device)
@@ -196,8 +186,8 @@ class CWVAE(FrameModel):
 
     # ---------------------------------------------------------------- imagination
 
-    def _next(self, state: CWVAEState, sample: bool) -> CWVAEState:
-        """Imagine the next frame's state: levels whose clock ticks take a step of their priors, from the top."""
+    def imagine(self, state: CWVAEState, action: Action, sample: bool = False) -> CWVAEState:
+        """One frame: levels whose clock ticks take a step of their priors, from the top; the action is not read."""
         h, z = list(state.h.unbind(1)), list(state.z.unbind(1))
         above = state.h[:, 0, :0]
         for number, level in reversed(list(enumerate(self.levels))):
@@ -210,10 +200,6 @@ class CWVAE(FrameModel):
             above = torch.cat([h[number], z[number]], -1)
         return CWVAEState(torch.stack(h, 1), torch.stack(z, 1), state.clock + 1)
 
-    def imagine(self, state: CWVAEState, action: Action) -> CWVAEState:
-        """One frame at the priors' means; the action is not read."""
-        return self._next(state, sample=False)
-
     def decode(self, state: CWVAEState) -> Float[Tensor, "b 3 h w"]:
         """Frame of the lowest level's state."""
         return self.decoder(torch.cat([state.h[:, :1], state.z[:, :1]], -1))[:, 0]
@@ -223,10 +209,9 @@ class CWVAE(FrameModel):
     ) -> tuple[NewFrames, None]:
         """As in `Generative`, with the context filtered at samples too; a CW-VAE has no boundaries."""
         assert mode in self.generation_modes, mode
-        state = self._observe(x, length, sample=True)
-        frames = []
-        for _ in range(actions.shape[1]):
-            state = self._next(state, sample=True)
+        state, frames = self.observe(x, a, length, sample=True), []
+        for action in actions.unbind(1):
+            state = self.imagine(state, action, sample=True)
             frames.append(self.decode(state))
         return torch.stack(frames, 1), None
 

@@ -13,11 +13,7 @@ MAY_BE_ZERO = ("lookahead",)  # of the options that count something
 
 
 def override(options: O, changes: Sequence[str]) -> O:
-    """Replace fields of a variant's options.
-
-    Args:
-        options: an options dataclass.
-        changes: texts NAME=VALUE; a value is read as the field's type, `none` where the field may be None.
+    """Change fields of an options dataclass by texts NAME=VALUE; a value is read as the field's type, `none` as None.
 
     Raises:
         ValueError: a text is not NAME=VALUE, a name is unknown or given twice, or a value does not suit its field.

@@ -33,7 +33,7 @@ from world_models.spec import ModelSpec, Recipe
 
 @dataclass(frozen=True)
 class RSSMOptions:
-    """What `--variant` chooses: those options of a HRSSM that apply to one level. The defaults are the paper's."""
+    """What `--variant` chooses; fields as in `HRSSMOptions`, for steps instead of jumps. Defaults are the paper's."""
 
     context: int = 5
     window: int = 20
@@ -83,19 +83,16 @@ class RSSM(GoalModel):
         o = self.config.options
         return o.context + (o.window if o.imagination_weight is None else max(o.window, o.horizon))
 
-    def step_s(self, state: RSSMState, action: Tensor) -> Tensor:
-        """Return h_t = f_s-rnn(s_{t-1} || a_{t-1}, h_{t-1})."""
-        return self.s_rnn(state.s, one_hot_actions(action, self.config.actions), h=state.h)
-
     def observe(self, x: Frames, a: Between, length: Lengths) -> RSSMState:
         """Belief after the last `length` frames: s_0 = 0 and h_0."""
         h = self.context_rnn.last(self.encoder(x), length)
         return RSSMState(h.new_zeros(len(h), self.config.sizes.state), h)
 
-    def imagine(self, state: RSSMState, action: Action) -> RSSMState:
-        """One environment step at the prior's mean."""
-        h = self.step_s(state, action)
-        return RSSMState(self.prior_s(h).mean, h)
+    def imagine(self, state: RSSMState, action: Action, sample: bool = False) -> RSSMState:
+        """One environment step, h_t = f_s-rnn(s_{t-1} || a_{t-1}, h_{t-1}), and s_t at the prior's mean or a sample."""
+        h = self.s_rnn(state.s, one_hot_actions(action, self.config.actions), h=state.h)
+        p = self.prior_s(h)
+        return RSSMState(p.sample() if sample else p.mean, h)
 
     def decode(self, state: RSSMState) -> Float[Tensor, "b 3 h w"]:
         """Frame of the state."""
@@ -106,11 +103,9 @@ class RSSM(GoalModel):
     ) -> tuple[NewFrames, None]:
         """As in `Generative`; a RSSM has no boundaries."""
         assert mode in self.generation_modes, mode
-        state = self.observe(x, a, length)
-        frames = []
+        state, frames = self.observe(x, a, length), []
         for action in actions.unbind(1):
-            h = self.step_s(state, action)
-            state = RSSMState(self.prior_s(h).sample(), h)
+            state = self.imagine(state, action, sample=True)
             frames.append(self.decode(state))
         return torch.stack(frames, 1), None
 
@@ -149,7 +144,7 @@ class RSSM(GoalModel):
         return losses
 
     def _scan_h(self, s: Tensor, a: Tensor, h: Tensor) -> Tensor:
-        """Return (B, T, Dh): `step_s` over a window; a holds a_{t-1}."""
+        """Return (B, T, Dh): `imagine`'s h over a window; a holds a_{t-1}."""
         s_before = F.pad(s[:, :-1], (0, 0, 1, 0))
         return self.s_rnn.scan(torch.cat([s_before, one_hot_actions(a, self.config.actions)], -1), h)
 

@@ -103,40 +103,19 @@ class Unpatchify(nn.Module):
 
 def patch_encoder(size: int, channels: int, embedding: int) -> nn.Sequential:
     """Encode (N, 3, size, size) by linear maps of 4 x 4 patches and of two merges; size is a multiple of 16."""
-    side = size // 16
-    return nn.Sequential(
-        Patchify(),
-        nn.Linear(48, channels // 2),
-        nn.ELU(),
-        *(nn.Unflatten(1, (-1, 4)), nn.Flatten(2)),  # merge 2 x 2 patches
-        nn.Linear(2 * channels, channels),
-        nn.ELU(),
-        *(nn.Unflatten(1, (-1, 4)), nn.Flatten(2)),
-        nn.Linear(4 * channels, 2 * channels),
-        nn.ELU(),
-        nn.Flatten(),
-        nn.Linear(2 * channels * side * side, embedding),
-        nn.ELU(),
-    )
+    layers: list[nn.Module] = [Patchify(), nn.Linear(48, channels // 2), nn.ELU()]
+    for width in (channels, 2 * channels):  # merge 2 x 2 patches
+        layers += [nn.Unflatten(1, (-1, 4)), nn.Flatten(2), nn.Linear(2 * width, width), nn.ELU()]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(2 * channels * (size // 16) ** 2, embedding), nn.ELU())
 
 
 def patch_decoder(size: int, channels: int, inputs: int) -> nn.Sequential:
     """Mirror `patch_encoder`: (N, inputs) to (N, 3, size, size) in [-1, 1]."""
-    side = size // 16
-    return nn.Sequential(
-        nn.Linear(inputs, 2 * channels * side * side),
-        nn.ELU(),
-        nn.Unflatten(1, (side * side, 2 * channels)),
-        nn.Linear(2 * channels, 4 * channels),
-        nn.ELU(),
-        *(nn.Unflatten(2, (4, -1)), nn.Flatten(1, 2)),  # split into 2 x 2 patches
-        nn.Linear(channels, 2 * channels),
-        nn.ELU(),
-        *(nn.Unflatten(2, (4, -1)), nn.Flatten(1, 2)),
-        nn.Linear(channels // 2, 48),
-        nn.Tanh(),
-        Unpatchify(),
-    )
+    patches, width = (size // 16) ** 2, 2 * channels
+    layers: list[nn.Module] = [nn.Linear(inputs, patches * width), nn.ELU(), nn.Unflatten(1, (patches, width))]
+    for width in (2 * channels, channels):  # split into 2 x 2 patches
+        layers += [nn.Linear(width, 2 * width), nn.ELU(), nn.Unflatten(2, (4, -1)), nn.Flatten(1, 2)]
+    return nn.Sequential(*layers, nn.Linear(channels // 2, 48), nn.Tanh(), Unpatchify())
 
 
 def convolution_encoder(size: int, channels: int, embedding: int) -> nn.Sequential:

@@ -57,11 +57,7 @@ class GoalSpace(nn.Module):
     ) -> Float[Tensor, ""]:
         """InfoNCE between imagined beliefs and the crops seen at their frames.
 
-        Args:
-            belief: the first of each row is the present one and always counts.
-            crop: what was seen.
-            frames: how many of the others count, sampled for each row.
-            temperature: of the cosines.
+        The first belief of each row, the present one, always counts; of the others `frames` count, sampled per row.
         """
         b, t, _ = belief.shape
         pick = F.pad(torch.rand(b, t - 1, device=belief.device).argsort(1)[:, :frames] + 1, (1, 0))
@@ -72,11 +68,7 @@ class GoalSpace(nn.Module):
 
 
 def check_goals(actions: int, options: Any) -> None:
-    """Check that the data has the goals and legal actions that some options learn from.
-
-    Raises:
-        ValueError: an option needs them, and the data are videos.
-    """
+    """Check that data have the goals and legal actions that options learn from; ValueError if they are videos."""
     needs = [name for name in ("imagination_weight", "legal_weight") if getattr(options, name) is not None]
     if needs and not actions:
         raise ValueError(
@@ -101,13 +93,9 @@ def cosine_loss(feature: Float[Tensor, "n d"], goal: Float[Tensor, "n d"]) -> Fl
 def contrastive_loss(
     feature: Float[Tensor, "n d"], goal: Float[Tensor, "n d"], crop: Int64[Tensor, " n"], temperature: float
 ) -> Float[Tensor, ""]:
-    """InfoNCE between features and goals over the batch, both ways (van den Oord et al. 2018), in nats.
+    """InfoNCE between features and their goals over the batch, both ways (van den Oord et al. 2018), in nats.
 
-    Args:
-        feature: imagined features.
-        goal: the goal feature that belongs to each.
-        crop: `crop_id` of each goal; an equal crop elsewhere in the batch is not a negative.
-        temperature: of the cosines.
+    Logits are cosines / temperature. `crop` is each goal's `crop_id`; equal crops elsewhere are not negatives.
     """
     similarity = F.normalize(feature, dim=-1) @ F.normalize(goal, dim=-1).T / temperature
     same = (crop[:, None] == crop[None, :]).fill_diagonal_(False)

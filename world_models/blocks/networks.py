@@ -65,12 +65,9 @@ class GRU(nn.Module):
     def step(
         self, projected: Float[Tensor, "b g"], h: Float[Tensor, "p h"], parent: Int64[Tensor, " b"] | None = None
     ) -> Float[Tensor, "b h"]:
-        """Advance by one step.
+        """Advance by one step, given what `project` returns.
 
-        Args:
-            projected: input of each row, as `project` returns it.
-            h: states; each is multiplied once, however many rows continue from it.
-            parent: which state each row continues from; None: its own.
+        With `parent`, row i continues from h[parent[i]]; each state is multiplied once, however many rows share it.
         """
         size = h.shape[-1]
         recurrent = self.recur(h)

@@ -137,19 +137,10 @@ class _GRUScan(torch.autograd.Function):
 def by_arguments(
     by_n: Tensor, g: Tensor, n: Tensor, r: Tensor, z: Tensor, recurrent: Tensor, out: tuple[Tensor, ...]
 ) -> Tensor:
-    """Differentiate a result by the arguments of a GRU's gates, given its derivative by the candidate n.
+    """Differentiate a step from state g by the arguments of its gates, given the derivative by the candidate n.
 
-    Args:
-        by_n: derivative by n: 1 - z times a share that also applies to z's derivative.
-        g: state before the step.
-        n: candidate.
-        r: reset gate.
-        z: update gate.
-        recurrent: recurrent part of the candidate's argument.
-        out: receives the derivatives by the arguments of r and z and by `recurrent`.
-
-    Returns:
-        The derivative by the input's part of the candidate's argument.
+    `by_n` is 1 - z times a share that also applies to z's derivative. `out` receives the derivatives by the arguments
+    of r and z and by `recurrent`, the recurrent part of n's argument; the one by the input's part is returned.
     """
     by_r, by_z, by_recurrent = out
     torch.sub(g, n, out=by_z).mul_(z).mul_(by_n)

@@ -17,9 +17,9 @@ changes (level 1: always; Eq. 5); elsewhere it copies its last one, at no cost. 
 
     p(s^n_t | e^n_t = 0) = q(s^n_{t-1})             static: the last posterior, which receives gradient
     p(s^n_t | e^n_t = 1) = p(s^n_t | d^n_t, c^n_t)  change
-    -log p(o) <= E_q sum_t -log p(o_t | s_t)                              Eq. 8a  `image`
-                 + sum_n KL[q(s^n_t) || p(s^n_t | e^n_t)]                 Eq. 8b  `kl_s`, by Eq. 9
-                 + sum_n KL[q(e^n_t) || p(e^n_t | d^n_t)]                 Eq. 8c  `kl_e`
+    -log p(o) <= E_q sum_t [-log p(o_t | s_t)                           Eq. 8a  `image`
+                            + sum_n KL[q(s^n_t) || p(s^n_t | e^n_t)]    Eq. 8b  `kl_s`, by Eq. 9
+                            + sum_n KL[q(e^n_t) || p(e^n_t | d^n_t)]]   Eq. 8c  `kl_e`
 
 What the paper leaves open: d^n is 0 in the first frame, where every level changes and no e costs anything; f_tem ticks
 where its level changes; the prior factor reads `ahead`; c^N is learned; a rollout keeps the sample of a static level.

@@ -34,16 +34,6 @@ Block = slice | Tensor
 """rows of a batch: all, or their indices (M,)"""
 
 
-class Seen(NamedTuple):
-    """What is known of a frame before its levels are inferred, each (B, ...)."""
-
-    x: list[Tensor]
-    """features of each level"""
-    a: Tensor
-    start: Tensor
-    held: Tensor | None
-
-
 class Last(NamedTuple):
     """What is kept from frame to frame while changes are inferred, (B, N, ...); overwritten in place."""
 
@@ -105,43 +95,38 @@ class Hierarchy(nn.Module):
         noise: Float[Tensor, "b t n s"],
         held: Bool[Tensor, "b t n"] | None = None,
     ) -> Bool[Tensor, "b t n"]:
-        """Infer e, frame by frame (Algorithm 1): up to the first level that stays static, then down again.
+        """Infer e = q(e^n_t = 1), 0 or 1, frame by frame (Algorithm 1): up to the first static level, then down again.
 
-        Args:
-            x: bottom-up features.
-            a: code of a_{t-1}.
-            start: where a sequence begins; all levels change there, and what was before does not count.
-            noise: standard normals of the states.
-            held: where a level may not change (`hold`).
-
-        Returns:
-            Which levels change: q(e^n_t = 1), which is 0 or 1.
+        Where a sequence begins (`start`), all levels change, and what was before does not count. Where a level is
+        `held`, it may not change. `a` are the codes of a_{t-1}, `noise` the standard normals of the states.
         """
         last = self._nothing(len(start))
         change = []
         for t in range(start.shape[1]):
-            seen = Seen([level[:, t] for level in x], a[:, t], start[:, t], None if held is None else held[:, t])
-            moves, blocks = self._bottom_up_changes(seen, last)
-            self._top_down_posteriors(seen, last, blocks, noise[:, t])
+            seen, forbidden = [level[:, t] for level in x], None if held is None else held[:, t]
+            moves, blocks = self._bottom_up_changes(seen, a[:, t], start[:, t], forbidden, last)
+            self._top_down_posteriors(seen, noise[:, t], blocks, last)
             change.append(moves)
         return torch.stack(change, 1)
 
-    def _bottom_up_changes(self, seen: Seen, last: Last) -> tuple[Bool[Tensor, "b n"], list[Block]]:
+    def _bottom_up_changes(
+        self, x: list[Tensor], a: Tensor, start: Tensor, held: Tensor | None, last: Last
+    ) -> tuple[Bool[Tensor, "b n"], list[Block]]:
         """Infer the changes in a frame, and set d^n where level n changes (first loop of Algorithm 1).
 
         Returns:
             Which levels change, and for each level from 2 on the rows in which it has a posterior.
         """
-        change = seen.start.new_zeros(len(seen.start), self.options.levels)
+        change = start.new_zeros(len(start), self.options.levels)
         change[:, 0] = True  # q(e^1 = 1) = 1
         rows: Block = slice(None)  # where the level below changes
         blocks = []
         for n in range(1, self.options.levels):
-            begins = seen.start[rows]
-            ahead = self.levels[n].advance(last.s[rows, n], seen.a[rows], last.d[rows, n])
-            moves = self._likelier_to_change(n, rows, ahead, seen, last)
-            if seen.held is not None:
-                moves = moves & ~seen.held[rows, n]
+            begins = start[rows]
+            ahead = self.levels[n].advance(last.s[rows, n], a[rows], last.d[rows, n])
+            moves = self._likelier_to_change(n, rows, x[n][rows], ahead, last)
+            if held is not None:
+                moves = moves & ~held[rows, n]
             change[rows, n] = moves | begins
             last.d[rows, n] = torch.where((moves & ~begins)[:, None], ahead, last.d[rows, n] * ~begins[:, None])
             blocks.append(rows)
@@ -150,22 +135,22 @@ class Hierarchy(nn.Module):
                 break
         return change, blocks
 
-    def _likelier_to_change(self, n: int, rows: Block, ahead: Tensor, seen: Seen, last: Last) -> Tensor:
-        """Whether level n changes by Eq. 4 (the sign of Eq. 20) in some rows, given what d^n would be, (M,).
+    def _likelier_to_change(self, n: int, rows: Block, x: Tensor, ahead: Tensor, last: Last) -> Tensor:
+        """Whether level n changes by Eq. 4 in some rows, given what d^n would be, (M,).
 
         The candidate posterior reads the context of the frame before: Eq. 25 takes the levels above as static, and
         their samples are known.
         """
         level, context = self.levels[n], last.context[rows, n]
-        q = level.posterior(seen.x[n][rows], context)
+        q = level.posterior(x, context)
         static = Gaussian(last.mean[rows, n], last.std[rows, n])
         return gaussian_kl(q, static) - gaussian_kl(q, level.change_prior(ahead, context)) > 0
 
-    def _top_down_posteriors(self, seen: Seen, last: Last, blocks: list[Block], noise: Tensor) -> None:
+    def _top_down_posteriors(self, x: list[Tensor], noise: Tensor, blocks: list[Block], last: Last) -> None:
         """Sample the posteriors of levels 2 and up that have one (second loop of Algorithm 1)."""
         for n, rows in reversed(list(enumerate(blocks, 1))):
             level, context = self.levels[n], last.context[rows, n]
-            q = level.posterior(seen.x[n][rows], context)
+            q = level.posterior(x[n][rows], context)
             last.mean[rows, n], last.std[rows, n] = q
             last.s[rows, n] = s = q.sample(noise[rows, n])
             if n > 1:
@@ -185,14 +170,9 @@ class Hierarchy(nn.Module):
         change: Bool[Tensor, "b t n"],
         noise: Float[Tensor, "b t n s"],
     ) -> list[LevelPath]:
-        """Sample the posteriors given e, level by level from the top down, each for all its frames at once.
+        """Sample the posteriors given e (`change`), from the top down, each level for all its frames at once.
 
-        Args:
-            x: bottom-up features.
-            a: code of a_{t-1}.
-            start: where a sequence begins.
-            change: e, true at `start` and in the first frame.
-            noise: standard normals of the states.
+        `change` is true at `start` and in the first frame; the other arguments as in `select`.
         """
         levels: list[tuple[Rows, Gaussian, Tensor, Tensor, Tensor, Tensor]] = []
         below = self.top_context.expand(*start.shape, -1)
@@ -258,19 +238,11 @@ class Hierarchy(nn.Module):
         return state._replace(memory=torch.stack(memory, 1)), torch.stack(logit, 1)
 
     def change(
-        self,
-        state: DLHState,
-        ahead: Float[Tensor, "b n d"],
-        change: Bool[Tensor, "b n"],
-        noise: Float[Tensor, "b n s"],
+        self, state: DLHState, ahead: Float[Tensor, "b n d"], change: Bool[Tensor, "b n"], noise: Float[Tensor, "b n s"]
     ) -> DLHState:
         """Sample levels that change from their change priors, from the top down (Eq. 2); the others keep their sample.
 
-        Args:
-            state: belief before.
-            ahead: d^n of levels that change.
-            change: which levels change.
-            noise: standard normals; zeros give means.
+        `ahead` is d^n of the levels that change; `noise` are standard normals, zeros give means.
         """
         s, d, context = list(state.s.unbind(1)), list(state.d.unbind(1)), list(state.context.unbind(1))
         for n in reversed(range(self.options.levels)):

@@ -72,14 +72,8 @@ class Level(nn.Module):
     ) -> tuple[Float[Tensor, "b t d"], Float[Tensor, "b t d"]]:
         """Apply `advance` over time: f_tem ticks where the level changes, and only these frames are scanned.
 
-        Args:
-            s_before: s^n_{t-1}.
-            a: code of a_{t-1}.
-            change: e^n_t; true in the first frame and where `start` is.
-            start: where a sequence begins: d^n is 0 there.
-
-        Returns:
-            d^n_t if the level changes at t, and d^n_t.
+        `change`, e^n_t, is true in the first frame and at `start`, where a sequence begins with d^n = 0. Returns d^n_t
+        if the level changes at t, and d^n_t.
         """
         inputs, begins = torch.cat([s_before, a], -1), start.to(s_before.dtype)
         if bool(change.all()):

@@ -3,8 +3,6 @@
 Equations: sections 2.3, 2.4 and 3 ("Sequence Decomposition") of Kim, Ahn and Bengio (2019); symbols as in `hrssm`.
 """
 
-from typing import NamedTuple
-
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
@@ -12,6 +10,7 @@ from torch.nn import functional as F
 
 from world_models.blocks.networks import LargeNetwork, mlp
 from world_models.interface import ACTIONS
+from world_models.shapes import Actions
 
 FORCED = 1e-3
 """distance from 0 or 1 of a forced boundary probability, so that its KL stays finite"""
@@ -62,33 +61,20 @@ def random_boundaries(like: Float[Tensor, "b t"], rate: float, l_min: int) -> Fl
     return like.new_zeros(b, t + 1).scatter_(1, ends.masked_fill(outside, t), 1.0)[:, :t]
 
 
-class RolloutFrames(NamedTuple):
-    """Numbers of the frames in each row that an imagined rollout reads."""
-
-    rows: Int64[Tensor, "b 1"]
-    past: Int64[Tensor, "b context"]
-    """the context; its last frame ends a subsequence if one ends near the beginning"""
-    before: Int64[Tensor, "b horizon"]
-    """t - 1 of every imagined frame t"""
-    seen: Int64[Tensor, "b horizon"]
-    """every imagined frame t"""
-
-
-def rollout_frames(m: Float[Tensor, "b t"], context: int, lookahead: int, horizon: int) -> RolloutFrames:
+def rollout_frames(m: Float[Tensor, "b t"], context: int, lookahead: int, horizon: int) -> tuple[Tensor, ...]:
     """Start each row's rollout at its first boundary that ends a full context, or at a random frame if there is none.
 
-    Args:
-        m: 1 where a subsequence ends.
-        context: frames of a full context.
-        lookahead: how many frames later the rollout may start.
-        horizon: frames of the rollout.
+    The rollout may start up to `lookahead` frames after a full context.
+
+    Returns:
+        Indices of the rows, (B, 1), and of frames: the context, every t - 1 and every t of the `horizon` frames.
     """
     near = m[:, context - 1 : context + lookahead]
     anywhere = torch.randint_like(near[:, 0], near.shape[1]).long()
     begin = context - 1 + torch.where(near.any(1), near.argmax(1), anywhere)[:, None]
     rows = torch.arange(len(m), device=m.device)[:, None]
     before = begin + torch.arange(horizon, device=m.device)
-    return RolloutFrames(rows, begin + torch.arange(1 - context, 1, device=m.device), before, before + 1)
+    return rows, begin + torch.arange(1 - context, 1, device=m.device), before, before + 1
 
 
 def frames_since(start: Float[Tensor, "b t"]) -> Int64[Tensor, "b t"]:
@@ -98,13 +84,9 @@ def frames_since(start: Float[Tensor, "b t"]) -> Int64[Tensor, "b t"]:
 
 
 def boundary_prior(p: Float[Tensor, "b t"], m: Float[Tensor, "b t"], n_max: int, l_max: int) -> Float[Tensor, "b t"]:
-    """Return p(m_t = 1 | s_t, m_{<t}) with at most n_max subsequences of at most l_max frames (section 2.3).
+    """Return p(m_t = 1 | s_t, m_{<t}) of hard boundaries m (section 2.3).
 
-    Args:
-        p: the network's probability.
-        m: hard boundaries of the window.
-        n_max: where n(m_{<t}) >= n_max, the probability is forced to 0; this rule takes precedence.
-        l_max: elsewhere, where l(m_{<t}) >= l_max, it is forced to 1.
+    It is forced to 0 where n(m_{<t}) >= n_max, else to 1 where l(m_{<t}) >= l_max, else it is the network's p.
     """
     start = starts(m)
     n = start.cumsum(1)
@@ -157,11 +139,7 @@ class ForeseenActions(nn.Module):
         self.net = mlp(size + longest + 1, hidden, ACTIONS)
 
     def forward(
-        self,
-        state: Float[Tensor, "b t d"],
-        start: Float[Tensor, "b t"],
-        m: Float[Tensor, "b t"],
-        action: Int64[Tensor, "b t"],
+        self, state: Float[Tensor, "b t d"], start: Float[Tensor, "b t"], m: Float[Tensor, "b t"], action: Actions
     ) -> Float[Tensor, ""]:
         """Return the negative log-likelihood per frame of the actions taken where no subsequence ends.
 

@@ -101,7 +101,7 @@ def plain(model: DLH, batch: Batch, step: int) -> Plain:
 
 
 def log_odds(level: Level, x: Tensor, context: Tensor, ahead: Tensor, last: Gaussian) -> Tensor:
-    """E[log p(s | e = 1) - log p(s | e = 0)] under the candidate posterior (Eq. 20), (B,); no gradient passes it."""
+    """E[log p(s | e = 1) - log p(s | e = 0)] under the candidate posterior, minus Eq. 20, (B,); without gradients."""
     with torch.no_grad():
         q = level.post(torch.cat([x, context], -1))
         return plain_kl(q, last) - plain_kl(q, level.prior(torch.cat([ahead, context], -1)))

@@ -19,7 +19,7 @@ from world_models.interface import Batch
 from world_models.reference.loops import plain_contrast, plain_frames, plain_goal, plain_image, plain_kl, plain_legal
 
 
-class Draws(NamedTuple):
+class Samples(NamedTuple):
     """What `HRSSM.loss` samples, in its order, and what follows from it at once."""
 
     length: Tensor  # of the context, (B,)
@@ -31,7 +31,7 @@ class Draws(NamedTuple):
     s: Tensor  # standard normals of q(s), (B, T, Ds)
 
 
-def draw(model: HRSSM, batch: Batch, step: int) -> Draws:
+def sample(model: HRSSM, batch: Batch, step: int) -> Samples:
     """Sample as `HRSSM.loss` does."""
     o, sizes = model.config.options, model.config.sizes
     rows = len(batch.action)
@@ -41,34 +41,34 @@ def draw(model: HRSSM, batch: Batch, step: int) -> Draws:
     logit = model.boundary_logit(e, batch.action)
     m = straight_through_bernoulli(logit, model.temperature(step))
     z, s = torch.randn(rows, o.window, sizes.abstraction), torch.randn(rows, o.window, sizes.state)
-    return Draws(length, x, e, logit, m, z, s)
+    return Samples(length, x, e, logit, m, z, s)
 
 
 def plain_loss(model: HRSSM, batch: Batch, step: int) -> dict[str, Tensor]:
     """See `world_models.reference`."""
     o = model.config.options
-    drawn = draw(model, batch, step)
-    terms, states = plain_bound(model, batch, drawn)
-    q = torch.sigmoid(drawn.logit)
+    given = sample(model, batch, step)
+    terms, states = plain_bound(model, batch, given)
+    q = torch.sigmoid(given.logit)
     if o.short_weight:
         pairs = [q[:, apart:] * q[:, :-apart] for apart in range(1, o.l_min)]
         terms["short"] = torch.stack([pair.sum() for pair in pairs]).sum() / q.numel()
     if o.rate_weight:
         terms["rate"] = kl_divergence(Bernoulli(q.mean()), Bernoulli(torch.tensor(o.boundary_rate)))
     if o.imagination_weight is not None:
-        return terms | plain_imagination(model, batch, drawn)
+        return terms | plain_imagination(model, batch, given)
     return terms | {"goal": plain_goal(model, states, batch.achieved_goal[:, o.context : o.context + o.window])}
 
 
-def plain_bound(model: HRSSM, batch: Batch, drawn: Draws) -> tuple[dict[str, Tensor], Tensor]:
+def plain_bound(model: HRSSM, batch: Batch, given: Samples) -> tuple[dict[str, Tensor], Tensor]:
     """Terms of the windows, averaged over frames and rows, and the states (z, c), (B, T, ...)."""
     o, sizes = model.config.options, model.config.sizes
     b, first = len(batch.action), o.context
-    x, e, logit, m = (field[:, : first + o.window] for field in (drawn.x, drawn.e, drawn.logit, drawn.m))
+    x, e, logit, m = (field[:, : first + o.window] for field in (given.x, given.e, given.logit, given.m))
     a = one_hot_actions(batch.action)
     c = psi_forward = psi_backward = phi = h = torch.zeros(b, sizes.belief)
     for t in range(first):
-        counts = (t >= first - drawn.length)[:, None]
+        counts = (t >= first - given.length)[:, None]
         c = counts * model.context_rnn(e[:, t], h=c)
         psi_forward = counts * model.psi_forward(e[:, t], h=psi_forward)
     backward: list[Tensor] = []
@@ -85,14 +85,14 @@ def plain_bound(model: HRSSM, batch: Batch, drawn: Draws) -> tuple[dict[str, Ten
         # temporal abstraction: UPDATE where m_{t-1} = 1, else COPY
         c = start * model.z_rnn(z, a[:, t - 1], h=c) + (1 - start) * c
         q_z = model.post_z(torch.cat([psi_forward, backward[k]], -1))  # psi_fwd at t - 1, psi_bwd at t
-        z = start * (q_z.mean + q_z.std * drawn.z[:, k]) + (1 - start) * z
+        z = start * (q_z.mean + q_z.std * given.z[:, k]) + (1 - start) * z
         kl_z.append(start[:, 0] * plain_kl(q_z, model.prior_z(c)))
         # observation abstraction: INIT where m_{t-1} = 1, else UPDATE
         known = torch.cat([z, c], -1) if o.init_sees_belief else z
         h = start * model.s_init(known) + (1 - start) * model.s_rnn(s, z, h=h)
         phi = model.phi_forward(e[:, t], h=(1 - start) * phi)
         q_s = model.post_s(torch.cat([phi, z], -1))
-        s = q_s.mean + q_s.std * drawn.s[:, k]
+        s = q_s.mean + q_s.std * given.s[:, k]
         kl_s.append(plain_kl(q_s, model.prior_s(h)))
         p_m = plain_boundary_prior(model, s, n, frames)
         kl_m.append(kl_divergence(Bernoulli(logits=logit[:, t]), Bernoulli(p_m)))
@@ -114,9 +114,9 @@ def plain_boundary_prior(model: HRSSM, s: Tensor, n: Tensor, frames: Tensor) -> 
     return torch.where(n >= o.n_max, FORCED, p)
 
 
-def plain_imagination(model: HRSSM, batch: Batch, drawn: Draws) -> dict[str, Tensor]:
+def plain_imagination(model: HRSSM, batch: Batch, given: Samples) -> dict[str, Tensor]:
     """Imagine the jumps taken, from the first boundary on at which a context can end; that frame counts too."""
-    o, sizes, e, m = model.config.options, model.config.sizes, drawn.e, drawn.m
+    o, sizes, e, m = model.config.options, model.config.sizes, given.e, given.m
     b, first = len(batch.action), o.context - 1
     rows = torch.arange(b)
     begin = torch.randint_like(m[:, 0], o.lookahead + 1).long()  # where there is none, anywhere
@@ -147,10 +147,10 @@ def plain_imagination(model: HRSSM, batch: Batch, drawn: Draws) -> dict[str, Ten
         surprise = F.cross_entropy(model.foreseen_actions.net(known), batch.action[rows, here], reduction="none")
         surprises.append((1 - m[rows, here]) * surprise)
         p_z, known = model.prior_z(c), c.detach()
-        z_drawn = (p_z.mean + p_z.std * noise[:, t - 1]).detach()
-        h = model.s_init(torch.cat([z_drawn, known], -1) if o.init_sees_belief else z_drawn)
+        z_sampled = (p_z.mean + p_z.std * noise[:, t - 1]).detach()
+        h = model.s_init(torch.cat([z_sampled, known], -1) if o.init_sees_belief else z_sampled)
         frame = model.decoder(model.prior_s(h).mean[:, None])[:, 0]
-        frames.append(jumps[:, t - 1] * (drawn.x[rows, here] - frame).square().sum((1, 2, 3)) / (2 * o.sigma**2))
+        frames.append(jumps[:, t - 1] * (given.x[rows, here] - frame).square().sum((1, 2, 3)) / (2 * o.sigma**2))
         ends.append(m[rows, here].detach())
         errors.append(ends[-1] * plain_legal(model, states[-1], batch.action_mask[rows, here]))
     crop = batch.achieved_goal[rows[:, None], begin[:, None] + torch.arange(o.horizon + 1)]

@@ -31,10 +31,7 @@ def plain_loss(model: RSSM, batch: Batch, step: int) -> dict[str, Tensor]:
         samples.append(s)
         states.append(torch.cat([s, h], -1))
     window = slice(first, first + o.window)
-    terms = {
-        "image": plain_image(model, x[:, window], torch.stack(samples, 1)),
-        "kl_s": torch.stack(kl_s).mean(),
-    }
+    terms = {"image": plain_image(model, x[:, window], torch.stack(samples, 1)), "kl_s": torch.stack(kl_s).mean()}
     if o.imagination_weight is not None:
         return terms | plain_imagination(model, batch, h_0)
     return terms | {"goal": plain_goal(model, torch.stack(states, 1), batch.achieved_goal[:, window])}

@@ -1,4 +1,4 @@
-"""What DLH draws of the future: rollouts, imagined changes, levels drawn anew."""
+"""DLH's futures: rollouts, imagined changes, resampled levels."""
 
 import pytest
 import torch
@@ -105,7 +105,7 @@ def test_actions_steer_where_the_option_says_so():
 
 
 @torch.no_grad()
-def test_levels_are_drawn_anew_one_by_one():
+def test_levels_are_resampled_one_by_one():
     model = build(levels=4).eval()
     x, a = plain_colours(2, 5)
     state = model.observe(x, a[:, :4], lengths(2, 5))

@@ -14,7 +14,7 @@ from world_models.hrssm.boundaries import FORCED
 from world_models.hrssm.hrssm import HRSSM
 from world_models.hrssm.options import VARIANTS, VTA
 from world_models.interface import Losses
-from world_models.reference.hrssm import draw, plain_loss
+from world_models.reference.hrssm import plain_loss, sample
 
 
 @pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS)
@@ -39,8 +39,8 @@ def constant_boundaries(logit: float) -> tuple[HRSSM, dict[str, Tensor], dict[st
     torch.manual_seed(3)
     losses = model.loss(batch, 0)
     torch.manual_seed(3)
-    drawn = draw(model, batch, 0)
-    known = {"x": drawn.x, "e": drawn.e, "z": drawn.z, "s": drawn.s, "a": one_hot_actions(batch.action)}
+    given = sample(model, batch, 0)
+    known = {"x": given.x, "e": given.e, "z": given.z, "s": given.s, "a": one_hot_actions(batch.action)}
     return model, losses.terms, known
 
 
@@ -62,7 +62,7 @@ def test_every_frame_a_subsequence():
         present = model.psi_backward(e[:, t], h=nothing)  # the subsequence is this frame alone
         q_z = model.post_z(torch.cat([past, present], -1))
         z = q_z.mean + q_z.std * known["z"][:, t - 1]
-        q_s = model.post_s(torch.cat([model.phi_forward(e[:, t], h=nothing), z], -1))  # phi starts anew
+        q_s = model.post_s(torch.cat([model.phi_forward(e[:, t], h=nothing), z], -1))  # phi restarts
         s = q_s.mean + q_s.std * known["s"][:, t - 1]
         sums["kl_z"] += kl(q_z, model.prior_z(c))  # counted in every frame
         sums["kl_s"] += kl(q_s, model.prior_s(model.s_init(z)))  # always INIT
@@ -124,7 +124,7 @@ def bound_terms(model: HRSSM, batch) -> dict[str, float]:
     return {name: losses.terms[name].item() for name in ("image", "kl_s", "kl_z", "kl_m")}
 
 
-def test_image_term_is_in_nats_of_a_normal_with_the_options_deviation():
+def test_image_term_is_in_nats_of_a_normal_with_the_options_sigma():
     narrow, wide = (build(sigma=sigma) for sigma in (0.5, 1.0))
     batch = random_batch(2, wide.window_length)
     ratio = bound_terms(narrow, batch)["image"] / bound_terms(wide, batch)["image"]
