@@ -21,7 +21,7 @@ from experiments.navigation.benchmark import BenchmarkConfig
 from world_models.blocks.frames import frame_encoder
 from world_models.blocks.goals import GoalSpace
 from world_models.blocks.images import to_float
-from world_models.blocks.networks import GRU, QUICK, keep_last, one_hot_actions
+from world_models.blocks.networks import GRU, QUICK, one_hot_actions
 from world_models.interface import Batch, Losses, ModelConfig
 from world_models.registry import MODELS
 from world_models.spec import ModelSpec, Recipe
@@ -55,10 +55,10 @@ class Recurrent(nn.Module):
         self.goals = GoalSpace(sizes.belief, sizes.belief, sizes.feature, predict_legal=True)
 
     def observe(self, x: Tensor, a: Tensor, length: Tensor) -> Belief:
-        return Belief(self.context_rnn.scan(self.encoder(x), keep=keep_last(x.shape[1], length))[:, -1])
+        return Belief(self.context_rnn.last(self.encoder(x), length))
 
     def imagine(self, state: Belief, action: Tensor) -> Belief:
-        return Belief(self.step_rnn.step(self.step_rnn.project(one_hot_actions(action)), state.h))
+        return Belief(self.step_rnn(one_hot_actions(action), h=state.h))
 
     def feature(self, state: Belief) -> Tensor:
         return self.goals.feature(state.h)

@@ -1,1 +1,1 @@
-"""World models: one file a paper, all behind the calls of `world_models.interface`."""
+"""World models, one module or package per paper, all with the calls of `world_models.interface`."""

@@ -1,12 +1,12 @@
 """CW-VAE of Saxena, Ba and Hafner, *Clockwork Variational Autoencoders* (NeurIPS 2021, arXiv:2102.09532): videos only.
 
 A hierarchy of recurrent state space models, each of which ticks at its own fixed pace: level l at every k^(l-1)-th
-frame, the first one included. Its state stays as it is in between and is what the level below reads.
+frame, the first one included. Its state stays the same in between and is an input of the level below.
 
 | symbol     | code                  | shape         | meaning                                                         |
 |------------|-----------------------|---------------|-----------------------------------------------------------------|
 | x_t        | `x`                   | (B, T, ...)   | frame                                                           |
-| L, k       | `levels`, `factor`    | –             | levels, and how many ticks of a level share one of that above   |
+| L, k       | `levels`, `factor`    | –             | levels; ticks of a level per tick of the level above            |
 | T_l        | `period`              | –             | active steps of level l: every k^(l-1)-th frame; N ticks in all |
 | e^l        | `e`                   | (B, N, D)     | embedding of the k^(l-1) frames from a tick of level l on       |
 | h^l        | `h`                   | (B, N, Dh)    | recurrent belief, the state's deterministic part                |
@@ -16,15 +16,14 @@ frame, the first one included. Its state stays as it is in between and is what t
 
     h^l_t = f^l-rnn(z^l_{t-1} || s^{l+1}_t, h^l_{t-1}), s^l_0 = 0, t in T_l
     p(z^l_t | h^l_t), q(z^l_t | h^l_t || e^l_t), x_t ~ p(x_t | s^1_t)
+    -log p(x) <= E_q [sum_t -log p(x_t | s^1_t) + sum_l sum_{t in T_l} KL[q(z^l_t) || p(z^l_t)]]
 
-Prior and posterior share the recurrence; each has an output of its own. So the posterior reads its own last samples, as
-in the paper and unlike in rssm.py, whose posterior has a recurrence of its own: only the loop of `filter_scan` can
-compute it. The levels go one after the other from the top, each over all its ticks at once.
+Prior and posterior share the recurrence and differ in their outputs. So the posterior reads its own last samples, as in
+the paper and unlike in rssm.py, whose posterior has its own recurrence: this takes the loop of `filter_scan`. Levels
+are computed from the top down, each over all its ticks at once. If a sequence ends within a tick, e^l sums its frames.
 
-A sequence that ends within a tick leaves its e^l with the frames that there are, in a training window and in a context.
-
-Differs from the paper: networks of frames, recurrent cells and deviations (a sigmoid) are those of the sibling models,
-so that a comparison is one of the hierarchies; a context that `observe` is given is filtered at the posteriors' means.
+Differs from the paper: the networks of frames, recurrent cells and standard deviations (a sigmoid) are those of the
+sibling models, so that only the hierarchies are compared; `observe` filters a context at the posteriors' means.
 """
 
 from collections.abc import Sequence
@@ -36,13 +35,14 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from world_models.blocks.base import FrameModel
 from world_models.blocks.distributions import Gaussian, GaussianHead, gaussian_kl, image_nll
 from world_models.blocks.filter_scan import filter_scan
-from world_models.blocks.frames import frame_decoder, frame_encoder
 from world_models.blocks.images import scale
 from world_models.blocks.networks import GRU, FrameSizes
 from world_models.interface import Batch, Losses, ModelConfig
 from world_models.options import check_context
+from world_models.shapes import Action, Actions, Between, Frames, Lengths, NewFrames, Planned
 from world_models.spec import ModelSpec, Recipe
 
 
@@ -57,7 +57,7 @@ class CWVAESizes(FrameSizes):
 
 
 QUICK = CWVAESizes(images="patch", channels=32, embedding=128, belief=128, state=12)
-# The paper's appendix; the channels of its convolutions are those of the sibling models here.
+# The paper's appendix, with the sibling models' channels.
 PAPER = CWVAESizes(images="convolution", channels=128, embedding=1024, belief=200, state=20)
 SIZES = {"quick": QUICK, "paper": PAPER}
 
@@ -69,16 +69,16 @@ class CWVAEOptions:
     levels: int = 3
     """L: levels of the hierarchy"""
     factor: int = 6
-    """k: ticks of a level for each tick of the level above; 1 is a hierarchy without clocks"""
+    """k: ticks of a level per tick of the level above; 1: a hierarchy without clocks"""
     window: int = 100
     """T: frames of the evidence lower bound"""
     context: int = 36
-    """frames that are shown before an open-loop prediction, fewer than `window`: one tick of the paper's top level"""
+    """frames shown before an open-loop prediction, fewer than `window`: one tick of the paper's top level"""
     sigma: float = 1.0
-    """deviation of the Gaussian likelihood"""
+    """standard deviation of the Gaussian likelihood"""
 
     def __post_init__(self) -> None:
-        """Refuse a context that leaves nothing to predict."""
+        """Check that the context leaves frames to predict."""
         check_context(self.context, self.window)
 
 
@@ -101,6 +101,11 @@ class Filtered(NamedTuple):
     q: Gaussian
     z: Tensor
 
+    @property
+    def state(self) -> Tensor:
+        """s^l = (h, z)."""
+        return torch.cat([self.h, self.z], -1)
+
 
 class Level(nn.Module):
     """One level: a recurrent state space model that is conditioned on the state above."""
@@ -115,52 +120,34 @@ class Level(nn.Module):
         self.prior = GaussianHead(belief, belief, state)
         self.post = GaussianHead(belief + d, belief, state)
 
-    def step(self, z: Tensor, above: Tensor, h: Tensor) -> Tensor:
-        """Return h^l_t = f^l-rnn(z^l_{t-1} || s^{l+1}_t, h^l_{t-1})."""
-        return self.rnn.step(self.rnn.project(torch.cat([z, above], -1)), h)
-
     def gather(self, e: Float[Tensor, "b t d"], keep: Float[Tensor, "b t"]) -> Float[Tensor, "b n d"]:
-        """Return e^l: sums over the frames of each tick, of which those count whose `keep` is 1 (paper, appendix)."""
+        """Return e^l: sums over the frames of each tick whose `keep` is 1 (paper, appendix)."""
         e = self.embed(e) * keep[..., None]
         return F.pad(e, (0, 0, 0, -e.shape[1] % self.period)).unflatten(1, (-1, self.period)).sum(2)
 
     def filter(self, e: Tensor, above: Tensor, noise: Tensor) -> Filtered:
-        """Run `step` over all ticks, each on a sample of the posterior q(z^l_t | h^l_t || e^l_t) of the tick before.
+        """Compute h^l over all ticks, each from a sample of the posterior q(z^l_t | h^l_t || e^l_t) at the tick before.
 
-        Args:
-            e: (B, N, D) embeddings of the ticks.
-            above: (B, N, Dh+Ds) state above at the ticks.
-            noise: (B, N, Ds) what the samples are made of; zeros give means.
+        `noise` (B, N, Ds) are the standard normals of the samples; zeros give means.
         """
-        first, last = (layer for layer in self.post.modules() if isinstance(layer, nn.Linear))
-        rnn, state = self.rnn, noise.shape[-1]
-        belief = rnn.recur.in_features
-        projected = F.linear(above.transpose(0, 1), rnn.project.weight[:, state:], rnn.project.bias).transpose(0, 1)
+        first, last = self.post.linear_layers
+        belief = self.rnn.recur.in_features
+        projected, rnn = self.rnn.given(above, noise.shape[-1])
         features = F.linear(e.transpose(0, 1), first.weight[:, belief:], first.bias).transpose(0, 1)
-        recurrence = (rnn.project.weight[:, :state], rnn.recur.weight, rnn.recur.bias)
         head = (first.weight[:, :belief], last.weight, last.bias)
-        return Filtered(*filter_scan(projected, features, noise, recurrence, head))
+        return Filtered(*filter_scan(projected, features, noise, rnn, head))
 
 
-class CWVAE(nn.Module):
-    """Clockwork variational autoencoder, one transition a frame."""
+class CWVAE(FrameModel):
+    """Clockwork variational autoencoder; one transition is one frame."""
 
-    generation_modes = ("full",)
+    config: ModelConfig[CWVAESizes, CWVAEOptions]
 
     def __init__(self, config: ModelConfig[CWVAESizes, CWVAEOptions]) -> None:
-        """Build the networks with random weights."""
-        super().__init__()
-        self.config = config
         sizes, o = config.sizes, config.options
-        self.encoder = frame_encoder(sizes, config.frame_size)
-        self.decoder = frame_decoder(sizes, config.frame_size, sizes.belief + sizes.state)
+        super().__init__(config, sizes.belief + sizes.state)
         levels = [Level(sizes, o.factor**number, number == o.levels - 1) for number in range(o.levels)]
         self.levels: Sequence[Level] = nn.ModuleList(levels)  # type: ignore[assignment]
-
-    @property
-    def context(self) -> int:
-        """Frames that it is shown before it imagines."""
-        return self.config.options.context
 
     @property
     def window_length(self) -> int:
@@ -170,12 +157,9 @@ class CWVAE(nn.Module):
     # ---------------------------------------------------------------- inference
 
     def infer(self, e: Float[Tensor, "b t d"], keep: Float[Tensor, "b t"], sample: bool = True) -> list[Filtered]:
-        """Filter frames whose first is a tick of every level; return the levels, the lowest first.
+        """Filter frames, the first of which is a tick of every level; return the levels, the lowest first.
 
-        Args:
-            e: embeddings.
-            keep: 1 for frames that count, which are a row's first.
-            sample: at the posteriors' samples; otherwise at their means.
+        `keep` is 1 for frames that count, which come first in each row. Without `sample`, posteriors give means.
         """
         filtered: list[Filtered] = []
         above, ticks = e[..., :0], 1
@@ -185,108 +169,70 @@ class CWVAE(nn.Module):
             noise = torch.randn(shape, device=e.device) if sample else tick.new_zeros(shape)
             above = above.repeat_interleave(ticks, 1)[:, : tick.shape[1]]
             filtered.insert(0, level.filter(tick, above, noise))
-            above, ticks = torch.cat([filtered[0].h, filtered[0].z], -1), self.config.options.factor
+            above, ticks = filtered[0].state, self.config.options.factor
         return filtered
 
-    def observe(
-        self, x: Float[Tensor, "b t 3 h w"], a: Int64[Tensor, "b t_1"], length: Int64[Tensor, " b"]
-    ) -> CWVAEState:
-        """Belief after the last `length` frames, filtered at the means; the first of them is a tick of every level."""
-        return self._observe(x, length, sample=False)
-
-    def _observe(self, x: Tensor, length: Tensor, sample: bool) -> CWVAEState:
-        """Belief after the last `length` frames: every row's begin at clock 0, and each level is at its last tick."""
+    def observe(self, x: Frames, a: Between, length: Lengths, sample: bool = False) -> CWVAEState:
+        """Belief after the last `length` frames, which begin at clock 0; each level is at its last tick."""
         frames, rows = x.shape[1], torch.arange(len(x), device=x.device)
         clock = torch.arange(frames, device=x.device)
         moved = (clock + (frames - length)[:, None]).clamp(max=frames - 1)  # padding goes to the end, where none counts
         keep = (clock < length[:, None]).float()
         levels = self.infer(self.encoder(x)[rows[:, None], moved], keep, sample)
         last = [(length - 1) // level.period for level in self.levels]
-        h, z = (
-            torch.stack([values[rows, tick] for values, tick in zip(field, last, strict=True)], 1)
-            for field in ([level.h for level in levels], [level.z for level in levels])
-        )
+        h = torch.stack([level.h[rows, tick] for level, tick in zip(levels, last, strict=True)], 1)
+        z = torch.stack([level.z[rows, tick] for level, tick in zip(levels, last, strict=True)], 1)
         return CWVAEState(h, z, length)
 
     # ---------------------------------------------------------------- imagination
 
-    def _next(self, state: CWVAEState, sample: bool) -> CWVAEState:
-        """Imagine the next frame's state: levels whose clock ticks take a step of their priors, from the top."""
+    def imagine(self, state: CWVAEState, action: Action, sample: bool = False) -> CWVAEState:
+        """One frame: levels whose clock ticks take a step of their priors, from the top; the action is not read."""
         h, z = list(state.h.unbind(1)), list(state.z.unbind(1))
         above = state.h[:, 0, :0]
         for number, level in reversed(list(enumerate(self.levels))):
             ticks = (state.clock % level.period == 0)[:, None]
             if ticks.any():
-                belief = level.step(z[number], above, h[number])
+                belief = level.rnn(z[number], above, h=h[number])
                 p = level.prior(belief)
                 h[number] = torch.where(ticks, belief, h[number])
                 z[number] = torch.where(ticks, p.sample() if sample else p.mean, z[number])
             above = torch.cat([h[number], z[number]], -1)
         return CWVAEState(torch.stack(h, 1), torch.stack(z, 1), state.clock + 1)
 
-    def imagine(self, state: CWVAEState, action: Int64[Tensor, " b"]) -> CWVAEState:
-        """One frame at the priors' means; the action is not read."""
-        return self._next(state, sample=False)
-
-    def start_at(self, colour: Float[Tensor, " 3"]) -> None:
-        """Let the untrained decoder decode about this colour."""
-        self.decoder.start_at(colour)
-
     def decode(self, state: CWVAEState) -> Float[Tensor, "b 3 h w"]:
         """Frame of the lowest level's state."""
         return self.decoder(torch.cat([state.h[:, :1], state.z[:, :1]], -1))[:, 0]
 
     def generate(
-        self,
-        x: Float[Tensor, "b t 3 h w"],
-        a: Int64[Tensor, "b t_1"],
-        length: Int64[Tensor, " b"],
-        actions: Int64[Tensor, "b k"],
-        mode: str = "full",
-    ) -> tuple[Float[Tensor, "b k 3 h w"], None]:
-        """Sample a future of a context, open loop: K frames. The context is filtered at samples, too.
-
-        Args:
-            x: context, as for `observe`.
-            a: not read.
-            length: how many of its frames count.
-            actions: not read; there are as many as frames to draw.
-            mode: "full".
-        """
+        self, x: Frames, a: Between, length: Lengths, actions: Planned, mode: str = "full"
+    ) -> tuple[NewFrames, None]:
+        """As in `Generative`, with the context filtered at samples too; a CW-VAE has no boundaries."""
         assert mode in self.generation_modes, mode
-        state = self._observe(x, length, sample=True)
-        frames = []
-        for _ in range(actions.shape[1]):
-            state = self._next(state, sample=True)
+        state, frames = self.observe(x, a, length, sample=True), []
+        for action in actions.unbind(1):
+            state = self.imagine(state, action, sample=True)
             frames.append(self.decode(state))
         return torch.stack(frames, 1), None
 
-    def reconstruct(
-        self, x: Float[Tensor, "b t 3 h w"], a: Int64[Tensor, "b t"]
-    ) -> tuple[Float[Tensor, "b n 3 h w"], None]:
-        """Rebuild what follows the context of a full training window; a CW-VAE finds no boundaries."""
+    def reconstruct(self, x: Frames, a: Actions) -> tuple[NewFrames, None]:
+        """As in `Rebuilding`."""
         lowest = self.infer(self.encoder(x), torch.ones_like(x[:, :, 0, 0, 0]))[0]
-        return self.decoder(torch.cat([lowest.h, lowest.z], -1)[:, self.config.options.context :]), None
+        return self.decoder(lowest.state[:, self.config.options.context :]), None
 
     # ---------------------------------------------------------------- training
 
     def loss(self, batch: Batch, step: int) -> Losses:
         """Negative lower bound per frame: the image's error and, at its ticks, every level's divergence."""
-        x = scale(self.encoder.arrange(batch.observation))
+        x = scale(self.encoder.patchify(batch.observation))
         levels = self.infer(self.encoder.embed(x), torch.ones_like(batch.action, dtype=torch.float))
-        frames = x.shape[1]
         kl = [
-            gaussian_kl(filtered.q, level.prior(filtered.h)).sum(1).mean() / frames
+            gaussian_kl(filtered.q, level.prior(filtered.h)).sum(1).mean() / x.shape[1]
             for level, filtered in zip(self.levels, levels, strict=True)
         ]
-        lowest = torch.cat([levels[0].h, levels[0].z], -1)
-        terms = {
-            "image": image_nll(x, self.decoder.arranged(lowest), self.config.options.sigma),
-            "kl_s": torch.stack(kl).sum(),
-        }
+        image = image_nll(x, self.decoder.patches(levels[0].state), self.config.options.sigma)
         metrics = {f"kl_s_{number}": value.detach() for number, value in enumerate(kl, 1)}
-        metrics["nelbo"] = torch.stack(list(terms.values())).sum().detach()
-        return Losses(terms, dict.fromkeys(terms, 1.0), metrics)
+        return Losses.bound({"image": image, "kl_s": torch.stack(kl).sum()}, metrics)
 
 
 RECIPES = {

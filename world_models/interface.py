@@ -8,12 +8,11 @@
 | `Decoding`   | `observe`, `decode`                                                 | figures of single beliefs    |
 | `Rebuilding` | `context`, `reconstruct`                                            | TensorBoard                  |
 | `Segmenting` | `segment`                                                           | boundary scores              |
-| `Branching`  | `imagine_from`                                                      | tree search, if it is there  |
+| `Branching`  | `imagine_from`                                                      | tree search, if implemented  |
 | `Colouring`  | `start_at`                                                          | training on videos, likewise |
 
-A model needs the first to be trained and the second to navigate; the others are optional. All shapes: B batch, T time,
-A actions. `x` is float in [-1, 1], channels first. A context is left-padded to T frames, of which the last `length`
-count; what the padding holds never changes a result.
+A model needs the first to be trained and the second to navigate; the others are optional. `shapes` has the axes. A
+context is left-padded to T frames, of which the last `length` count; what the padding holds never changes a result.
 """
 
 from collections.abc import Iterator
@@ -24,18 +23,20 @@ import torch
 from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor, nn
 
+from world_models.shapes import Action, Actions, Between, Frames, Lengths, NewFrames, Planned, Starts
+
 ACTIONS = 3
 """forward, turn left, turn right; a video has 0 actions"""
 
 State = Any
-"""A belief: a named tuple of tensors, each with the batch first."""
+"""a belief: a named tuple of tensors, each with the batch first"""
 
 SizesT = TypeVar("SizesT")
 OptionsT = TypeVar("OptionsT")
 
 
 class Batch(NamedTuple):
-    """Windows of episodes as stored; a model makes its own floats of them.
+    """Windows of episodes as stored, in bytes.
 
     A video has neither actions nor goals: its `action` is 0 everywhere and read by no network, its masks and crops are
     empty.
@@ -62,6 +63,16 @@ class Losses:
     """weight of each term in `total`"""
     metrics: dict[str, Tensor] = field(default_factory=dict)
     """what is watched but not minimised; `nelbo` is the negative lower bound"""
+
+    @classmethod
+    def bound(cls, terms: dict[str, Tensor], metrics: dict[str, Tensor] | None = None) -> "Losses":
+        """The terms of a negative lower bound, each with weight 1; their sum becomes the metric `nelbo`."""
+        nelbo = torch.stack(list(terms.values())).sum().detach()
+        return cls(terms, dict.fromkeys(terms, 1.0), (metrics or {}) | {"nelbo": nelbo})
+
+    def add(self, name: str, term: Tensor, weight: float) -> None:
+        """Add a term."""
+        self.terms[name], self.weights[name] = term, weight
 
     @property
     def total(self) -> Tensor:
@@ -91,15 +102,12 @@ class Network(Protocol):
 
     def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]:
         """All parameters."""
-        ...
 
     def train(self, mode: bool = True) -> "Network":
         """Switch to training (or evaluation) mode."""
-        ...
 
     def eval(self) -> "Network":
         """Switch to evaluation mode."""
-        ...
 
 
 @runtime_checkable
@@ -111,11 +119,9 @@ class Trainable(Network, Protocol):
     @property
     def window_length(self) -> int:
         """Frames of a training window."""
-        ...
 
     def loss(self, batch: Batch, step: int) -> Losses:
         """Training terms of a batch whose windows are `window_length` frames long."""
-        ...
 
 
 @runtime_checkable
@@ -125,27 +131,21 @@ class Plannable(Network, Protocol):
     @property
     def context(self) -> int:
         """Frames that the model is shown before it imagines; fewer at the start of an episode."""
-        ...
 
-    def observe(self, x: Float[Tensor, "b t 3 h w"], a: Int64[Tensor, "b t-1"], length: Int64[Tensor, " b"]) -> State:
-        """Belief after a context of 1 to T frames and the actions between them."""
-        ...
+    def observe(self, x: Frames, a: Between, length: Lengths) -> State:
+        """Belief after a context and the actions between its frames."""
 
-    def imagine(self, state: State, action: Int64[Tensor, " b"]) -> State:
+    def imagine(self, state: State, action: Action) -> State:
         """One transition of the model's own time scale."""
-        ...
 
     def feature(self, state: State) -> Float[Tensor, "b d"]:
         """What goals are compared with, by cosine."""
-        ...
 
     def goal_feature(self, goal: Float[Tensor, "b 3 3 3"]) -> Float[Tensor, "b d"]:
         """A goal crop in the same space."""
-        ...
 
     def legal(self, state: State) -> Bool[Tensor, "b 3"]:
-        """Actions that the model expects to be legal next; all of them where it does not predict that."""
-        ...
+        """Actions expected to be legal next; all of them if the model does not predict that."""
 
 
 @runtime_checkable
@@ -158,31 +158,30 @@ class Generative(Network, Protocol):
     @property
     def context(self) -> int:
         """As in `Plannable`."""
-        ...
 
     def generate(
-        self,
-        x: Float[Tensor, "b t 3 h w"],
-        a: Int64[Tensor, "b t-1"],
-        length: Int64[Tensor, " b"],
-        actions: Int64[Tensor, "b k"],
-        mode: str = "full",
-    ) -> tuple[Float[Tensor, "b n 3 h w"], Float[Tensor, "b n"] | None]:
-        """Sample a future of a context; also 1 where a subsequence starts, None where the model knows none."""
-        ...
+        self, x: Frames, a: Between, length: Lengths, actions: Planned, mode: str = "full"
+    ) -> tuple[NewFrames, Starts | None]:
+        """Sample a future of a context: its frames, and where subsequences start (None: the model has no boundaries).
+
+        Args:
+            x: context, as for `observe`.
+            a: actions between its frames.
+            length: how many of its frames count.
+            actions: one per transition of the model; for a video any numbers, one per frame.
+            mode: one of `generation_modes`.
+        """
 
 
 @runtime_checkable
 class Decoding(Network, Protocol):
     """Decodes single beliefs."""
 
-    def observe(self, x: Float[Tensor, "b t 3 h w"], a: Int64[Tensor, "b t-1"], length: Int64[Tensor, " b"]) -> State:
+    def observe(self, x: Frames, a: Between, length: Lengths) -> State:
         """As in `Plannable`."""
-        ...
 
     def decode(self, state: State) -> Float[Tensor, "b 3 h w"]:
         """The frame of a belief."""
-        ...
 
 
 @runtime_checkable
@@ -192,31 +191,25 @@ class Rebuilding(Network, Protocol):
     @property
     def context(self) -> int:
         """As in `Plannable`."""
-        ...
 
-    def reconstruct(
-        self, x: Float[Tensor, "b t 3 h w"], a: Int64[Tensor, "b t"]
-    ) -> tuple[Float[Tensor, "b n 3 h w"], Float[Tensor, "b n"] | None]:
+    def reconstruct(self, x: Frames, a: Actions) -> tuple[NewFrames, Starts | None]:
         """Rebuild N frames after the context of a training window; starts of subsequences as in `Generative`."""
-        ...
 
 
 @runtime_checkable
 class Segmenting(Network, Protocol):
     """Finds where subsequences end."""
 
-    def segment(self, x: Float[Tensor, "b t 3 h w"], a: Int64[Tensor, "b t"]) -> Float[Tensor, "b t"]:
+    def segment(self, x: Frames, a: Actions) -> Float[Tensor, "b t"]:
         """Probability that a subsequence ends at each frame."""
-        ...
 
 
 @runtime_checkable
 class Branching(Protocol):
-    """Shares work between several actions from one belief; what it returns equals `imagine` from copies of the rows."""
+    """Shares work between several actions from one belief."""
 
-    def imagine_from(self, state: State, parent: Int64[Tensor, " b"], action: Int64[Tensor, " b"]) -> State:
-        """`imagine` from the rows `parent` of a belief."""
-        ...
+    def imagine_from(self, state: State, parent: Action, action: Action) -> State:
+        """What `imagine` returns for the rows `parent` of a belief."""
 
 
 @runtime_checkable
@@ -225,4 +218,3 @@ class Colouring(Protocol):
 
     def start_at(self, colour: Float[Tensor, " 3"]) -> None:
         """Let the untrained decoder decode about this colour, channels in [-1, 1]."""
-        ...

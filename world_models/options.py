@@ -1,8 +1,8 @@
-"""Replace single options of a variant, as `jumpy train --options n_max=20` asks: the base of ablations."""
+"""Changes of single options of a variant, such as `jumpy train --options n_max=20`, for ablations."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import asdict, replace
 from types import NoneType
 from typing import Any, TypeVar, get_args, get_type_hints
 
@@ -13,14 +13,10 @@ MAY_BE_ZERO = ("lookahead",)  # of the options that count something
 
 
 def override(options: O, changes: Sequence[str]) -> O:
-    """Replace fields of a variant's options.
-
-    Args:
-        options: an options dataclass.
-        changes: texts NAME=VALUE; a value is read as the field's type, `none` where the field may be None.
+    """Change fields of an options dataclass by texts NAME=VALUE; a value is read as the field's type, `none` as None.
 
     Raises:
-        ValueError: a text is no NAME=VALUE, its name is unknown or given twice, or its value does not suit the field.
+        ValueError: a text is not NAME=VALUE, a name is unknown or given twice, or a value does not suit its field.
     """
     kinds, values = get_type_hints(type(options)), dict[str, Any]()
     for change in changes:
@@ -36,19 +32,15 @@ def override(options: O, changes: Sequence[str]) -> O:
 
 
 def label(variant: str, standard: O, options: O) -> str:
-    """Name a variant with what differs from its standard options, such as ours+n_max=20; results carry this name."""
-    changed = [name for name in _names(options) if getattr(options, name) != getattr(standard, name)]
-    return "+".join([variant, *(f"{name}={_write(getattr(options, name))}" for name in changed)])
+    """Name a variant with the changes of its standard options, such as ours+n_max=20; results carry this name."""
+    before, after = asdict(standard), asdict(options)  # type: ignore[call-overload]
+    return "+".join([variant, *(f"{name}={_write(after[name])}" for name in after if after[name] != before[name])])
 
 
 def split_label(variant: str) -> tuple[str, list[str]]:
     """The variant and the changes of a label."""
     name, *changes = variant.split("+")
     return name, changes
-
-
-def _names(options: Any) -> list[str]:
-    return [field.name for field in fields(options)]
 
 
 def _write(value: Any) -> str:
@@ -67,8 +59,8 @@ def _read(name: str, kind: Any, text: str) -> Any:
     except (KeyError, ValueError):
         value = math.nan
     if not math.isfinite(value):
-        told = " or ".join([_KINDS[number], *([NONE] if NoneType in kinds else [])])
-        raise ValueError(f"option {name} must be {told}, got {text!r}")
+        wanted = _KINDS[number] + (f" or {NONE}" if NoneType in kinds else "")
+        raise ValueError(f"option {name} must be {wanted}, got {text!r}")
     if number is not bool and value < (smallest := int(number is int and name not in MAY_BE_ZERO)):
         raise ValueError(f"option {name} must be {smallest} or more, got {text}")
     return value
@@ -78,7 +70,7 @@ _KINDS = {int: "a whole number", float: "a number", bool: "true or false"}
 
 
 def check_context(context: int, window: int) -> None:
-    """Refuse a context, counted among the window's frames, that leaves nothing to predict."""
+    """Check that a context, counted among the window's frames, leaves some to predict."""
     if context >= window:
         raise ValueError(
             f"option context must be less than the window of {window} frames, got {context}: "

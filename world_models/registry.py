@@ -1,4 +1,4 @@
-"""All world models by their names: one entry per model. Build any of them here."""
+"""All world models by name, one entry per model; any of them is built here."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -22,20 +22,12 @@ MODELS: dict[str, ModelSpec] = {
 
 
 def spec_of(model: str) -> ModelSpec:
-    """The entry of a model.
-
-    Raises:
-        ValueError: the name is unknown.
-    """
+    """The entry of a model; ValueError if the name is unknown."""
     return choose("model", model, MODELS)
 
 
 def choose(kind: str, name: Any, known: Mapping[Any, Any], of: str = "") -> Any:
-    """The entry of that name.
-
-    Raises:
-        ValueError: there is none; the message names those that there are.
-    """
+    """The entry with that name; ValueError, naming the known ones, if there is none."""
     if name not in known:
         raise ValueError(f"unknown {kind} {name!r}{of and f' of {of}'}: choose one of {', '.join(map(str, known))}")
     return known[name]
@@ -52,7 +44,7 @@ def build_model(
         variant: a name in its spec's `variants`.
         frame_size: height and width of the frames, in pixels.
         options: changes NAME=VALUE of the variant's options.
-        actions: how many the data has; 0 for videos, which have no goals either.
+        actions: number of actions in the data; 0 for videos, which have no goals either.
 
     Raises:
         ValueError: a name is unknown, or a change, the frame size or the actions do not suit.
@@ -69,31 +61,32 @@ def build_model(
 
 
 def variant_label(model: str, variant: str, options: Any) -> str:
-    """Name of a variant whose options may have been changed: vta, ours, ours+n_max=20 and such."""
+    """Name of a variant with the changes of its options: vta, ours, ours+n_max=20 and such."""
     return label(variant, spec_of(model).variants[variant], options)
 
 
-def rebuild_model(model: str, config: dict[str, Any]) -> nn.Module:
-    """Build a model with random weights from the configuration in a checkpoint.
+def rebuild_model(model: str, config: Mapping[str, Any]) -> nn.Module:
+    """Build a model with random weights from the configuration in a checkpoint, a nested dictionary.
 
-    Args:
-        model: a name in `MODELS`.
-        config: its configuration as a nested dictionary; options that it lacks have their defaults, the paper's.
+    Options that it lacks have their defaults, the paper's.
 
     Raises:
-        ValueError: the model is unknown, or the configuration has entries that this version does not know.
+        ValueError: the model is unknown, or the configuration has entries that this version does not support.
     """
     return spec_of(model).network(_configuration(model, config))
 
 
-def complete(model: str, config: dict[str, Any]) -> dict[str, Any]:
-    """The configuration in a checkpoint, with the defaults of what it lacks; errors as in `rebuild_model`."""
+def complete(model: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration in a checkpoint, with defaults of what it lacks; errors as in `rebuild_model`."""
     return asdict(_configuration(model, config))
 
 
-def _configuration(model: str, config: dict[str, Any]) -> ModelConfig:
-    """The configuration as the model's dataclass."""
+def _configuration(model: str, config: Mapping[str, Any]) -> ModelConfig:
+    spec = spec_of(model)
+    sizes, options = (type(next(iter(known.values()))) for known in (spec.sizes, spec.variants))
     try:
-        return spec_of(model).configuration(config)
+        given = {name: value for name, value in config["options"].items() if (name, value) not in spec.retired}
+        rest = {name: value for name, value in config.items() if name not in ("sizes", "options")}
+        return ModelConfig(sizes(**config["sizes"]), options(**given), **rest)
     except (KeyError, TypeError) as error:
-        raise ValueError(f"this version does not know {model} of this configuration ({error})") from error
+        raise ValueError(f"this version does not support this configuration of {model} ({error})") from error

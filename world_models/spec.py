@@ -1,4 +1,4 @@
-"""What the registry knows of a model beside its code: one `ModelSpec`, at the end of the model's file."""
+"""A model's entry in the registry: one `ModelSpec`, at the end of the model's file."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -32,10 +32,10 @@ class Recipe:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A model's entry in the registry: training, benchmark, figures and tables learn of the model from here."""
+    """Everything that training, benchmark, figures and tables need to know about a model."""
 
     network: Callable[[ModelConfig], nn.Module]
-    """the model's class; it raises ValueError for a configuration that it cannot learn from"""
+    """the model's class; it raises ValueError for a configuration that it does not support"""
     sizes: Mapping[str, Any]
     """presets: dataclasses of one type, by name"""
     variants: Mapping[str, Any]
@@ -51,24 +51,13 @@ class ModelSpec:
     acts: bool = True
     """False: it models videos only, which have no actions"""
     shown: int = 30
-    """frames that `jumpy predict` shows it"""
+    """frames of context in `jumpy predict`"""
     retired: tuple[tuple[str, Any], ...] = ()
-    """options that older checkpoints carry, each with the one value that is still computed"""
+    """options of older checkpoints, each with the one value that is still supported"""
     bounded_context: bool = False
-    """True: it reads contexts of at most `config.options.context` frames, the lengths that it was trained with"""
+    """True: it reads contexts of at most `config.options.context` frames, as in training"""
 
     @property
     def standard_variant(self) -> str:
-        """The variant that is trained where none is named."""
+        """The variant that is trained by default."""
         return list(self.variants)[-1]
-
-    def configuration(self, config: Mapping[str, Any]) -> ModelConfig:
-        """The configuration in a checkpoint; options that it lacks have their defaults, the paper's.
-
-        Raises:
-            KeyError, TypeError: it has entries that this version does not know, or lacks some.
-        """
-        sizes, options = (type(next(iter(known.values()))) for known in (self.sizes, self.variants))
-        known = {name: value for name, value in config["options"].items() if (name, value) not in self.retired}
-        rest = {name: value for name, value in config.items() if name not in ("sizes", "options")}
-        return ModelConfig(sizes(**config["sizes"]), options(**known), **rest)

@@ -79,7 +79,7 @@ def test_a_model_that_acts_can_plan(name, variant):
 
 @pytest.mark.parametrize(("name", "variant"), CASES)
 @torch.no_grad()
-def test_what_a_model_can_do_beside_has_its_shapes(name, variant):
+def test_optional_capabilities_return_their_shapes(name, variant):
     model = build(name, variant)
     frames = model.window_length
     x, a = random_frames(2, frames)

@@ -1,5 +1,6 @@
 """CW-VAE against its equations and the plain loops of world_models/reference/cwvae.py."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -260,11 +261,11 @@ def test_generates_one_frame_an_action():
 
 @pytest.mark.parametrize("certain", ["prior", "post"])
 def test_contexts_and_futures_are_both_sampled(certain):
-    """Where either the priors or the posteriors have no deviation left, the others still make futures differ."""
+    """Where either the priors or the posteriors have no variance left, the others still make futures differ."""
     model = build()
     with torch.no_grad():
         for level in model.levels:
-            list(getattr(level, certain).parameters())[-1][4:] = -50  # the raw deviations' biases
+            list(getattr(level, certain).parameters())[-1][4:] = -50  # the raw standard deviations' biases
     x, _ = random_frames(4, 5)
     one, other = (generate(model, x, torch.full((4,), 5), 2, seed) for seed in (0, 1))
     assert (one - other).abs().max() > 1e-2
@@ -283,7 +284,7 @@ def test_reconstructs_what_follows_the_context():
         torch.testing.assert_close(model.decode(state), rebuilt[:, t - 5])
 
 
-# ------------------------------------------------------------------------ training and what is refused
+# ------------------------------------------------------------------------ training and errors
 
 
 @pytest.fixture(scope="module")
@@ -312,12 +313,12 @@ def test_trains_evaluates_resumes_and_loads(data, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("", "ball has episodes of 40 frames, a training window has 100: make longer ones, or shorten it with"),
-        ("--variant vta", "unknown variant 'vta' of cwvae: choose one of paper"),
-        ("--options window=30", "option context must be less than the window of 30 frames, got 36: shorten it or"),
-        ("--options levels=0", "option levels must be 1 or more, got 0"),
-        ("--options n_max=3", "unknown option 'n_max': choose one of levels, factor, window, context, sigma"),
-        ("--model rssm --variant paper", "unknown variant 'paper' of rssm: choose one of vta, ours"),
+        ("", "episodes of 40 frames.*window.* 100"),
+        ("--variant vta", "'vta' of cwvae.*paper"),
+        ("--options window=30", "context.*window of 30 frames.*got 36"),
+        ("--options levels=0", "levels.*1 or more.*got 0"),
+        ("--options n_max=3", "'n_max'.*levels, factor, window, context, sigma"),
+        ("--model rssm --variant paper", "'paper' of rssm.*vta, ours"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(data, tmp_path, capsys, arguments, message):
@@ -325,10 +326,10 @@ def test_bad_input_is_one_line_and_status_2(data, tmp_path, capsys, arguments, m
     assert cli.main([*run, *arguments.split()]) == 2
     line = [row for row in capsys.readouterr().err.splitlines() if row.startswith("jumpy: error: ")]
     assert len(line) == 1
-    assert message in line[0]
+    assert re.search(message, line[0])
     assert not (tmp_path / "new" / "checkpoint.safetensors").exists()
 
 
-def test_data_with_actions_are_refused():
-    with pytest.raises(ValueError, match="cwvae models videos, and this data has 3 actions: train on a data set of"):
+def test_data_with_actions_is_an_error():
+    with pytest.raises(ValueError, match=r"cwvae.*3 actions"):
         build_model("cwvae", "quick", "paper", FRAME)

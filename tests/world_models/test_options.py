@@ -1,4 +1,4 @@
-"""Changes of a variant's options on the command line: reading, refusing, recording."""
+"""Changes of a variant's options on the command line: reading, checking, recording."""
 
 from dataclasses import asdict, replace
 from typing import Any
@@ -45,18 +45,18 @@ def test_values_are_read_as_their_fields_types():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("n_max", "--options takes NAME=VALUE, got 'n_max': write for example n_max=20"),
-        ("telepathy=1", "unknown option 'telepathy': choose one of context, window, .*n_max, l_max"),
-        ("n_max=many", "option n_max must be a whole number, got 'many'"),
-        ("n_max=2.5", "option n_max must be a whole number, got '2.5'"),
-        ("n_max=none", "option n_max must be a whole number, got 'none'"),
-        ("n_max=0", "option n_max must be 1 or more, got 0"),
-        ("lookahead=-1", "option lookahead must be 0 or more, got -1"),
-        ("sigma=nan", "option sigma must be a number, got 'nan'"),
-        ("sigma=-1", "option sigma must be 0 or more, got -1"),
-        ("dequantise=1", "option dequantise must be true or false, got '1'"),
-        ("legal_weight=much", "option legal_weight must be a number or none, got 'much'"),
-        ("l_max=3", "option l_max is given twice, got 'l_max=3' last: give it once"),
+        ("n_max", "NAME=VALUE.*got 'n_max'.*n_max=20"),
+        ("telepathy=1", "'telepathy'.*context, window, .*n_max, l_max"),
+        ("n_max=many", "n_max.*whole number.*'many'"),
+        ("n_max=2.5", "n_max.*whole number.*'2.5'"),
+        ("n_max=none", "n_max.*whole number.*'none'"),
+        ("n_max=0", "n_max.*1 or more.*got 0"),
+        ("lookahead=-1", "lookahead.*0 or more.*got -1"),
+        ("sigma=nan", "sigma.*number.*'nan'"),
+        ("sigma=-1", "sigma.*0 or more.*got -1"),
+        ("dequantise=1", "dequantise.*true or false.*'1'"),
+        ("legal_weight=much", "legal_weight.*number or none.*'much'"),
+        ("l_max=3", "l_max.*twice.*'l_max=3'"),
     ],
 )
 def test_wrong_changes_are_refused(change, message):
@@ -64,7 +64,7 @@ def test_wrong_changes_are_refused(change, message):
         override(hrssm_options.VTA, ["l_max=20", change])
 
 
-def test_a_label_tells_what_differs_and_reads_back():
+def test_a_label_names_the_changes_and_reads_back():
     changes = ["legal_weight=none", "n_max=20", "l_max=8", "rate_weight=1e20"]  # l_max is 8 already
     options = override(hrssm_options.OURS, changes)
     named = label("ours", hrssm_options.OURS, options)
@@ -83,14 +83,14 @@ def test_a_run_is_built_recorded_resumed_and_loaded_with_its_options(tmp_path):
     model, meta = load_model(config.out)
     assert meta["run"]["variant"] == "vta+n_max=20+l_max=21"
     assert (model.config.options.n_max, model.config.options.l_max) == (20, 21)
-    with pytest.raises(ValueError, match=r"variant vta\+n_max=20\+l_max=21, asked for is vta"):
+    with pytest.raises(ValueError, match=r"vta\+n_max=20\+l_max=21.*vta"):
         train(replace(config, options=(), resume=True))
     train(replace(config, resume=True))
     assert read_checkpoint(config.out / CHECKPOINT)[1]["step"] == 2
 
 
-def test_a_run_from_before_an_option_goes_on(tmp_path):
-    """An option that the checkpoint does not know has its default, the paper's, when resuming as when loading."""
+def test_a_run_from_before_an_option_resumes(tmp_path):
+    """An option that a checkpoint lacks has its default, the paper's, when resuming as when loading."""
     replay = collect(CollectConfig(tmp_path / "data", steps=1000))
     config = TrainConfig(tmp_path / "data", tmp_path / "run", variant="vta", device="cpu")
     trainer = Trainer(config, replay, torch.device("cpu"))
@@ -102,7 +102,7 @@ def test_a_run_from_before_an_option_goes_on(tmp_path):
     Trainer(replace(config, resume=True), Replay.open(config.data), torch.device("cpu")).restore()
     meta["run"]["config"]["options"]["l_min"] = 3
     write_checkpoint(config.out / CHECKPOINT, tensors, meta)
-    with pytest.raises(ValueError, match=r"config.options.l_min 3, asked for is 1"):
+    with pytest.raises(ValueError, match=r"options.l_min 3.*1"):
         Trainer(replace(config, resume=True), Replay.open(config.data), torch.device("cpu")).restore()
 
 

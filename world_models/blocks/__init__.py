@@ -1,1 +1,1 @@
-"""What the models are built of: networks, recurrences, Gaussians, frames and goals."""
+"""Building blocks of the models: networks, recurrences, Gaussians, frames and goals."""

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 STD_MIN = 1e-4
-"""smallest deviation of a `GaussianHead`"""
+"""smallest standard deviation of a `GaussianHead`"""
 
 
 class Gaussian(NamedTuple):
@@ -17,19 +17,23 @@ class Gaussian(NamedTuple):
     mean: Tensor
     std: Tensor
 
-    def sample(self) -> Tensor:
-        """Draw one reparameterised sample, (..., D)."""
-        return torch.addcmul(self.mean, self.std, torch.randn_like(self.std))
+    def sample(self, noise: Tensor | None = None) -> Tensor:
+        """One reparameterised sample, (..., D), from standard normals that may be given."""
+        return torch.addcmul(self.mean, self.std, torch.randn_like(self.std) if noise is None else noise)
 
 
 class GaussianHead(nn.Module):
-    """Map features to a Gaussian whose deviation is a sigmoid, so that it stays in (0, 1)."""
+    """A perceptron with `layers` hidden layers from features to a Gaussian, whose standard deviation is a sigmoid."""
 
     def __init__(self, inputs: int, hidden: int, size: int, layers: int = 1) -> None:
-        """Build a perceptron with that many hidden layers."""
         super().__init__()
         deeper = [module for _ in range(layers - 1) for module in (nn.Linear(hidden, hidden), nn.ELU())]
         self.net = nn.Sequential(nn.Linear(inputs, hidden), nn.ELU(), *deeper, nn.Linear(hidden, 2 * size))
+
+    @property
+    def linear_layers(self) -> list[nn.Linear]:
+        """The layers with weights, in order."""
+        return [layer for layer in self.net if isinstance(layer, nn.Linear)]
 
     def forward(self, features: Float[Tensor, "*batch inputs"]) -> Gaussian:
         """Return the Gaussian given the features."""
@@ -59,9 +63,6 @@ def straight_through_bernoulli(logit: Float[Tensor, "*batch"], temperature: floa
 
 
 def image_nll(x: Float[Tensor, "b t *pixels"], mean: Float[Tensor, "b t *pixels"], sigma: float) -> Float[Tensor, ""]:
-    """Negative log-likelihood of images under N(mean, sigma²) without its constant.
-
-    Summed over pixels, whose arrangement does not matter, and averaged over frames.
-    """
+    """Negative log-likelihood under N(mean, sigma²) without its constant, summed over pixels, averaged over frames."""
     frames = x.shape[0] * x.shape[1]
     return F.mse_loss(mean, x, reduction="sum") * (0.5 / sigma**2 / frames)

@@ -1,10 +1,10 @@
-"""Recurrences through what a perceptron makes of their own state: filtering, rollouts; derivative by hand.
+"""Recurrences through what a perceptron makes of their own state: filtering and rollouts, with derivatives by hand.
 
 The posterior of a recurrent state space model (Hafner et al. 2019, "Learning latent dynamics for planning from pixels")
-reads the recurrent belief, and the belief reads the posterior's last sample, so that no part of either can be computed
-for all steps before. A rollout is the same without frames and without noise: the belief reads the prior's last mean.
-What does not depend on samples comes projected: the GRU's other inputs and what else the perceptron's first layer
-reads. Written as the recurrence of scans.py is, for the same reason.
+reads the recurrent belief, and the belief reads the posterior's last sample, so that neither can be computed for all
+steps beforehand. A rollout is the same without frames and noise: the belief reads the prior's last mean. What does not
+depend on samples is projected beforehand: the GRU's other inputs and the other inputs of the perceptron's first layer.
+Written like the recurrence of scans.py, for the same reason.
 """
 
 from typing import Any
@@ -25,71 +25,41 @@ def filter_scan(
     noise: Float[Tensor, "b t s"],
     rnn: tuple[Float[Tensor, "g s"], Float[Tensor, "g h"], Float[Tensor, " g"]],
     head: tuple[Float[Tensor, "d h"], Float[Tensor, "d2 d"], Float[Tensor, " d2"]],
+    start: Float[Tensor, "b s_h"] | None = None,
+    update: Float[Tensor, "b t"] | None = None,
 ) -> tuple[Float[Tensor, "b t h"], Gaussian, Float[Tensor, "b t s"]]:
-    """Run a GRU over time on samples of what a perceptron makes of its state and a step's features, from zero.
+    """Run a GRU over time on samples of what a perceptron makes of its state and a step's features.
 
-        h_t = GRU.step(projected_t + rnn[0] z_{t-1}, h_{t-1})
-        (mean_t, raw_t) = head[1] ELU(head[0] h_t + features_t) + head[2]
-        z_t = mean_t + std_t noise_t, std_t = sigmoid(raw_t) + STD_MIN
+        u_t = GRU.step(projected_t + rnn[0] z_{t-1}, h_{t-1})
+        (mean_t, raw_t) = head[1] ELU(head[0] u_t + features_t) + head[2], std_t = sigmoid(raw_t) + STD_MIN
+        z_t = lerp(z_{t-1}, mean_t + std_t noise_t, update_t), h_t = lerp(h_{t-1}, u_t, update_t)
 
-    Everything but the noise can be differentiated once.
+    Everything but the noise can be differentiated once, `update` included.
 
     Args:
         projected: the rest of the GRU's input projections, biases included; G = 3H: reset gate, update gate, candidate.
         features: the rest of the perceptron's first layer, biases included.
-        noise: what the samples are made of; zeros give means.
+        noise: standard normals of the samples; zeros give means.
         rnn: the GRU's input weights for z, recurrent weights and recurrent biases.
         head: the perceptron's weights for h, and the weights and biases of its second layer.
+        start: (z, h) before the first step; zeros by default.
+        update: share of each step's result, 1 by default; the rest stays as it was.
 
     Returns:
-        States h, posteriors N(mean, std²) and samples z of each step.
+        States h, Gaussians N(mean, std²) and samples z of each step.
     """
-    nothing = projected.new_zeros(len(projected), noise.shape[-1] + rnn[1].shape[1])
-    h, mean, std, z = _FilterScan.apply(projected, features, noise, nothing, None, *rnn, *head)
+    if start is None:
+        start = projected.new_zeros(len(projected), noise.shape[-1] + rnn[1].shape[1])
+    h, mean, std, z = _FilterScan.apply(projected, features, noise, start, update, *rnn, *head)
     return h, Gaussian(mean, std), z
 
 
-def rollout(
-    projected: Float[Tensor, "b t g"],
-    s: Float[Tensor, "b s"],
-    h: Float[Tensor, "b h"],
-    update: Float[Tensor, "b t"] | None,
-    rnn: tuple[Float[Tensor, "g s"], Float[Tensor, "g h"], Float[Tensor, " g"]],
-    head: tuple[Float[Tensor, "d h"], Float[Tensor, " d"], Float[Tensor, "d2 d"], Float[Tensor, " d2"]],
-) -> tuple[Float[Tensor, "b t s"], Float[Tensor, "b t h"]]:
-    """Run a GRU over time on the means of what a perceptron makes of its state, from (s, h).
-
-        u_t = GRU.step(projected_t + rnn[0] s_{t-1}, h_{t-1})
-        (mean_t, raw_t) = head[2] ELU(head[0] u_t + head[1]) + head[3]
-        s_t = lerp(s_{t-1}, mean_t, update_t)
-        h_t = lerp(h_{t-1}, u_t, update_t)
-
-    Everything can be differentiated once, `update` included.
-
-    Args:
-        projected: the rest of the GRU's input projections, known beforehand, with their biases; G = 3H.
-        s: prediction before the first step.
-        h: state before the first step.
-        update: share of each step's result (None: all); the rest stays as it was.
-        rnn: the GRU's input weights for s, recurrent weights and recurrent biases.
-        head: weights and biases of the perceptron's two layers.
-
-    Returns:
-        Predictions s and states h after each step.
-    """
-    w_1, b_1, w_2, b_2 = head
-    rows, steps, _ = projected.shape
-    features, noise = b_1.expand(rows, steps, -1), s.new_zeros(rows, steps, s.shape[-1])
-    h, _, _, s = _FilterScan.apply(projected, features, noise, torch.cat([s, h], -1), update, *rnn, w_1, w_2, b_2)
-    return s, h
-
-
 class _FilterScan(torch.autograd.Function):
-    """`filter_scan` from any start and with an `update`.
+    """`filter_scan`.
 
-    Buffers are time-major; d is the hidden layer, o = (mean, sigmoid(raw)). Side by side lie y = (z, h) and v, which a
-    step makes of y before `update` applies. One product of y gives all arguments of a step's gates: r, u (update), the
-    input's part of n, its recurrent part.
+    Buffers are time-major; d is the hidden layer, o = (mean, sigmoid(raw)), y = (z, h), and v is a step's y before
+    `update` applies. One product of y gives all arguments of a step's gates: r, u (update), the input's part of n, its
+    recurrent part.
     """
 
     @staticmethod
@@ -141,7 +111,7 @@ class _FilterScan(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_h: Tensor, grad_mean: Tensor, grad_std: Tensor, grad_z: Tensor) -> tuple[Any, ...]:
-        """Flow back through the steps, then give every input its gradient at once."""
+        """Go back through the steps, then compute every input's gradient at once."""
         weight, w_1, w_2, gates, n, d, o, y, v, noise, update = ctx.saved_tensors
         size, split = n.shape[-1], noise.shape[-1]
         r, u, _, recurrent = gates.split(size, -1)
@@ -182,11 +152,7 @@ class _FilterScan(torch.autograd.Function):
 
 
 def _gates(projected: Tensor, w_z: Tensor, w_h: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """Lay out r, u and the two parts of n side by side.
-
-    Returns:
-        Weights of y (4H, S + H), and the arguments without y's share (T, B, 4H).
-    """
+    """Return weights of y (4H, S + H), and the arguments of r, u and n's two parts without y's share (T, B, 4H)."""
     (batch, steps, g), size, split = projected.shape, w_h.shape[1], w_z.shape[1]
     weight = projected.new_zeros(4 * size, split + size)
     weight[:g, :split] = w_z

@@ -1,4 +1,4 @@
-"""The space in which beliefs meet goals: features of both, the losses that bring them together, legal actions."""
+"""The space in which beliefs are compared with goals: features of both, their losses, and legal actions."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from world_models.interface import ACTIONS
 
 
 class GoalSpace(nn.Module):
-    """What a planner needs of a belief beside its transition.
+    """What a planner needs to know about a belief: its feature, a goal's feature, the legal actions.
 
     Args:
         size: length of a belief's vector.
@@ -29,12 +29,12 @@ class GoalSpace(nn.Module):
         self.legal_net = mlp(size, hidden, ACTIONS) if predict_legal else None
 
     def legal_logit(self, belief: Float[Tensor, "*b d"]) -> Float[Tensor, "*b 3"]:
-        """Logits of the actions being legal; only where they are predicted."""
+        """Logits of each action being legal."""
         assert self.legal_net is not None, "this variant does not predict legal actions"
         return self.legal_net(belief)
 
     def legal(self, belief: Float[Tensor, "*b d"]) -> Bool[Tensor, "*b 3"]:
-        """Actions expected to be legal; the likeliest always is. All, where they are not predicted."""
+        """Actions expected to be legal, always including the likeliest; all of them if they are not predicted."""
         if self.legal_net is None:
             return torch.ones(*belief.shape[:-1], ACTIONS, dtype=torch.bool, device=belief.device)
         logit = self.legal_logit(belief)
@@ -43,25 +43,24 @@ class GoalSpace(nn.Module):
     def legal_error(
         self, belief: Float[Tensor, "b t d"], ends: Float[Tensor, "b t"], mask: Bool[Tensor, "b t 3"]
     ) -> Float[Tensor, ""]:
-        """Negative log-likelihood of the legal actions, a frame where a subsequence ends (`ends` is 1)."""
+        """Negative log-likelihood of the legal actions, averaged over frames where a subsequence ends (`ends` is 1)."""
         logit = self.legal_logit(belief)
         error = F.binary_cross_entropy_with_logits(logit, mask.to(logit.dtype), reduction="none").sum(-1)
         return (ends * error).sum() / ends.sum().clamp(min=1)
 
+    def cosine(self, belief: Float[Tensor, "b t d"], crop: UInt8[Tensor, "b t 3 3 3"]) -> Float[Tensor, ""]:
+        """`cosine_loss` between beliefs and the crops seen at their frames."""
+        return cosine_loss(self.feature(belief).flatten(0, 1), self.goal(to_float(crop.flatten(0, 1))))
+
     def contrast(
         self, belief: Float[Tensor, "b t d"], crop: UInt8[Tensor, "b t 3 3 3"], frames: int, temperature: float
     ) -> Float[Tensor, ""]:
-        """Contrastive loss between imagined beliefs and the crops seen at their frames.
+        """InfoNCE between imagined beliefs and the crops seen at their frames.
 
-        Args:
-            belief: the first of each row is the present one and always counts.
-            crop: what was seen.
-            frames: how many of the others count, drawn anew for each row.
-            temperature: of the cosines.
+        The first belief of each row, the present one, always counts; of the others `frames` count, sampled per row.
         """
         b, t, _ = belief.shape
-        drawn = torch.rand(b, t - 1, device=belief.device).argsort(1)[:, :frames] + 1
-        pick = torch.cat([torch.zeros_like(drawn[:, :1]), drawn], 1)
+        pick = F.pad(torch.rand(b, t - 1, device=belief.device).argsort(1)[:, :frames] + 1, (1, 0))
         rows = torch.arange(b, device=belief.device)[:, None]
         crop = crop[rows, pick].flatten(0, 1)
         feature = self.feature(belief[rows, pick].flatten(0, 1))
@@ -69,16 +68,12 @@ class GoalSpace(nn.Module):
 
 
 def check_goals(actions: int, options: Any) -> None:
-    """Check that data has the goals and legal actions that options learn from.
-
-    Raises:
-        ValueError: the data is of videos, which have none, and an option needs them.
-    """
+    """Check that data have the goals and legal actions that options learn from; ValueError if they are videos."""
     needs = [name for name in ("imagination_weight", "legal_weight") if getattr(options, name) is not None]
     if needs and not actions:
         raise ValueError(
-            f"options {' and '.join(needs)} learn from goals and legal actions, videos have none: use --variant vta, "
-            f"or --options {' '.join(f'{name}=none' for name in needs)}"
+            f"options {' and '.join(needs)} need goals and legal actions, which videos lack: use --variant vta, or "
+            f"--options {' '.join(f'{name}=none' for name in needs)}"
         )
 
 
@@ -91,24 +86,19 @@ def crop_id(crop: UInt8[Tensor, "*batch 3 3 3"]) -> Int64[Tensor, "*batch"]:
 
 
 def cosine_loss(feature: Float[Tensor, "n d"], goal: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
-    """Negative cosine with a gradient into the goal feature only (Kim et al. 2019, footnote 2)."""
+    """Negative cosine, with a gradient into the goal feature only (Kim et al. 2019, footnote 2)."""
     return -F.cosine_similarity(feature.detach(), goal, dim=-1).mean()
 
 
 def contrastive_loss(
     feature: Float[Tensor, "n d"], goal: Float[Tensor, "n d"], crop: Int64[Tensor, " n"], temperature: float
 ) -> Float[Tensor, ""]:
-    """InfoNCE between features and goals over the batch, both ways (van den Oord et al. 2018), in nats.
+    """InfoNCE between features and their goals over the batch, both ways (van den Oord et al. 2018), in nats.
 
-    Args:
-        feature: imagined features.
-        goal: the goal feature that belongs to each.
-        crop: number of each goal's crop; an equal crop elsewhere in the batch is no negative.
-        temperature: of the cosines.
+    Logits are cosines / temperature. `crop` is each goal's `crop_id`; equal crops elsewhere are not negatives.
     """
     similarity = F.normalize(feature, dim=-1) @ F.normalize(goal, dim=-1).T / temperature
-    same = crop[:, None] == crop[None, :]
-    same.fill_diagonal_(False)
+    same = (crop[:, None] == crop[None, :]).fill_diagonal_(False)
     logits = similarity.masked_fill(same, -torch.inf)
     target = torch.arange(len(feature), device=feature.device)
     return 0.5 * (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target))

@@ -1,6 +1,6 @@
 """The one place where stored uint8 images become floats, and back.
 
-Images are quantised to 5 bits and scaled to [-1, 1]; during training uniform noise within the quantisation step makes
+Images are quantised to 5 bits and scaled to [-1, 1]; in training, uniform noise within the quantisation step can make
 the density continuous (Kim et al. 2019, experimental set-up; Kingma and Dhariwal 2018).
 """
 
@@ -13,16 +13,14 @@ LEVELS = 2**BITS
 
 
 def to_float(image: UInt8[Tensor, "*batch h w 3"]) -> Float[Tensor, "*batch 3 h w"]:
-    """Convert stored images, channels last, to what the models see: channels first, in [-1, 1]."""
+    """Convert stored images, channels last, to the models' input: channels first, in [-1, 1]."""
     return scale(image).movedim(-1, -3)
 
 
 def scale(pixel: UInt8[Tensor, "*shape"], dequantise: bool = False) -> Float[Tensor, "*shape"]:
-    """Convert stored pixels of any arrangement to [-1, 1].
+    """Convert stored pixels, in any layout, to [-1, 1].
 
-    Args:
-        pixel: as stored.
-        dequantise: add uniform noise within a quantisation step (training); otherwise take the step's middle.
+    With `dequantise` (training), uniform noise is added within a quantisation step; without it, pixels lie mid-step.
     """
     level = (pixel >> 8 - BITS).float()
     if dequantise:
@@ -31,6 +29,6 @@ def scale(pixel: UInt8[Tensor, "*shape"], dequantise: bool = False) -> Float[Ten
 
 
 def to_uint8(image: Float[Tensor, "*batch c h w"]) -> UInt8[Tensor, "*batch h w c"]:
-    """Convert decoded images to pixels: the middle of the lowest level is black, that of the highest white."""
-    share = image.movedim(-3, -1) * (LEVELS / (LEVELS - 1))  # the levels' middles, spread over [-1, 1]
+    """Convert decoded images to pixels: the middle of the lowest level is black, that of the highest is white."""
+    share = image.movedim(-3, -1) * (LEVELS / (LEVELS - 1))  # spreads the levels' middles over [-1, 1]
     return ((share + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)

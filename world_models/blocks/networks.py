@@ -1,7 +1,6 @@
-"""Building blocks that the models share: their sizes, recurrent cells, perceptrons, precision.
+"""Building blocks shared by the models: sizes, recurrent cells, perceptrons, precision.
 
-Only recurrences loop over time, and what they do per step is kept small: input projections are computed for all steps
-before (`GRU.project`).
+Only recurrences loop over time, and each step does little: input projections are computed for all steps beforehand.
 """
 
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from world_models.blocks.distributions import GaussianHead
-from world_models.blocks.filter_scan import rollout
+from world_models.blocks.filter_scan import filter_scan
 from world_models.blocks.scans import gru_scan
 from world_models.interface import ACTIONS
 
@@ -28,7 +27,7 @@ class FrameSizes:
     channels: int
     """channels of the convolutions, or features of a merged patch"""
     embedding: int
-    """D: frame embedding e"""
+    """D: embedding of a frame"""
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Sizes(FrameSizes):
     abstraction: int
     """Dz: temporal abstraction z"""
     feature: int
-    """what imagined states and goals are compared in"""
+    """features in which imagined states and goals are compared"""
 
 
 QUICK = Sizes(images="patch", channels=32, embedding=128, belief=128, state=8, abstraction=8, feature=64)
@@ -54,21 +53,21 @@ class GRU(nn.Module):
     """A gated recurrent unit (Cho et al. 2014) whose input projection is separate from its step."""
 
     def __init__(self, inputs: int, hidden: int) -> None:
-        """Map inputs (..., inputs) and a state (..., hidden) to the next state."""
         super().__init__()
         self.project = nn.Linear(inputs, 3 * hidden)
         self.recur = nn.Linear(hidden, 3 * hidden)
         nn.init.orthogonal_(self.recur.weight)
 
+    def forward(self, *inputs: Tensor, h: Tensor, parent: Tensor | None = None) -> Tensor:
+        """One step from inputs that are concatenated; `h` and `parent` as in `step`."""
+        return self.step(self.project(torch.cat(inputs, -1)), h, parent)
+
     def step(
         self, projected: Float[Tensor, "b g"], h: Float[Tensor, "p h"], parent: Int64[Tensor, " b"] | None = None
     ) -> Float[Tensor, "b h"]:
-        """Advance by one step; `projected` comes from `project`.
+        """Advance by one step, given what `project` returns.
 
-        Args:
-            projected: what each row reads.
-            h: states; their products are computed once, however many rows go on from them.
-            parent: the state that each row goes on from; None: its own.
+        With `parent`, row i continues from h[parent[i]]; each state is multiplied once, however many rows share it.
         """
         size = h.shape[-1]
         recurrent = self.recur(h)
@@ -88,12 +87,24 @@ class GRU(nn.Module):
         update: Float[Tensor, "b t"] | None = None,
         init: tuple[Float[Tensor, "b t h"], Float[Tensor, "b t"]] | None = None,
     ) -> Float[Tensor, "b t h"]:
-        """Run over time from h (zero if not given); `keep`, `update` and `init` as in `scans.gru_scan`."""
+        """Run over time from h (zero by default); see `scans.gru_scan`."""
         if h is None:
             h = inputs.new_zeros(len(inputs), self.recur.in_features)
         recur = self.recur
         projected = self.project(inputs.transpose(0, 1)).transpose(0, 1)  # time-major in memory, as the scan works
         return gru_scan(projected, recur.weight, recur.bias, h, keep=keep, update=update, init=init)
+
+    def last(self, inputs: Float[Tensor, "b t inputs"], length: Int64[Tensor, " b"]) -> Float[Tensor, "b h"]:
+        """State after the last `length` of T inputs; those before do not count."""
+        return self.scan(inputs, keep=keep_last(inputs.shape[1], length))[:, -1]
+
+    def given(
+        self, inputs: Float[Tensor, "b t inputs"], size: int
+    ) -> tuple[Float[Tensor, "b t g"], tuple[Tensor, Tensor, Tensor]]:
+        """Project the known part of (z, inputs), where z has `size`; also return the weights of a scan over z."""
+        weight = self.project.weight
+        projected = F.linear(inputs.transpose(0, 1), weight[:, size:], self.project.bias).transpose(0, 1)
+        return projected, (weight[:, :size], self.recur.weight, self.recur.bias)
 
     def rollout(
         self,
@@ -103,12 +114,13 @@ class GRU(nn.Module):
         inputs: Float[Tensor, "b t inputs"],
         update: Float[Tensor, "b t"] | None = None,
     ) -> tuple[Float[Tensor, "b t s"], Float[Tensor, "b t h"]]:
-        """Run over time from (s, h): each step reads (s, inputs) and makes s the head's mean (see `rollout`)."""
-        project, recur, state = self.project, self.recur, s.shape[-1]
-        first, last = (layer for layer in head.modules() if isinstance(layer, nn.Linear))
-        projected = F.linear(inputs.transpose(0, 1), project.weight[:, state:], project.bias).transpose(0, 1)
-        rnn = (project.weight[:, :state], recur.weight, recur.bias)
-        return rollout(projected, s, h, update, rnn, (first.weight, first.bias, last.weight, last.bias))
+        """Run over time from (s, h): each step reads (s, inputs), then s is the head's mean; see `filter_scan`."""
+        first, last = head.linear_layers
+        projected, rnn = self.given(inputs, s.shape[-1])
+        features, noise = first.bias.expand(*inputs.shape[:2], -1), s.new_zeros(*inputs.shape[:2], s.shape[-1])
+        weights = (first.weight, last.weight, last.bias)
+        h, _, s = filter_scan(projected, features, noise, rnn, weights, torch.cat([s, h], -1), update)
+        return s, h
 
 
 def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
@@ -117,28 +129,28 @@ def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
 
 
 class LargeNetwork(nn.Module):
-    """A network of large products that training may compute in bfloat16; its weights and results are float32."""
+    """A network whose large matrix products training may compute in bfloat16; weights and results are float32."""
 
     bf16 = False
 
     def apply_large(self, network: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-        """Apply a network in the precision that `set_precision` chose; always in float32 outside training."""
+        """Apply a network in the precision chosen by `set_precision`; outside training always in float32."""
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16 and self.training):
             return network(x).float()
 
 
 def set_precision(model: nn.Module, precision: Literal["fp32", "bf16"]) -> None:
-    """Choose what a model's large networks compute in while it trains."""
+    """Choose the precision of a model's large networks in training."""
     for module in model.modules():
         if isinstance(module, LargeNetwork):
             module.bf16 = precision == "bf16"
 
 
 def keep_last(frames: int, length: Int64[Tensor, " b"]) -> Float[Tensor, "b frames"]:
-    """Keep the last `length` frames: 0 up to the first that counts, 1 after it, so that a scan forgets all before."""
+    """Context mask for a scan: 0 up to the first of the last `length` frames, which forgets all before it, then 1."""
     return (torch.arange(frames, device=length.device) > frames - length[:, None]).float()
 
 
 def one_hot_actions(a: Tensor, actions: int = ACTIONS) -> Tensor:
-    """Encode actions (...) int64 as (..., actions) float; of a video's none nothing is left."""
+    """Encode actions (...) int64 as (..., actions) float; for a video, which has none, the width is 0."""
     return F.one_hot(a, actions).float() if actions else a.new_zeros((*a.shape, 0), dtype=torch.float)

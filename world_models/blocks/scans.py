@@ -1,10 +1,10 @@
-"""A recurrence over time whose derivative is written by hand, and what such derivatives share.
+"""A recurrence over time whose derivative is written by hand, and the functions that such derivatives share.
 
 Autograd spends most of such a loop on bookkeeping: every step adds to the weights' gradients, and every slice of an
-input gets a gradient of the input's full size. Here the steps write into time-major buffers, what the derivative needs
-beside the gradient that flows back is computed for all steps at once, and the weights get their gradients from one
-product after the loop; experiments/LOG.md, 31, has what that saves. The equations are those of `networks.GRU.step`;
-test_scans.py compares every value and gradient with a plain loop of it.
+input gets a gradient of the input's full size. Here the steps write into time-major buffers, all factors of the
+gradient that flows back are computed at once, and the weights get their gradients from one product after the loop
+(savings: experiments/LOG.md, 31). The equations are those of `networks.GRU.step`; test_scans.py compares every value
+and gradient with a plain loop over it.
 """
 
 from typing import Any
@@ -25,7 +25,7 @@ def gru_scan(
     update: Float[Tensor, "b t"] | None = None,
     init: tuple[Float[Tensor, "b t h"], Float[Tensor, "b t"]] | None = None,
 ) -> Float[Tensor, "b t h"]:
-    """Run a GRU over time whose state may, per row and step, be reset before, kept through or replaced after a step.
+    """Run a GRU over time whose state may, per row and step, be reset before a step, or kept or replaced after it.
 
         g_t = keep_t h_{t-1}              RESET where keep is 0; h_{t-1} without `keep`
         u_t = GRU.step(projected_t, g_t)
@@ -40,9 +40,9 @@ def gru_scan(
         weight: recurrent weights.
         bias: recurrent biases.
         h: state before the first step.
-        keep: what the state is multiplied by before each step.
+        keep: factor of the state before each step.
         update: share of each step's result; the rest stays g_t.
-        init: (value, start): what replaces a step's result, and its share; excludes `update`.
+        init: (value, start): replacement of a step's result, and its share; excludes `update`.
 
     Returns:
         The states after each step.
@@ -98,7 +98,7 @@ class _GRUScan(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        """Flow back through the steps, then give every input its gradient at once."""
+        """Go back through the steps, then compute every input's gradient at once."""
         weight, gates, n, g, h, keep, update, start, value = ctx.saved_tensors
         r, z, recurrent = gates.split(n.shape[-1], -1)
         by_n, by_g = 1 - z, z  # of h_t: by the candidate, and by g_t past the gates
@@ -129,7 +129,7 @@ class _GRUScan(torch.autograd.Function):
         grad_value = None if start is None else (grad_h * start).transpose(0, 1)
         rows = grad_gates.flatten(0, 1).flatten(1)
         grad_weight, grad_bias = rows.t() @ g.flatten(0, 1), rows.sum(0)
-        torch.mul(grad_h, by_x, out=grad_gates[..., 2, :])  # the reset gate passes the input by
+        torch.mul(grad_h, by_x, out=grad_gates[..., 2, :])  # the reset gate does not apply to the input
         grad_projected = grad_gates.flatten(2).transpose(0, 1)
         return grad_projected, grad_weight, grad_bias, grad_h_0, grad_keep, grad_update, grad_value, grad_start
 
@@ -137,19 +137,10 @@ class _GRUScan(torch.autograd.Function):
 def by_arguments(
     by_n: Tensor, g: Tensor, n: Tensor, r: Tensor, z: Tensor, recurrent: Tensor, out: tuple[Tensor, ...]
 ) -> Tensor:
-    """Differentiate a result by the arguments of a GRU's gates, given its derivative by the candidate n.
+    """Differentiate a step from state g by the arguments of its gates, given the derivative by the candidate n.
 
-    Args:
-        by_n: derivative by n, which is 1 - z times a share that z's derivative has, too.
-        g: state before the step.
-        n: candidate.
-        r: reset gate.
-        z: update gate.
-        recurrent: recurrent part of the candidate's argument.
-        out: takes the derivatives by the arguments of r and z and by `recurrent`.
-
-    Returns:
-        The derivative by the input's part of the candidate's argument.
+    `by_n` is 1 - z times a share that also applies to z's derivative. `out` receives the derivatives by the arguments
+    of r and z and by `recurrent`, the recurrent part of n's argument; the one by the input's part is returned.
     """
     by_r, by_z, by_recurrent = out
     torch.sub(g, n, out=by_z).mul_(z).mul_(by_n)

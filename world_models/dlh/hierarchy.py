@@ -1,11 +1,12 @@
 """The hierarchy of a DLH between its features and states: inference, divergences and transitions; symbols as in `dlh`.
 
-**How it is fast.** No gradient passes the choice of e. So `select` finds it first, without gradients and for levels 2
-to N only: level 1 always changes, and what it does tells the others nothing. Given e, no posterior depends on time:
-`paths` makes each level's for all its frames at once, from the top down, and only f_tem and the prior factors recur.
+**Why it is fast.** No gradient passes through the choice of e. So `select` finds it first, without gradients and for
+levels 2 to N only: level 1 always changes, and its state does not affect the others. Given e, no posterior depends on
+time: `paths` computes each level's for all frames at once, from the top down; only f_tem and the prior factors recur.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -20,7 +21,7 @@ from world_models.dlh.options import DLHOptions, DLHSizes
 
 
 class DLHState(NamedTuple):
-    """Belief at one frame; levels side by side."""
+    """Belief at one frame."""
 
     s: Float[Tensor, "b n s"]
     d: Float[Tensor, "b n d"]
@@ -30,17 +31,7 @@ class DLHState(NamedTuple):
 
 
 Block = slice | Tensor
-"""rows of a batch: all, or their numbers (M,)"""
-
-
-class Seen(NamedTuple):
-    """What is known of a frame before its levels are inferred, rows first."""
-
-    x: list[Tensor]
-    """features of each level"""
-    a: Tensor
-    start: Tensor
-    held: Tensor | None
+"""rows of a batch: all, or their indices (M,)"""
 
 
 class Last(NamedTuple):
@@ -55,7 +46,7 @@ class Last(NamedTuple):
 
 
 class LevelPath(NamedTuple):
-    """What one level does over a sequence. Posteriors are there for its rows, (M, ...), the rest for all frames."""
+    """One level over a sequence: `q`, `s` and `context` in its rows, (M, ...), the rest in all frames, (B, T, ...)."""
 
     rows: Rows
     q: Gaussian
@@ -66,26 +57,21 @@ class LevelPath(NamedTuple):
     memory: Tensor
     """(B, T, 0) for level 1"""
     logit: Tensor
-    """of p(e^n_t = 1); infinite for level 1, (B, T)"""
+    """of p(e^n_t = 1); infinite for level 1"""
 
 
 class Hierarchy(nn.Module):
     """Levels 1 to N above the features of frames."""
 
     def __init__(self, sizes: DLHSizes, options: DLHOptions, actions: int) -> None:
-        """Build the networks; with `actions` above 0 the temporal path reads actions."""
+        """Build the networks; the temporal path reads actions if there are any."""
         super().__init__()
         self.sizes, self.options, self.actions = sizes, options, actions
         n = options.levels
         self.top_context = nn.Parameter(0.1 * torch.randn(sizes.belief))  # c^N
         reads = sizes.belief * (1 + options.factor_sees_below)
-        self.levels = nn.ModuleList(Level(sizes, actions, k == 0, k == n - 1, reads) for k in range(n))
-
-    def level(self, n: int) -> Level:
-        """The networks of a level, counted from 0."""
-        level = self.levels[n]
-        assert isinstance(level, Level)
-        return level
+        levels = [Level(sizes, actions, k == 0, k == n - 1, reads) for k in range(n)]
+        self.levels: Sequence[Level] = nn.ModuleList(levels)  # type: ignore[assignment]
 
     def codes(self, a: Int64[Tensor, "b t_1"]) -> Float[Tensor, "b t a"]:
         """Codes of a_{t-1} at t, of the T - 1 actions between frames."""
@@ -96,8 +82,8 @@ class Hierarchy(nn.Module):
     def bottom_up(self, e: Float[Tensor, "b t d"]) -> list[Tensor]:
         """Return x^1 to x^N (Eq. 10), each (B, T, D), of embedded frames."""
         x = [e]
-        for n in range(self.options.levels - 1):
-            x.append(self.level(n).encode(x[-1]))
+        for level in self.levels[:-1]:
+            x.append(level.encode(x[-1]))
         return x
 
     @torch.no_grad()
@@ -109,43 +95,38 @@ class Hierarchy(nn.Module):
         noise: Float[Tensor, "b t n s"],
         held: Bool[Tensor, "b t n"] | None = None,
     ) -> Bool[Tensor, "b t n"]:
-        """Infer e, frame by frame (Algorithm 1): up to the first level that stays static, then down again.
+        """Infer e = q(e^n_t = 1), 0 or 1, frame by frame (Algorithm 1): up to the first static level, then down again.
 
-        Args:
-            x: bottom-up features.
-            a: code of a_{t-1}.
-            start: where a sequence begins; all levels change there, and what was before does not count.
-            noise: standard normals of the states.
-            held: where a level may not change (`hold`).
-
-        Returns:
-            Which levels change: q(e^n_t = 1) is 0 or 1.
+        Where a sequence begins (`start`), all levels change, and what was before does not count. Where a level is
+        `held`, it may not change. `a` are the codes of a_{t-1}, `noise` the standard normals of the states.
         """
         last = self._nothing(len(start))
         change = []
         for t in range(start.shape[1]):
-            seen = Seen([level[:, t] for level in x], a[:, t], start[:, t], None if held is None else held[:, t])
-            moves, blocks = self._bottom_up_changes(seen, last)
-            self._top_down_posteriors(seen, last, blocks, noise[:, t])
+            seen, forbidden = [level[:, t] for level in x], None if held is None else held[:, t]
+            moves, blocks = self._bottom_up_changes(seen, a[:, t], start[:, t], forbidden, last)
+            self._top_down_posteriors(seen, noise[:, t], blocks, last)
             change.append(moves)
         return torch.stack(change, 1)
 
-    def _bottom_up_changes(self, seen: Seen, last: Last) -> tuple[Bool[Tensor, "b n"], list[Block]]:
+    def _bottom_up_changes(
+        self, x: list[Tensor], a: Tensor, start: Tensor, held: Tensor | None, last: Last
+    ) -> tuple[Bool[Tensor, "b n"], list[Block]]:
         """Infer the changes in a frame, and set d^n where level n changes (first loop of Algorithm 1).
 
         Returns:
-            Which levels change, and for levels 2 and up the rows that have a posterior there.
+            Which levels change, and for each level from 2 on the rows in which it has a posterior.
         """
-        change = seen.start.new_zeros(len(seen.start), self.options.levels)
+        change = start.new_zeros(len(start), self.options.levels)
         change[:, 0] = True  # q(e^1 = 1) = 1
         rows: Block = slice(None)  # where the level below changes
         blocks = []
         for n in range(1, self.options.levels):
-            begins = seen.start[rows]
-            ahead = self.level(n).advance(last.s[rows, n], seen.a[rows], last.d[rows, n])
-            moves = self._likelier_to_change(n, rows, ahead, seen, last)
-            if seen.held is not None:
-                moves = moves & ~seen.held[rows, n]
+            begins = start[rows]
+            ahead = self.levels[n].advance(last.s[rows, n], a[rows], last.d[rows, n])
+            moves = self._likelier_to_change(n, rows, x[n][rows], ahead, last)
+            if held is not None:
+                moves = moves & ~held[rows, n]
             change[rows, n] = moves | begins
             last.d[rows, n] = torch.where((moves & ~begins)[:, None], ahead, last.d[rows, n] * ~begins[:, None])
             blocks.append(rows)
@@ -154,29 +135,29 @@ class Hierarchy(nn.Module):
                 break
         return change, blocks
 
-    def _likelier_to_change(self, n: int, rows: Block, ahead: Tensor, seen: Seen, last: Last) -> Tensor:
+    def _likelier_to_change(self, n: int, rows: Block, x: Tensor, ahead: Tensor, last: Last) -> Tensor:
         """Whether level n changes by Eq. 4 in some rows, given what d^n would be, (M,).
 
-        The candidate posterior is given the context of the frame before: Eq. 25 takes the levels above as static, and
+        The candidate posterior reads the context of the frame before: Eq. 25 takes the levels above as static, and
         their samples are known.
         """
-        level, context = self.level(n), last.context[rows, n]
-        q = level.posterior(seen.x[n][rows], context)
+        level, context = self.levels[n], last.context[rows, n]
+        q = level.posterior(x, context)
         static = Gaussian(last.mean[rows, n], last.std[rows, n])
         return gaussian_kl(q, static) - gaussian_kl(q, level.change_prior(ahead, context)) > 0
 
-    def _top_down_posteriors(self, seen: Seen, last: Last, blocks: list[Block], noise: Tensor) -> None:
-        """Sample the posteriors of the levels that have one (second loop of Algorithm 1); levels above 1 are enough."""
+    def _top_down_posteriors(self, x: list[Tensor], noise: Tensor, blocks: list[Block], last: Last) -> None:
+        """Sample the posteriors of levels 2 and up that have one (second loop of Algorithm 1)."""
         for n, rows in reversed(list(enumerate(blocks, 1))):
-            level, context = self.level(n), last.context[rows, n]
-            q = level.posterior(seen.x[n][rows], context)
+            level, context = self.levels[n], last.context[rows, n]
+            q = level.posterior(x[n][rows], context)
             last.mean[rows, n], last.std[rows, n] = q
-            last.s[rows, n] = s = torch.addcmul(q.mean, q.std, noise[rows, n])
+            last.s[rows, n] = s = q.sample(noise[rows, n])
             if n > 1:
                 last.context[rows, n - 1] = level.decode(s, context)
 
     def _nothing(self, rows: int) -> Last:
-        """What precedes a sequence."""
+        """The values before a sequence."""
         n, c = self.options.levels, self.top_context.detach()
         s, d = c.new_zeros(rows, n, self.sizes.state), c.new_zeros(rows, n, len(c))
         return Last(s, d, c.repeat(rows, n, 1), torch.zeros_like(s), torch.ones_like(s))
@@ -189,23 +170,18 @@ class Hierarchy(nn.Module):
         change: Bool[Tensor, "b t n"],
         noise: Float[Tensor, "b t n s"],
     ) -> list[LevelPath]:
-        """Sample the posteriors given e, level by level from the top down, each for all its frames at once.
+        """Sample the posteriors given e (`change`), from the top down, each level for all its frames at once.
 
-        Args:
-            x: bottom-up features.
-            a: code of a_{t-1}.
-            start: where a sequence begins.
-            change: e, true at `start` and in the first frame.
-            noise: standard normals of the states.
+        `change` is true at `start` and in the first frame; the other arguments as in `select`.
         """
         levels: list[tuple[Rows, Gaussian, Tensor, Tensor, Tensor, Tensor]] = []
         below = self.top_context.expand(*start.shape, -1)
         for n in reversed(range(self.options.levels)):
-            level = self.level(n)
+            level = self.levels[n]
             rows = Rows.of(change[..., n - 1] if n else torch.ones_like(start))
             context = rows.pick(below)
             q = level.posterior(rows.pick(x[n]), context)
-            s = torch.addcmul(q.mean, q.std, rows.pick(noise[:, :, n]))
+            s = q.sample(rows.pick(noise[:, :, n]))
             s_before = F.pad(rows.spread(s)[:, :-1], (0, 0, 1, 0))
             ahead, d = level.temporal_path(s_before, a, change[..., n], start)
             levels.insert(0, (rows, q, s, context, ahead, d))
@@ -213,32 +189,33 @@ class Hierarchy(nn.Module):
                 below = rows.spread(level.decode(s, context))
         aheads = [ahead for *_, ahead, _ in levels]
         certain = aheads[0][..., :0], torch.full_like(aheads[0][..., 0], torch.inf)
-        read = [self._read_by_factor(aheads, n) for n in range(1, len(levels))]
-        factors = [certain, *(self.level(n).factor_path(values, start) for n, values in enumerate(read, 1))]
+        reads = zip(self.levels[1:], self._read_by_factors(aheads), strict=True)
+        factors = [certain, *(level.factor_path(read, start) for level, read in reads)]
         return [LevelPath(*level, *factor) for level, factor in zip(levels, factors, strict=True)]
 
-    def _read_by_factor(self, ahead: Sequence[Tensor], n: int) -> Tensor:
-        """What the prior factor of level n, counted from 0, reads: its `ahead`, and perhaps that of the level below."""
-        return torch.cat([ahead[n - 1], ahead[n]], -1) if self.options.factor_sees_below else ahead[n]
+    def _read_by_factors(self, ahead: Sequence[Tensor]) -> list[Tensor]:
+        """Inputs of the prior factors of levels 2 to N: their `ahead`, possibly with that of the level below."""
+        below = self.options.factor_sees_below
+        return [torch.cat([low, own], -1) if below else own for low, own in pairwise(ahead)]
 
     def divergences(
         self, paths: list[LevelPath], change: Bool[Tensor, "b t n"], start: Tensor, held: Tensor | None = None
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Terms 8b and 8c of each level, per frame.
+        """Eq. 8b and Eq. 8c of each level, per frame.
 
-        A level without a posterior of its own has no terms. Where a sequence starts or a level is held, e is given and
-        has none.
+        A level without a posterior of its own costs nothing. Where a sequence starts or a level is held, e is given and
+        costs nothing.
         """
         given = start[..., None].expand_as(change) if held is None else start[..., None] | held
         kl_s, kl_e = [], []
-        for n, (path, e) in enumerate(zip(paths, change.unbind(-1), strict=True)):
+        for n, (level, path, e) in enumerate(zip(self.levels, paths, change.unbind(-1), strict=True)):
             rows, moved = path.rows, path.rows.pick(e)
             moves, stays = moved.nonzero().squeeze(1), (~moved).nonzero().squeeze(1)
-            prior = self.level(n).change_prior(rows.pick(path.ahead)[moves], path.context[moves])
+            prior = level.change_prior(rows.pick(path.ahead)[moves], path.context[moves])
             moving = gaussian_kl(_take(path.q, moves), prior)
             static = gaussian_kl(_take(path.q, stays), _take(path.q, stays - 1))
-            kl_s.append((moving.sum() + static.sum()) / start.numel())  # Eq. 9
-            if n:  # q(e) is 0 or 1: it has no entropy
+            kl_s.append((moving.sum() + static.sum()) / start.numel())  # Eq. 8b by Eq. 9
+            if n:  # Eq. 8c: q(e) is 0 or 1, it has no entropy
                 inferred = rows.where[~rows.pick(given[..., n])]
                 logit, target = path.logit.flatten()[inferred], e.flatten()[inferred].to(path.logit.dtype)
                 kl_e.append(F.binary_cross_entropy_with_logits(logit, target, reduction="sum") / start.numel())
@@ -247,38 +224,31 @@ class Hierarchy(nn.Module):
     # ---------------------------------------------------------------- transitions
 
     def ahead(self, state: DLHState, action: Int64[Tensor, " b"]) -> Float[Tensor, "b n d"]:
-        """What d^n will be of each level that changes next (Eq. 12)."""
-        code = one_hot_actions(action, self.actions)
-        levels = range(self.options.levels)
-        return torch.stack([self.level(n).advance(state.s[:, n], code, state.d[:, n]) for n in levels], 1)
+        """d^n of each level if it changes next (Eq. 12)."""
+        code, beliefs = (
+            one_hot_actions(action, self.actions),
+            zip(self.levels, state.s.unbind(1), state.d.unbind(1), strict=True),
+        )
+        return torch.stack([level.advance(s, code, d) for level, s, d in beliefs], 1)
 
     def tick(self, state: DLHState, ahead: Float[Tensor, "b n d"]) -> tuple[DLHState, Float[Tensor, "b n_1"]]:
         """Advance the prior factors by one step (Eq. 15); return the logits of p(e^n = 1) for levels 2 to N."""
-        levels = range(1, self.options.levels)
-        read = {n: self._read_by_factor(ahead.unbind(1), n) for n in levels}
-        memory, logit = zip(*(self.level(n).tick(read[n], state.memory[:, n - 1]) for n in levels), strict=True)
+        ticks = zip(self.levels[1:], self._read_by_factors(ahead.unbind(1)), state.memory.unbind(1), strict=True)
+        memory, logit = zip(*(level.tick(read, memory) for level, read, memory in ticks), strict=True)
         return state._replace(memory=torch.stack(memory, 1)), torch.stack(logit, 1)
 
     def change(
-        self,
-        state: DLHState,
-        ahead: Float[Tensor, "b n d"],
-        change: Bool[Tensor, "b n"],
-        noise: Float[Tensor, "b n s"],
+        self, state: DLHState, ahead: Float[Tensor, "b n d"], change: Bool[Tensor, "b n"], noise: Float[Tensor, "b n s"]
     ) -> DLHState:
         """Sample levels that change from their change priors, from the top down (Eq. 2); the others keep their sample.
 
-        Args:
-            state: belief before.
-            ahead: what d^n becomes there.
-            change: which levels change.
-            noise: standard normals; zeros give means.
+        `ahead` is d^n of the levels that change; `noise` are standard normals, zeros give means.
         """
         s, d, context = list(state.s.unbind(1)), list(state.d.unbind(1)), list(state.context.unbind(1))
         for n in reversed(range(self.options.levels)):
-            level, here = self.level(n), change[:, n, None]
+            level, here = self.levels[n], change[:, n, None]
             prior = level.change_prior(ahead[:, n], context[n])
-            s[n] = torch.where(here, torch.addcmul(prior.mean, prior.std, noise[:, n]), s[n])
+            s[n] = torch.where(here, prior.sample(noise[:, n]), s[n])
             d[n] = torch.where(here, ahead[:, n], d[n])
             if n:
                 context[n - 1] = level.decode(s[n], context[n])

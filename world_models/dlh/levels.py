@@ -1,4 +1,4 @@
-"""One level of a Dynamic Latent Hierarchy: its networks (Eq. 10 to 15), and the frames at which it does anything."""
+"""One level of a Dynamic Latent Hierarchy: its networks (Eq. 10 to 15), and the frames in which it is active."""
 
 from typing import NamedTuple
 
@@ -18,9 +18,9 @@ class Level(nn.Module):
     Args:
         sizes: of the networks (Table 4).
         actions: width of an action's code; 0: the temporal path reads no actions.
-        bottom: its decoder is the frames' decoder, its change is certain: it has neither f_dec nor a prior factor here.
-        top: nothing is above it that its features could be encoded for.
-        factor_reads: width of what its prior factor reads.
+        bottom: it has neither f_dec nor a prior factor: the frames' decoder is its own, and it always changes.
+        top: it has no f_enc: there is no level above.
+        factor_reads: input width of its prior factor.
     """
 
     def __init__(self, sizes: DLHSizes, actions: int, bottom: bool, top: bool, factor_reads: int) -> None:
@@ -52,13 +52,13 @@ class Level(nn.Module):
         self, s: Float[Tensor, "b s"], a: Float[Tensor, "b a"], d: Float[Tensor, "b d"]
     ) -> Float[Tensor, "b d"]:
         """Return f_tem(s^n_{t-1}, d^n_{t-1}), Eq. 12, given the code of a_{t-1}: d^n_t if the level changes at t."""
-        return self.temporal.step(self.temporal.project(torch.cat([s, a], -1)), d)
+        return self.temporal(s, a, h=d)
 
     def tick(
         self, read: Float[Tensor, "b r"], memory: Float[Tensor, "b d"]
     ) -> tuple[Float[Tensor, "b d"], Float[Tensor, " b"]]:
         """Advance the prior factor by one step; return its memory and the logit of p(e^n_t = 1 | d^n_t), Eq. 15."""
-        memory = self.factor.step(self.factor.project(read), memory)
+        memory = self.factor(read, h=memory)
         return memory, self.factor_logit(memory).squeeze(-1)
 
     # ---------------------------------------------------------------- over all frames
@@ -70,34 +70,27 @@ class Level(nn.Module):
         change: Bool[Tensor, "b t"],
         start: Bool[Tensor, "b t"],
     ) -> tuple[Float[Tensor, "b t d"], Float[Tensor, "b t d"]]:
-        """Apply `advance` over time: f_tem ticks where the level changes, and only these frames are gone through.
+        """Apply `advance` over time: f_tem ticks where the level changes, and only these frames are scanned.
 
-        Args:
-            s_before: s^n_{t-1}.
-            a: code of a_{t-1}.
-            change: e^n_t; true in the first frame and where `start` is.
-            start: where a sequence begins: d^n is 0 there.
-
-        Returns:
-            What d^n is if the level changes at t, and what it is.
+        `change`, e^n_t, is true in the first frame and at `start`, where a sequence begins with d^n = 0. Returns d^n_t
+        if the level changes at t, and d^n_t.
         """
         inputs, begins = torch.cat([s_before, a], -1), start.to(s_before.dtype)
         if bool(change.all()):
             d = self._scan(self.temporal, inputs, begins)
             return d, d
         most = int(change.sum(1).max())
-        frame = change.byte().argsort(dim=1, descending=True, stable=True)[:, :most]  # changes first, then anything
+        frame = change.byte().argsort(dim=1, descending=True, stable=True)[:, :most]  # changes first
         d = self._scan(self.temporal, inputs.take_along_dim(frame[..., None], 1), begins.gather(1, frame))
         d = d.take_along_dim(change.cumsum(1)[..., None] - 1, 1)
         d_before = F.pad(d[:, :-1], (0, 0, 1, 0))
-        projected = self.temporal.project(inputs)
-        ahead = self.temporal.step(projected.flatten(0, 1), d_before.flatten(0, 1)).view_as(d)
+        ahead = self.temporal(inputs.flatten(0, 1), h=d_before.flatten(0, 1)).view_as(d)
         return torch.where(start[..., None], 0, ahead), d
 
     def factor_path(
         self, read: Float[Tensor, "b t r"], start: Bool[Tensor, "b t"]
     ) -> tuple[Float[Tensor, "b t d"], Float[Tensor, "b t"]]:
-        """Apply `tick` over time, where a sequence begins from an empty memory."""
+        """Apply `tick` over time; the memory is empty where a sequence begins."""
         memory = self._scan(self.factor, read, start.to(read.dtype))
         return memory, self.factor_logit(memory).squeeze(-1)
 
@@ -109,13 +102,13 @@ class Level(nn.Module):
 
 
 class Rows(NamedTuple):
-    """The frames at which a level gets a posterior, as rows of (B, T) made flat: nothing else is computed.
+    """The frames in which a level gets a posterior, as rows of (B, T) flattened: nothing else is computed.
 
-    The first frame of every sequence is one of them, so that the row before is the last posterior in time.
+    The first frame of every sequence is one of them, so that the row before another is the last posterior in time.
     """
 
     where: Int64[Tensor, " m"]
-    """their places"""
+    """indices of the rows"""
     last: Int64[Tensor, "b t"]
     """number of the last such row up to each frame"""
 

@@ -1,4 +1,4 @@
-"""What a DLH can be told: sizes (Table 4 and smaller ones), options with the paper's values, and ours (LOG, 15)."""
+"""Sizes of the DLH (Table 4 and smaller ones), options with the paper's values, and ours (LOG, 15)."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ class DLHSizes(FrameSizes):
 
 
 QUICK = DLHSizes(images="patch", channels=32, embedding=128, belief=128, state=12, hidden=40)
-# Table 4. The paper tells no channels: with 192 a three-level DLH for 64 x 64 frames has its 7 million parameters.
+# Table 4. The paper does not give channels: with 192, three levels and 64 x 64 frames make its 7 million parameters.
 PAPER = DLHSizes(images="convolution", channels=192, embedding=200, belief=200, state=20, hidden=40)
 SIZES = {"quick": QUICK, "paper": PAPER}
 
@@ -33,28 +33,27 @@ class DLHOptions:
     window: int = 100
     """T: frames of the evidence lower bound"""
     context: int = 30
-    """frames that are shown before an open-loop prediction, fewer than `window`; training does not look at it"""
+    """frames shown before an open-loop prediction, fewer than `window`; not used in training"""
     sigma: float = 1.0
-    """deviation of the Gaussian likelihood in [-1, 1]; chosen for each data set, the paper tells none"""
+    """standard deviation of the Gaussian likelihood; chosen for each data set, the paper gives none"""
     kl_steps: int = 10_000
     """steps over which the weight of both divergences rises to 1"""
     hold: float = 0.0
-    """share of the frames, drawn anew in every step, in which a level above 1 is held at first: e = 0 is given there;
-    falls linearly to 0. A level that follows what moves pays for it where it is held, one that says what persists does
-    not. The paper holds none"""
+    """initial share of the frames, resampled in every step, in which a level above 1 is held: e = 0 is given there. A
+    level that encodes what moves pays for it where it is held, one that encodes what persists does not. 0: the paper"""
     hold_steps: int = 2000
-    """training steps over which it falls"""
+    """training steps over which `hold` falls linearly to 0"""
     factor_sees_below: bool = False
     """the prior factor of e^n also reads d^{n-1}, which knows where things are; the paper: d^n alone"""
     dequantise: bool = False
     """add uniform noise within the 5-bit steps of the images while training"""
     temporal_sees_actions: bool = True
-    """change priors and prior factors read the action before the frame; a video has none"""
+    """change priors and prior factors read the action before the frame"""
     jump_level: int = 2
     """the level whose change is one imagined transition, counted from 1: what goals are compared with"""
 
     def __post_init__(self) -> None:
-        """Refuse what makes no hierarchy."""
+        """Check that the levels form a hierarchy and the context leaves frames to predict."""
         if self.levels < 2:
             raise ValueError(f"option levels must be 2 or more, got {self.levels}: one level is a rssm")
         if self.jump_level > self.levels:

@@ -1,1 +1,1 @@
-"""HRSSM: the model of *Variational Temporal Abstraction*, its options, and where its subsequences end."""
+"""HRSSM: the model of *Variational Temporal Abstraction*, its options, and its boundaries."""

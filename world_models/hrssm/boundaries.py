@@ -3,8 +3,6 @@
 Equations: sections 2.3, 2.4 and 3 ("Sequence Decomposition") of Kim, Ahn and Bengio (2019); symbols as in `hrssm`.
 """
 
-from typing import NamedTuple
-
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
@@ -12,9 +10,15 @@ from torch.nn import functional as F
 
 from world_models.blocks.networks import LargeNetwork, mlp
 from world_models.interface import ACTIONS
+from world_models.shapes import Actions
 
 FORCED = 1e-3
-"""epsilon of a boundary probability forced to 0 or 1, so that its KL stays finite"""
+"""distance from 0 or 1 of a forced boundary probability, so that its KL stays finite"""
+
+
+def starts(m: Float[Tensor, "b t"]) -> Float[Tensor, "b t"]:
+    """Return m_{t-1}, which is 1 where a subsequence starts; m_0 = 1."""
+    return F.pad(m[:, :-1], (1, 0), value=1.0)
 
 
 def copy_or_update(proposal: Float[Tensor, "b t d"], start: Float[Tensor, "b t"]) -> Float[Tensor, "b t d"]:
@@ -28,14 +32,10 @@ def copy_or_update(proposal: Float[Tensor, "b t d"], start: Float[Tensor, "b t"]
 
 
 def too_short(q: Float[Tensor, "b t"], l_min: int) -> Float[Tensor, ""]:
-    """Return the expected number of pairs of boundaries less than l_min frames apart, averaged over frames.
+    """Return the expected number of pairs of boundaries, with probabilities q, less than l_min frames apart, per frame.
 
-    Differs from the paper, whose structure prior knows no shortest subsequence. Both boundaries of a pair feel it, so
-    that the one that explains less gives way.
-
-    Args:
-        q: boundary probabilities.
-        l_min: shortest subsequence that is not counted.
+    Differs from the paper, whose structure prior has no shortest subsequence. Both boundaries of a pair get a gradient,
+    so that the one that explains less gives way.
     """
     pairs = q.new_zeros(())
     for apart in range(1, l_min):
@@ -44,14 +44,14 @@ def too_short(q: Float[Tensor, "b t"], l_min: int) -> Float[Tensor, ""]:
 
 
 def random_boundaries(like: Float[Tensor, "b t"], rate: float, l_min: int) -> Float[Tensor, "b t"]:
-    """Draw boundaries of subsequences whose lengths are uniform, at least l_min and 1 / rate on average.
+    """Sample boundaries of subsequences whose lengths are uniform, at least l_min and 1 / rate on average.
 
-    Differs from the paper, which never draws m but from q(m).
+    Differs from the paper, which samples m from q(m) only.
 
     Args:
-        like: of the shape, type and device wanted.
+        like: has the shape, type and device of the result.
         rate: share of frames that end a subsequence, at most 1 / l_min.
-        l_min: shortest subsequence, in frames; the first one began before the window and may show less.
+        l_min: shortest subsequence, in frames; the first one began before the window and may be cut.
     """
     b, t = like.shape
     longest = max(l_min, round(2 / rate) - l_min)
@@ -61,51 +61,34 @@ def random_boundaries(like: Float[Tensor, "b t"], rate: float, l_min: int) -> Fl
     return like.new_zeros(b, t + 1).scatter_(1, ends.masked_fill(outside, t), 1.0)[:, :t]
 
 
-class RolloutFrames(NamedTuple):
-    """Which frames of each row an imagined rollout reads, counted from the row's first."""
+def rollout_frames(m: Float[Tensor, "b t"], context: int, lookahead: int, horizon: int) -> tuple[Tensor, ...]:
+    """Start each row's rollout at its first boundary that ends a full context, or at a random frame if there is none.
 
-    rows: Int64[Tensor, "b 1"]
-    past: Int64[Tensor, "b context"]
-    """the context; its last frame ends a subsequence if one ends near the beginning"""
-    before: Int64[Tensor, "b horizon"]
-    """t - 1 of every imagined frame t"""
-    seen: Int64[Tensor, "b horizon"]
-    """every imagined frame t"""
+    The rollout may start up to `lookahead` frames after a full context.
 
-
-def rollout_frames(m: Float[Tensor, "b t"], context: int, lookahead: int, horizon: int) -> RolloutFrames:
-    """Choose where each row's rollout begins: at its first boundary with a full context before it, else anywhere.
-
-    Args:
-        m: 1 where a subsequence ends.
-        context: frames of a full context.
-        lookahead: how many frames later than a full context the rollout may begin.
-        horizon: frames of the rollout.
+    Returns:
+        Indices of the rows, (B, 1), and of frames: the context, every t - 1 and every t of the `horizon` frames.
     """
     near = m[:, context - 1 : context + lookahead]
     anywhere = torch.randint_like(near[:, 0], near.shape[1]).long()
     begin = context - 1 + torch.where(near.any(1), near.argmax(1), anywhere)[:, None]
     rows = torch.arange(len(m), device=m.device)[:, None]
     before = begin + torch.arange(horizon, device=m.device)
-    return RolloutFrames(rows, begin + torch.arange(1 - context, 1, device=m.device), before, before + 1)
+    return rows, begin + torch.arange(1 - context, 1, device=m.device), before, before + 1
 
 
 def frames_since(start: Float[Tensor, "b t"]) -> Int64[Tensor, "b t"]:
-    """Count the frames since the present subsequence started, 0 where it does."""
+    """Count the frames since the current subsequence started, 0 where it does."""
     t = torch.arange(start.shape[1], device=start.device).expand_as(start)
     return t - torch.where(start > 0.5, t, 0).cummax(1).values
 
 
 def boundary_prior(p: Float[Tensor, "b t"], m: Float[Tensor, "b t"], n_max: int, l_max: int) -> Float[Tensor, "b t"]:
-    """Return p(m_t = 1 | s_t, m_{<t}) with at most n_max subsequences of at most l_max frames (section 2.3).
+    """Return p(m_t = 1 | s_t, m_{<t}) of hard boundaries m (section 2.3).
 
-    Args:
-        p: the network's probability.
-        m: hard boundaries of the window.
-        n_max: where n(m_{<t}) >= n_max the probability is forced to 0; this rule goes first.
-        l_max: else where l(m_{<t}) >= l_max it is forced to 1.
+    It is forced to 0 where n(m_{<t}) >= n_max, else to 1 where l(m_{<t}) >= l_max, else it is the network's p.
     """
-    start = torch.cat([torch.ones_like(m[:, :1]), m[:, :-1]], 1)
+    start = starts(m)
     n = start.cumsum(1)
     length = frames_since(start) + 1
     p = torch.where(length >= l_max, 1 - FORCED, p.clamp(FORCED, 1 - FORCED))
@@ -116,7 +99,7 @@ class BoundaryNet(LargeNetwork):
     """Three convolutions over time (kernel 3, ELU) and an output layer (paper, "Sequence Decomposition")."""
 
     def __init__(self, inputs: int, hidden: int, causal: bool) -> None:
-        """Map (B, T, inputs) to logits (B, T); causal: each reads its own and earlier frames only."""
+        """Map (B, T, inputs) to logits (B, T); causal: each reads only its own and earlier frames."""
         super().__init__()
         self.padding = (2, 0) if causal else (1, 1)
         self.layers = nn.ModuleList(nn.Conv1d(width, hidden, 3) for width in (inputs, hidden, hidden))
@@ -129,7 +112,9 @@ class BoundaryNet(LargeNetwork):
     def _logits(self, x: Tensor) -> Tensor:
         rows, frames = x.shape[:2]
         x = x.transpose(0, 1).flatten(0, 1)  # time-major: the frames before and after are slices of the same rows
-        for layer in self.layers:  # three products a layer: faster than convolutions on a CPU (log, 31)
+        for (
+            layer
+        ) in self.layers:  # three products per layer: faster than convolutions on a CPU (experiments/LOG.md, 31)
             assert isinstance(layer, nn.Conv1d) and layer.bias is not None
             padded = F.pad(x, (0, 0, *(rows * side for side in self.padding)))
             before, now, after = (padded[rows * k : rows * (k + frames)] for k in range(3))
@@ -139,33 +124,29 @@ class BoundaryNet(LargeNetwork):
 
 
 class ForeseenActions(nn.Module):
-    """What an agent does within a subsequence follows from its abstraction; what does not belongs at a boundary.
+    """Actions within a subsequence should follow from its abstraction; those that do not belong at a boundary.
 
-    Differs from the paper. A jump is one action: the abstraction's transition sees the action at a boundary and no
-    other, so every other action should be foreseen from the imagined abstraction and the frames since the subsequence
-    began. Surprise at them moves boundaries to where the agent chooses, and to turns that the abstraction does not know
-    yet. (An option follows its own policy until it ends: Sutton, Precup and Singh 1999.)
+    Differs from the paper. The abstraction's transition reads only the action at a boundary, so every other action
+    should be predictable from the imagined abstraction and the frames since the subsequence started. Surprising actions
+    move boundaries to where the agent chooses, and to turns that the abstraction does not contain yet. (An option
+    follows its own policy until it ends: Sutton, Precup and Singh 1999.)
     """
 
     def __init__(self, size: int, hidden: int, longest: int) -> None:
-        """Predict actions from abstractions of `size`; frames beyond `longest` count as that many."""
+        """Predict actions from abstractions of `size`; times beyond `longest` frames count as `longest`."""
         super().__init__()
         self.longest = longest
         self.net = mlp(size + longest + 1, hidden, ACTIONS)
 
     def forward(
-        self,
-        state: Float[Tensor, "b t d"],
-        start: Float[Tensor, "b t"],
-        m: Float[Tensor, "b t"],
-        action: Int64[Tensor, "b t"],
+        self, state: Float[Tensor, "b t d"], start: Float[Tensor, "b t"], m: Float[Tensor, "b t"], action: Actions
     ) -> Float[Tensor, ""]:
-        """Return the negative log-likelihood, a frame, of the actions taken where no subsequence ends.
+        """Return the negative log-likelihood per frame of the actions taken where no subsequence ends.
 
         Args:
             state: imagined (z, c) at each frame.
             start: 1 where a subsequence starts; carries no gradient.
-            m: 1 where one ends; the gradient raises it where the action is a surprise.
+            m: 1 where one ends; the gradient raises it where the action is surprising.
             action: taken after each frame.
         """
         since = frames_since(start).clamp(max=self.longest)

@@ -6,10 +6,10 @@
 | m_t, m_{t-1}    | `m`, `start`     | (B, T)        | 1 where a subsequence ends, starts at t; m_0 = 1      |
 | z_t, c_t        | `z`, `c`         | (B, T, Dz/Dc) | temporal abstraction, its recurrent belief            |
 | s_t, h_t        | `s`, `h`         | (B, T, Ds/Dh) | observation abstraction, its recurrent belief         |
-| psi_fwd/bwd     | `psi_*`          | (B, T, D)     | what q(z) reads: the past; the present subsequence    |
-| phi_fwd         | `phi`            | (B, T, D)     | what q(s) reads: the present subsequence so far       |
+| psi_fwd/bwd     | `psi_*`          | (B, T, D)     | q(z)'s features of the past, the present subsequence  |
+| phi_fwd         | `phi`            | (B, T, D)     | q(s)'s features of the present subsequence so far     |
 
-Equations, the section that has them, and the code that computes them; N(c) has a mean and a std that are made of c:
+Equations, their sections and their code; N(c) is a Gaussian whose mean and standard deviation are computed from c:
 
     p(X, Z, S, M) = prod_t p(x_t | s_t) p(m_t | s_t) p(s_t | s_<t, z_t, m_{t-1}) p(z_t | z_<t, m_{t-1})    2.2
     p(x_t | s_t) = N(f_dec(s_t), sigma^2)                                            2.2  `decoder`, `image_nll`
@@ -29,19 +29,20 @@ Windows follow `context` frames, of which 1 to 5 count: c_0 = f_ctx(X_ctx) (sect
 for q(m) only. Only z's transition sees actions, so that one jump is one action (section 5.2).
 
 Differs from the paper, in the variant `ours` only (experiments/LOG.md says why): jumps are trained the way planning
-uses them (`_imagination`); boundaries go where actions cannot be foreseen (`ForeseenActions`); q(m_t) reads the frames
-up to t and the actions before t; the structure prior also knows an expected rate of boundaries and a shortest
-subsequence; INIT reads c_t as well, and the first frames of imagined subsequences are learnt, so that a jump can be
-decoded; the legal actions at a jump's end are predicted. Trainings can begin with random boundaries (`explore_steps`).
+uses them (`_add_imagination`); boundaries go where actions cannot be predicted (`ForeseenActions`); q(m_t) reads the
+frames up to t and the actions before t; the structure prior also includes an expected rate of boundaries and a shortest
+subsequence; INIT reads c_t as well, and the first frames of imagined subsequences are learned, so that a jump can be
+decoded; the legal actions at a jump's end are predicted. Training can begin with random boundaries (`explore_steps`).
 """
 
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from world_models.blocks.base import GoalModel
 from world_models.blocks.distributions import (
     Gaussian,
     GaussianHead,
@@ -50,9 +51,8 @@ from world_models.blocks.distributions import (
     image_nll,
     straight_through_bernoulli,
 )
-from world_models.blocks.frames import frame_decoder, frame_encoder
-from world_models.blocks.goals import GoalSpace, check_goals, cosine_loss
-from world_models.blocks.images import scale, to_float
+from world_models.blocks.goals import GoalSpace, check_goals
+from world_models.blocks.images import scale
 from world_models.blocks.networks import GRU, SIZES, Sizes, keep_last, mlp, one_hot_actions
 from world_models.hrssm.boundaries import (
     BoundaryNet,
@@ -61,11 +61,13 @@ from world_models.hrssm.boundaries import (
     copy_or_update,
     random_boundaries,
     rollout_frames,
+    starts,
     too_short,
 )
 from world_models.hrssm.options import VARIANTS, HRSSMOptions
 from world_models.interface import Batch, Losses, ModelConfig
 from world_models.rssm import RECIPES
+from world_models.shapes import Action, Actions, Between, Frames, Lengths, NewFrames, Planned, Starts
 from world_models.spec import ModelSpec
 
 
@@ -85,20 +87,17 @@ class Posterior(NamedTuple):
     s: Tensor
 
 
-class HRSSM(nn.Module):
+class HRSSM(GoalModel):
     """Hierarchical recurrent state space model with learned subsequences."""
 
+    config: ModelConfig[Sizes, HRSSMOptions]
     generation_modes = ("full", "jumpy")
 
     def __init__(self, config: ModelConfig[Sizes, HRSSMOptions]) -> None:
-        """Build the networks with random weights."""
-        super().__init__()
         check_goals(config.actions, config.options)
-        self.config = config
         sizes, o = config.sizes, config.options
+        super().__init__(config, sizes.state)
         d, belief = sizes.embedding, sizes.belief
-        self.encoder = frame_encoder(sizes, config.frame_size)
-        self.decoder = frame_decoder(sizes, config.frame_size, sizes.state)
         self.boundary_net = BoundaryNet(d + config.actions * o.boundary_sees_actions, belief, o.boundary_causal)
         self.context_rnn = GRU(d, belief)  # c_0 = f_ctx(X_ctx)
         self.psi_forward, self.psi_backward, self.phi_forward = GRU(d, belief), GRU(d, belief), GRU(d, belief)
@@ -118,11 +117,6 @@ class HRSSM(nn.Module):
                 self.foreseen_actions = ForeseenActions(sizes.abstraction + belief, belief, o.l_max)
 
     @property
-    def context(self) -> int:
-        """Frames that it is shown before it imagines."""
-        return self.config.options.context
-
-    @property
     def window_length(self) -> int:
         """Frames of a training window, context and lookahead included."""
         o = self.config.options
@@ -131,15 +125,14 @@ class HRSSM(nn.Module):
 
     # ---------------------------------------------------------------- boundaries
 
-    def boundary_logit(self, e: Float[Tensor, "b t d"], a: Int64[Tensor, "b t"]) -> Float[Tensor, "b t"]:
+    def boundary_logit(self, e: Float[Tensor, "b t d"], a: Actions) -> Float[Tensor, "b t"]:
         """Logit of q(m_t = 1 | X): convolutions over time (section 3, "Sequence Decomposition")."""
-        o = self.config.options
-        if o.boundary_sees_actions:
+        if self.config.options.boundary_sees_actions:
             before = F.pad(one_hot_actions(a[:, :-1], self.config.actions), (0, 0, 1, 0))  # a_{t-1} at t
             e = torch.cat([e, before], -1)
         return self.boundary_net(e)
 
-    def segment(self, x: Float[Tensor, "b t 3 h w"], a: Int64[Tensor, "b t"]) -> Float[Tensor, "b t"]:
+    def segment(self, x: Frames, a: Actions) -> Float[Tensor, "b t"]:
         """Probability q(m_t = 1) that a subsequence ends at each frame."""
         return torch.sigmoid(self.boundary_logit(self.encoder(x), a))
 
@@ -150,13 +143,13 @@ class HRSSM(nn.Module):
 
     # ---------------------------------------------------------------- the transition
 
-    def jump(self, z: Tensor, a: Tensor, c: Tensor, parent: Tensor | None = None) -> Tensor:
+    def jump(self, state: HRSSMState, a: Tensor, parent: Tensor | None = None) -> Tensor:
         """Return c_t = f_z-rnn(z_{t-1}, a_{t-1}, c_{t-1}), the UPDATE of the temporal abstraction (section 2.4).
 
-        With `parent` row i goes on from c[parent[i]], as in `GRU.step`.
+        With `parent`, row i continues from row parent[i] of the state, as in `GRU.step`.
         """
-        inputs = torch.cat([z, one_hot_actions(a, self.config.actions)], -1)
-        return self.z_rnn.step(self.z_rnn.project(inputs), c, parent)
+        z = state.z if parent is None else state.z.index_select(0, parent)
+        return self.z_rnn(z, one_hot_actions(a, self.config.actions), h=state.c, parent=parent)
 
     def init_s(self, z: Tensor, c: Tensor) -> Tensor:
         """Return h_t = f_s-mlp(z_t), the INIT of the observation abstraction (section 2.4)."""
@@ -164,14 +157,9 @@ class HRSSM(nn.Module):
 
     def step_s(self, s: Tensor, state: HRSSMState, h: Tensor, start: Tensor) -> Tensor:
         """Return h_t: INIT where a subsequence starts, else f_s-rnn(s_{t-1} || z_t, h_{t-1}) (section 2.4)."""
-        update = self.s_rnn.step(self.s_rnn.project(torch.cat([s, state.z], -1)), h)
-        return torch.lerp(update, self.init_s(*state), start[:, None])
+        return torch.lerp(self.s_rnn(s, state.z, h=h), self.init_s(*state), start[:, None])
 
     # ---------------------------------------------------------------- inference
-
-    def context_belief(self, e: Float[Tensor, "b t d"], length: Int64[Tensor, " b"]) -> Float[Tensor, "b c"]:
-        """Return c_0 = f_ctx of the last `length` embeddings (section 5); those before do not count."""
-        return self.context_rnn.scan(e, keep=keep_last(e.shape[1], length))[:, -1]
 
     def infer(self, e: Tensor, start: Tensor, m: Tensor, length: Tensor) -> Posterior:
         """Sample q(Z|M,X) and q(S|Z,M,X) (section 3, "State Inference").
@@ -193,40 +181,22 @@ class HRSSM(nn.Module):
         q_s = self.post_s(torch.cat([phi, z], -1))
         return Posterior(q_z, z, q_s, q_s.sample())
 
-    def observe(
-        self, x: Float[Tensor, "b t 3 h w"], a: Int64[Tensor, "b t_1"], length: Int64[Tensor, " b"]
-    ) -> HRSSMState:
+    def observe(self, x: Frames, a: Between, length: Lengths) -> HRSSMState:
         """Belief after the last `length` frames: z_0 = 0 and c_0, ready for the first jump."""
-        c = self.context_belief(self.encoder(x), length)
+        c = self.context_rnn.last(self.encoder(x), length)
         return HRSSMState(c.new_zeros(len(c), self.config.sizes.abstraction), c)
 
     # ---------------------------------------------------------------- imagination
 
-    def imagine(self, state: HRSSMState, action: Int64[Tensor, " b"]) -> HRSSMState:
+    def imagine(self, state: HRSSMState, action: Action) -> HRSSMState:
         """One jump: the next temporal abstraction at its prior mean, given the passage's action."""
-        c = self.jump(state.z, action, state.c)
+        c = self.jump(state, action)
         return HRSSMState(self.prior_z(c).mean, c)
 
-    def imagine_from(self, state: HRSSMState, parent: Int64[Tensor, " b"], action: Int64[Tensor, " b"]) -> HRSSMState:
-        """`imagine` from the rows `parent` of a state; what several actions from one row share is computed once."""
-        c = self.jump(state.z.index_select(0, parent), action, state.c, parent)
+    def imagine_from(self, state: HRSSMState, parent: Int64[Tensor, " b"], action: Action) -> HRSSMState:
+        """As in `Branching`: products of states that several rows continue from are computed once."""
+        c = self.jump(state, action, parent)
         return HRSSMState(self.prior_z(c).mean, c)
-
-    def feature(self, state: HRSSMState) -> Float[Tensor, "*b d"]:
-        """Feature of (z, c)."""
-        return self.goals.feature(torch.cat(state, -1))
-
-    def goal_feature(self, goal: Float[Tensor, "b 3 3 3"]) -> Float[Tensor, "b d"]:
-        """Feature of a goal crop."""
-        return self.goals.goal(goal)
-
-    def legal(self, state: HRSSMState) -> Bool[Tensor, "b 3"]:
-        """Actions expected to be legal at the end of the subsequence; all, where the variant predicts none."""
-        return self.goals.legal(torch.cat(state, -1))
-
-    def start_at(self, colour: Float[Tensor, " 3"]) -> None:
-        """Let the untrained decoder decode about this colour."""
-        self.decoder.start_at(colour)
 
     def decode(self, state: HRSSMState) -> Float[Tensor, "b 3 h w"]:
         """First frame of the subsequence: s at its prior mean after INIT."""
@@ -234,99 +204,73 @@ class HRSSM(nn.Module):
         return self.decoder(s[:, None])[:, 0]
 
     def generate(
-        self,
-        x: Float[Tensor, "b t 3 h w"],
-        a: Int64[Tensor, "b t_1"],
-        length: Int64[Tensor, " b"],
-        actions: Int64[Tensor, "b k"],
-        mode: str = "full",
-    ) -> tuple[Float[Tensor, "b n 3 h w"], Float[Tensor, "b n"]]:
-        """Sample a future of a context: a jump for every action.
+        self, x: Frames, a: Between, length: Lengths, actions: Planned, mode: str = "full"
+    ) -> tuple[NewFrames, Starts]:
+        """As in `Generative`, one jump per action.
 
-        Args:
-            x: context, as for `observe`.
-            a: its actions.
-            length: how many of its frames count.
-            actions: passages to take, one a subsequence; after the last one its subsequence goes on.
-            mode: "full" draws every frame, `window` of them, with subsequences that end by p(m_t | s_t), l_min and
-                l_max (N_max counts within training windows only), K of a video; "jumpy" draws the first frame of K
-                subsequences.
-
-        Returns:
-            Frames, and 1 where a subsequence starts.
+        "full" decodes every frame: `window` of them, or one per action of a video. Subsequences end by p(m_t | s_t),
+        l_min and l_max, except the last action's; N_max applies to training windows only. "jumpy" decodes the first
+        frame of each subsequence.
         """
         o, jumpy = self.config.options, mode == "jumpy"
         state = self.observe(x, a, length)
         s = state.z.new_zeros(len(x), self.config.sizes.state)
         h = torch.zeros_like(state.c)
         start, used, since = s.new_ones(len(x)), torch.zeros_like(length), torch.zeros_like(length)
-        frames, starts = [], []
+        frames, begun = [], []
         for _ in range(actions.shape[1] if jumpy or not self.config.actions else o.window):
             action = actions.gather(1, used.clamp(max=actions.shape[1] - 1)[:, None])[:, 0]
-            state = self._move(state, action, start)
+            c = self.jump(state, action)
+            z = self.prior_z(c).sample()
+            state = HRSSMState(torch.lerp(state.z, z, start[:, None]), torch.lerp(state.c, c, start[:, None]))
             h = self.step_s(s, state, h, start)
             s = self.prior_s(h).sample()
             frames.append(self.decoder(s[:, None])[:, 0])
-            starts.append(start)
+            begun.append(start)
             used, since = used + start.long(), torch.where(start > 0, 1, since + 1)
-            drawn = torch.bernoulli(torch.sigmoid(self.prior_m(s).squeeze(-1))).bool() & (since >= o.l_min)
-            ends = drawn | (since >= o.l_max)
+            sampled = torch.bernoulli(torch.sigmoid(self.prior_m(s).squeeze(-1))).bool() & (since >= o.l_min)
+            ends = sampled | (since >= o.l_max)
             start = torch.ones_like(start) if jumpy else (ends & (used < actions.shape[1])).float()
-        return torch.stack(frames, 1), torch.stack(starts, 1)
+        return torch.stack(frames, 1), torch.stack(begun, 1)
 
-    def _move(self, state: HRSSMState, action: Tensor, start: Tensor) -> HRSSMState:
-        """Sample the next temporal abstraction where a subsequence starts; COPY elsewhere."""
-        c = self.jump(state.z, action, state.c)
-        z = self.prior_z(c).sample()
-        return HRSSMState(torch.lerp(state.z, z, start[:, None]), torch.lerp(state.c, c, start[:, None]))
-
-    def reconstruct(
-        self, x: Float[Tensor, "b t 3 h w"], a: Int64[Tensor, "b t"]
-    ) -> tuple[Float[Tensor, "b n 3 h w"], Float[Tensor, "b n"]]:
-        """Rebuild the window of a full training window; return its frames, and 1 where a subsequence starts."""
+    def reconstruct(self, x: Frames, a: Actions) -> tuple[NewFrames, Starts]:
+        """As in `Rebuilding`: the window after the context."""
         o = self.config.options
         e = self.encoder(x)
         m = (self.boundary_logit(e, a) > 0).float()[:, o.context : o.context + o.window]
-        start = torch.cat([torch.ones_like(m[:, :1]), m[:, :-1]], 1)
-        whole = torch.full((len(x),), o.context, device=x.device)
+        start, whole = starts(m), torch.full((len(x),), o.context, device=x.device)
         return self.decoder(self.infer(e[:, : o.context + o.window], start, m, whole).s), start
 
     # ---------------------------------------------------------------- training
 
     def loss(self, batch: Batch, step: int) -> Losses:
-        """Negative lower bound (section 3), the boundary prior and the goal feature's loss."""
+        """Negative lower bound (section 3), priors on boundaries and the losses of goals."""
         o = self.config.options
         length = torch.randint(1, o.context + 1, (len(batch.action),), device=batch.action.device)
-        x = scale(self.encoder.arrange(batch.observation), dequantise=self.training and o.dequantise)
+        x = scale(self.encoder.patchify(batch.observation), dequantise=self.training and o.dequantise)
         e = self.encoder.embed(x)
         logit = self.boundary_logit(e, batch.action)
         m = self._explore(straight_through_bernoulli(logit, self.temperature(step)), step)
         window = slice(o.context, o.context + o.window)
-        terms, posterior, c = self._bound(x[:, window], e[:, : window.stop], batch.action, m, logit, length)
-        weights = dict.fromkeys(terms, 1.0)
+        terms, belief = self._bound(x[:, window], e[:, : window.stop], batch.action, m, logit, length)
         metrics = {"boundaries": m[:, window].sum(1).mean(), "temperature": torch.tensor(self.temperature(step))}
-        metrics["nelbo"] = torch.stack(list(terms.values())).sum().detach()
+        losses = Losses.bound(terms, metrics)
         if o.short_weight:
-            terms["short"] = too_short(torch.sigmoid(logit), o.l_min)
-            weights["short"] = o.short_weight
+            losses.add("short", too_short(torch.sigmoid(logit), o.l_min), o.short_weight)
         if o.rate_weight:
             rate = torch.sigmoid(logit).mean()
-            terms["rate"] = bernoulli_kl(torch.logit(rate), torch.full_like(rate, o.boundary_rate))
-            weights["rate"] = o.rate_weight
+            kl = bernoulli_kl(torch.logit(rate), torch.full_like(rate, o.boundary_rate))
+            losses.add("rate", kl, o.rate_weight)
         if not self.config.actions:  # a video has no goals
-            return Losses(terms, weights, metrics)
+            return losses
         if o.imagination_weight is None:
-            goal = self.goal_feature(to_float(batch.achieved_goal[:, window].flatten(0, 1)))
-            terms["goal"] = cosine_loss(self.feature(HRSSMState(posterior.z, c)).flatten(0, 1), goal)
-            weights["goal"] = 1.0
+            losses.add("goal", self.goals.cosine(belief, batch.achieved_goal[:, window]), 1.0)
         else:
-            terms |= self._imagination(batch, x, e, m)
-            weights["contrast"] = o.imagination_weight
-            weights |= {name: getattr(o, f"{name}_weight") for name in ("action", "frame", "legal") if name in terms}
-        return Losses(terms, weights, metrics)
+            self._add_imagination(losses, batch, x, e, m)
+        return losses
 
     def _explore(self, m: Tensor, step: int) -> Tensor:
-        """While training begins, put random boundaries in the place of some rows' sampled ones (`explore_steps`)."""
+        """Early in training, replace the sampled boundaries of some rows by random ones (`explore_steps`)."""
         o = self.config.options
         if not self.training or step >= o.explore_steps:
             return m
@@ -335,67 +279,70 @@ class HRSSM(nn.Module):
 
     def _bound(
         self, x: Tensor, e: Tensor, a: Tensor, m: Tensor, logit: Tensor, length: Tensor
-    ) -> tuple[dict[str, Tensor], Posterior, Tensor]:
-        """Terms of the negative lower bound per frame (section 3), the posterior, and c (B, T, Dc)."""
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Terms of the negative lower bound per frame (section 3), and beliefs (z, c) of the window, (B, T, ...)."""
         o = self.config.options
         window = slice(o.context, o.context + o.window)
         m, logit = m[:, window], logit[:, window]
-        start = torch.cat([torch.ones_like(m[:, :1]), m[:, :-1]], 1)  # m_0 = 1
+        start = starts(m)
         post = self.infer(e, start, m, length)
-        c_0 = self.context_belief(e[:, : o.context], length)
+        c_0 = self.context_rnn.last(e[:, : o.context], length)
         c = self._scan_c(post.z, a[:, o.context - 1 : window.stop - 1], start, c_0)
         p_s = self.prior_s(self._scan_h(post.s, post.z, c, start))
         p_m = boundary_prior(torch.sigmoid(self.prior_m(post.s).squeeze(-1)), m.detach(), o.n_max, o.l_max)
         terms = {
-            "image": image_nll(x, self.decoder.arranged(post.s), o.sigma),
+            "image": image_nll(x, self.decoder.patches(post.s), o.sigma),
             "kl_s": gaussian_kl(post.q_s, p_s).mean(),
             "kl_z": (start * gaussian_kl(post.q_z, self.prior_z(c))).mean(),
             "kl_m": bernoulli_kl(logit, p_m).mean(),
         }
-        return terms, post, c
+        return terms, torch.cat([post.z, c], -1)
 
     def _scan_c(self, z: Tensor, a: Tensor, start: Tensor, c: Tensor) -> Tensor:
         """Return c (B, T, Dc): `jump` where a subsequence starts, else COPY (section 2.4); a holds a_{t-1}."""
-        z_before = torch.cat([torch.zeros_like(z[:, :1]), z[:, :-1]], 1)
+        z_before = F.pad(z[:, :-1], (0, 0, 1, 0))
         return self.z_rnn.scan(torch.cat([z_before, one_hot_actions(a, self.config.actions)], -1), c, update=start)
 
     def _scan_h(self, s: Tensor, z: Tensor, c: Tensor, start: Tensor) -> Tensor:
         """Return h (B, T, Dh): `step_s` over a window (section 2.4)."""
-        s_before = torch.cat([torch.zeros_like(s[:, :1]), s[:, :-1]], 1)
+        s_before = F.pad(s[:, :-1], (0, 0, 1, 0))
         return self.s_rnn.scan(torch.cat([s_before, z], -1), init=(self.init_s(z, c), start))
 
-    def _imagination(self, batch: Batch, x: Tensor, e: Tensor, m: Tensor) -> dict[str, Tensor]:
+    def _add_imagination(self, losses: Losses, batch: Batch, x: Tensor, e: Tensor, m: Tensor) -> None:
         """Train jumps the way planning uses them.
 
-        Differs from the paper: from the belief after a context that ends at a boundary, the jumps really taken are
-        imagined, and every imagined feature has to name the crops seen during its subsequence.
+        Differs from the paper: starting from the belief after a context that ends at a boundary, the jumps really taken
+        are imagined, and every imagined feature has to name the crops seen during its subsequence.
         """
         o = self.config.options
+        assert o.imagination_weight is not None
         rows, past, before, seen = rollout_frames(m.detach(), o.context, o.lookahead, o.horizon)
         length = torch.randint(1, o.context + 1, (len(m),), device=m.device)
-        c = self.context_belief(e[rows, past], length)
+        c = self.context_rnn.last(e[rows, past], length)
         z = c.new_zeros(len(m), self.config.sizes.abstraction)
-        start = torch.cat([torch.ones_like(m[:, :1]), m[rows, before[:, 1:]]], 1)
-        a = one_hot_actions(batch.action[rows, before])
+        m = m[rows, seen]
+        start, a = starts(m), one_hot_actions(batch.action[rows, before])
         imagined = torch.cat(self.z_rnn.rollout(self.prior_z, z, c, a, update=start), -1)
         crop = batch.achieved_goal[rows, torch.cat([past[:, -1:], seen], 1)]
         states = torch.cat([torch.cat([z, c], -1)[:, None], imagined], 1)
-        terms = {"contrast": self.goals.contrast(states, crop, o.contrast_frames, o.contrast_temperature)}
-        m = m[rows, seen]
+        contrast = self.goals.contrast(states, crop, o.contrast_frames, o.contrast_temperature)
+        losses.add("contrast", contrast, o.imagination_weight)
         if o.action_weight is not None:
-            terms["action"] = self.foreseen_actions(imagined, start.detach(), m, batch.action[rows, seen])
+            surprise = self.foreseen_actions(imagined, start.detach(), m, batch.action[rows, seen])
+            losses.add("action", surprise, o.action_weight)
         if o.frame_weight is not None:
             row, jumped = (start > 0.5).nonzero(as_tuple=True)
-            terms["frame"] = self._first_frame_error(x[row, seen[row, jumped]], imagined[row, jumped, -c.shape[1] :])
+            error = self._first_frame_error(x[row, seen[row, jumped]], imagined[row, jumped, -c.shape[1] :])
+            losses.add("frame", error, o.frame_weight)
         if o.legal_weight is not None:
-            terms["legal"] = self.goals.legal_error(imagined, m.detach(), batch.action_mask[rows, seen])
-        return terms
+            legal = self.goals.legal_error(imagined, m.detach(), batch.action_mask[rows, seen])
+            losses.add("legal", legal, o.legal_weight)
 
     def _first_frame_error(self, x: Float[Tensor, "n *pixels"], c: Float[Tensor, "n c"]) -> Tensor:
         """Negative log-likelihood of first frames decoded from imagined beliefs, with no gradient into these."""
         with torch.no_grad():
             z = self.prior_z(c).sample()
-        decoded = self.decoder.arranged(self.prior_s(self.init_s(z, c.detach())).mean[None])
+        decoded = self.decoder.patches(self.prior_s(self.init_s(z, c.detach())).mean[None])
         return image_nll(x[None], decoded, self.config.options.sigma)
 
 

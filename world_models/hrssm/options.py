@@ -1,4 +1,4 @@
-"""What a HRSSM can be told: its options, the paper's values (`vta`) and ours, which experiments/LOG.md explains."""
+"""Options of the HRSSM: the paper's values (`vta`) and ours, which experiments/LOG.md explains."""
 
 from dataclasses import dataclass
 
@@ -22,46 +22,44 @@ class HRSSMOptions:
     l_max: int = 8
     """longest subsequence, in frames"""
     sigma: float = 1.0
-    """deviation of the Gaussian likelihood"""
+    """standard deviation of the Gaussian likelihood"""
     temperature_decay: float = 0.999
-    """temperature of q(m)'s samples is 0.1 + 0.9 * decay ** (step / temperature_steps)"""
+    """the temperature of q(m)'s samples is 0.1 + 0.9 * decay ** (step / temperature_steps)"""
     temperature_steps: float = 100.0
-    """steps of one decay"""
     l_min: int = 1
-    """shortest subsequence, in frames (with `short_weight`); 1 is the paper, which knows none"""
+    """shortest subsequence, in frames (with `short_weight`); 1: the paper, which has none"""
     boundary_sees_actions: bool = False
-    """q(m_t) reads the actions before t beside the frames; never a_t, so that a boundary cannot tell what follows it"""
+    """q(m_t) also reads the actions before t; never a_t, so that a boundary cannot reveal what follows it"""
     boundary_causal: bool = False
-    """q(m_t) reads frames and actions up to t only, so that a boundary's place cannot tell what comes after it"""
+    """q(m_t) reads nothing after t, so that a boundary's place cannot reveal what comes later"""
     boundary_rate: float = 1 / 6
-    """share of frames that end a subsequence: on average over a batch (with `rate_weight`), and where boundaries are
-    drawn at random (with `explore_steps`)"""
+    """share of frames that end a subsequence: on average over a batch (with `rate_weight`), and in random boundaries
+    (with `explore_steps`)"""
     rate_weight: float = 0.0
     """weight of the KL between the batch's mean boundary probability and `boundary_rate`"""
     short_weight: float = 0.0
-    """weight of the expected number of subsequences shorter than `l_min`, a frame"""
+    """weight of the expected number of subsequences shorter than `l_min`, per frame"""
     explore_steps: int = 0
-    """steps after which every window has boundaries of q(m); before, some have random ones: all at first, then fewer,
-    so that z learns to carry on from one subsequence to the next before q(m) is judged by it; 0 is the paper"""
+    """steps after which all boundaries come from q(m); before that, some windows have random ones, all at first, then
+    fewer, so that z learns to link subsequences before q(m) is judged by it; 0: the paper"""
     imagination_weight: float | None = None
-    """weight of the contrastive loss on imagined jumps; None: the paper's cosine loss on posterior states"""
+    """weight of InfoNCE on imagined jumps; None: the paper's cosine loss on posterior states"""
     init_sees_belief: bool = False
-    """INIT reads c_t beside z_t, so that a jump's first frame shows all that the jump knows"""
+    """INIT also reads c_t, so that a jump's first frame shows its whole belief"""
     contrast_temperature: float = 0.1
-    """temperature of the contrastive loss"""
+    """temperature of InfoNCE"""
     contrast_frames: int = 12
-    """frames of each sequence that the contrastive loss compares"""
+    """frames of each sequence that InfoNCE compares"""
     action_weight: float | None = None
-    """weight of the surprise of actions within imagined subsequences: boundaries go where actions cannot be foreseen;
-    None: no such term"""
+    """weight of the surprise of actions within imagined subsequences (`ForeseenActions`); None: no such term"""
     frame_weight: float | None = None
-    """weight of drawing the first frame of imagined subsequences, a readout without a gradient into what is imagined;
-    None: frames are learnt from posterior states alone"""
+    """weight of decoding the first frames of imagined subsequences, with no gradient into what is imagined; None:
+    frames are learned from posterior states alone"""
     legal_weight: float | None = None
     """weight of predicting the legal actions at a jump's end; None: not predicted, planners try all"""
 
     def __post_init__(self) -> None:
-        """Refuse random subsequences that cannot be drawn."""
+        """Check that random subsequences can be sampled."""
         if self.explore_steps and not 0 < self.boundary_rate * self.l_min <= 1:
             raise ValueError(
                 f"option boundary_rate must be above 0 and at most 1 / l_min = {1 / self.l_min:g} with explore_steps, "

@@ -1,28 +1,24 @@
-"""The DLH's loss as loops over frames and levels, with the model's own layers: Algorithm 1 of Zakharov et al. 2022.
+"""The DLH's loss as loops over frames and levels: Algorithm 1 of Zakharov et al. 2022, sections 2.1 to 2.5, appendix B.
 
-It proves the fast loss, and `jumpy speed train` times it. Written from sections 2.1 to 2.5 and appendix B. Rows of a
-batch go side by side: where a level is blocked in a row, the row keeps what it had. Frames are encoded and decoded
-together, since batch norm counts all of them. Levels are counted from 0.
+Where a level is blocked in a row, the row keeps its values. Levels are counted from 0.
 """
 
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.distributions import Bernoulli, Normal, kl_divergence
+from torch.distributions import Bernoulli, kl_divergence
 
 from world_models.blocks.distributions import Gaussian
-from world_models.blocks.goals import cosine_loss
-from world_models.blocks.images import to_float
 from world_models.blocks.networks import one_hot_actions
 from world_models.dlh.dlh import DLH
 from world_models.dlh.levels import Level
 from world_models.interface import Batch
-from world_models.reference.loops import plain_frames, rnn
+from world_models.reference.loops import plain_frames, plain_goal, plain_image, plain_kl
 
 
 class Plain(NamedTuple):
-    """What the loops find, one entry a level in the inner lists."""
+    """Results of the loops."""
 
     terms: dict[str, Tensor]
     change: Tensor
@@ -32,16 +28,16 @@ class Plain(NamedTuple):
     d: Tensor
     """(B, T, N, Dd)"""
     kl_s: list[Tensor]
-    """term 8b of each level, averaged over frames and rows"""
+    """Eq. 8b of each level, averaged over frames and rows"""
 
 
 def plain_loss(model: DLH, batch: Batch, step: int) -> dict[str, Tensor]:
-    """Unweighted terms; draws the same noise as `DLH.loss` in the same order."""
+    """See `world_models.reference`."""
     return plain(model, batch, step).terms
 
 
 def plain(model: DLH, batch: Batch, step: int) -> Plain:
-    """Everything that the loss is made of. The step tells how often levels are held."""
+    """Terms of the loss, and the states behind them."""
     o, sizes, hierarchy = model.config.options, model.config.sizes, model.hierarchy
     (rows, frames), levels = batch.action.shape, o.levels
     x = plain_frames(model, batch)
@@ -50,7 +46,7 @@ def plain(model: DLH, batch: Batch, step: int) -> Plain:
     held = torch.rand(rows, frames, levels) < hold if hold else torch.zeros(rows, frames, levels, dtype=torch.bool)
     features = [model.encoder(x)]
     for n in range(levels - 1):
-        features.append(hierarchy.level(n).encode(features[-1]))
+        features.append(hierarchy.levels[n].encode(features[-1]))
     a = one_hot_actions(batch.action, hierarchy.actions)
     nothing = torch.zeros(rows, sizes.belief)
     s, d, memory = ([torch.zeros(rows, size)] * levels for size in (sizes.state, sizes.belief, sizes.belief))
@@ -64,20 +60,20 @@ def plain(model: DLH, batch: Batch, step: int) -> Plain:
         ahead, logit = list(d), [nothing[:, 0]] * levels
         if t:
             for n in range(levels):
-                ahead[n] = rnn(hierarchy.level(n).temporal, [s[n], a[:, t - 1]], d[n])
+                ahead[n] = hierarchy.levels[n].temporal(s[n], a[:, t - 1], h=d[n])
                 if n:
                     read = [ahead[n - 1], ahead[n]] if o.factor_sees_below else [ahead[n]]
-                    memory[n] = rnn(hierarchy.level(n).factor, read, memory[n])
-                    logit[n] = hierarchy.level(n).factor_logit(memory[n])[:, 0]
+                    memory[n] = hierarchy.levels[n].factor(*read, h=memory[n])
+                    logit[n] = hierarchy.levels[n].factor_logit(memory[n])[:, 0]
         # Bottom-up: is the level below static, so is this one (Eq. 5); else the likelier component (Eq. 4)
         change = [torch.ones(rows, dtype=torch.bool)]
         for n in range(1, levels):
             # levels above as at t - 1: Eq. 25
-            moves = log_odds(hierarchy.level(n), seen[n], context[n], ahead[n], last[n]) > 0
+            moves = log_odds(hierarchy.levels[n], seen[n], context[n], ahead[n], last[n]) > 0
             change.append(change[n - 1] & moves & ~held[:, t, n] if t else change[0])
         # Top-down: posteriors up to the first static level, whose samples are the context below
         for n in reversed(range(levels)):
-            level, open_ = hierarchy.level(n), change[n - 1] if n else change[0]
+            level, open_ = hierarchy.levels[n], change[n - 1] if n else change[0]
             q_s = level.post(torch.cat([seen[n], context[n]], -1))
             p_s = level.prior(torch.cat([ahead[n], context[n]], -1))
             static = plain_kl(q_s, last[n]) if t else torch.zeros(rows)
@@ -94,24 +90,18 @@ def plain(model: DLH, batch: Batch, step: int) -> Plain:
         for name, values in (("change", change), ("s", s), ("d", d)):
             found[name].append(torch.stack(list(values), 1))
         found["code"].append(torch.cat([s[0], context[0]], -1))
-    error = (x - model.decoder(torch.stack(found.pop("code"), 1))).square().sum((2, 3, 4))
-    terms = {"image": (error / (2 * o.sigma**2)).mean()}
+    terms = {"image": plain_image(model, x, torch.stack(found.pop("code"), 1))}
     terms |= {"kl_s": torch.stack(kl_s).sum() / (rows * frames), "kl_e": torch.stack(kl_e).sum() / (rows * frames)}
     stacked = {name: torch.stack(values, 1) for name, values in found.items()}
     if model.config.actions:
         n = o.jump_level - 1
-        feature = model.goals.feature(torch.cat([stacked["s"][:, :, n], stacked["d"][:, :, n]], -1).flatten(0, 1))
-        terms["goal"] = cosine_loss(feature, model.goal_feature(to_float(batch.achieved_goal.flatten(0, 1))))
+        states = torch.cat([stacked["s"][:, :, n], stacked["d"][:, :, n]], -1)
+        terms["goal"] = plain_goal(model, states, batch.achieved_goal)
     return Plain(terms, **stacked, kl_s=[kl / (rows * frames) for kl in kl_s])
 
 
 def log_odds(level: Level, x: Tensor, context: Tensor, ahead: Tensor, last: Gaussian) -> Tensor:
-    """E[log p(s | e = 1) - log p(s | e = 0)] under the candidate posterior (Eq. 20), (B,); no gradient passes it."""
+    """E[log p(s | e = 1) - log p(s | e = 0)] under the candidate posterior, minus Eq. 20, (B,); without gradients."""
     with torch.no_grad():
         q = level.post(torch.cat([x, context], -1))
         return plain_kl(q, last) - plain_kl(q, level.prior(torch.cat([ahead, context], -1)))
-
-
-def plain_kl(q: Gaussian, p: Gaussian) -> Tensor:
-    """KL[q || p], (B,)."""
-    return kl_divergence(Normal(*q, validate_args=False), Normal(*p, validate_args=False)).sum(-1)

@@ -1,49 +1,38 @@
-"""The HRSSM's loss as loops over frames, one time step after the other, with the model's own layers.
+"""The HRSSM's loss as loops over frames, written from sections 2.3 to 3 of Kim et al. 2019.
 
-It proves the fast loss, and `jumpy speed train` times it. Written from sections 2.3 to 3 of Kim et al. 2019. Where the
-paper chooses by m (COPY or UPDATE, UPDATE or INIT, reset or not), the choice is a sum weighted by m and 1 - m, through
-which straight-through gradients reach q(m). Rows of a batch go side by side; frames are encoded and decoded together,
-since batch norm counts all of them.
+Where the paper chooses by m (COPY or UPDATE, UPDATE or INIT, reset or not), the choice is a sum weighted by m and
+1 - m, through which straight-through gradients reach q(m).
 """
 
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.distributions import Bernoulli, Normal, kl_divergence
+from torch.distributions import Bernoulli, kl_divergence
 from torch.nn import functional as F
 
-from world_models.blocks.distributions import Gaussian, straight_through_bernoulli
-from world_models.blocks.goals import contrastive_loss, cosine_loss, crop_id
-from world_models.blocks.images import to_float
+from world_models.blocks.distributions import straight_through_bernoulli
 from world_models.blocks.networks import one_hot_actions
 from world_models.hrssm.boundaries import FORCED
 from world_models.hrssm.hrssm import HRSSM
 from world_models.interface import Batch
-from world_models.reference.loops import plain_frames, rnn
+from world_models.reference.loops import plain_contrast, plain_frames, plain_goal, plain_image, plain_kl, plain_legal
 
 
-class Draws(NamedTuple):
-    """What `HRSSM.loss` draws, in its order, and what follows at once."""
+class Samples(NamedTuple):
+    """What `HRSSM.loss` samples, in its order, and what follows from it at once."""
 
-    length: Tensor
-    """context frames that count, (B,)"""
-    x: Tensor
-    """frames as floats, context and lookahead included"""
-    e: Tensor
-    """their embeddings"""
-    logit: Tensor
-    """of q(m)"""
-    m: Tensor
-    """boundaries"""
-    z: Tensor
-    """standard normals of q(z), (B, T, Dz)"""
-    s: Tensor
-    """standard normals of q(s), (B, T, Ds)"""
+    length: Tensor  # of the context, (B,)
+    x: Tensor  # frames as floats, context and lookahead included
+    e: Tensor  # their embeddings
+    logit: Tensor  # of q(m)
+    m: Tensor  # boundaries
+    z: Tensor  # standard normals of q(z), (B, T, Dz)
+    s: Tensor  # standard normals of q(s), (B, T, Ds)
 
 
-def draw(model: HRSSM, batch: Batch, step: int) -> Draws:
-    """Draw as `HRSSM.loss` does."""
+def sample(model: HRSSM, batch: Batch, step: int) -> Samples:
+    """Sample as `HRSSM.loss` does."""
     o, sizes = model.config.options, model.config.sizes
     rows = len(batch.action)
     length = torch.randint(1, o.context + 1, (rows,))
@@ -52,59 +41,58 @@ def draw(model: HRSSM, batch: Batch, step: int) -> Draws:
     logit = model.boundary_logit(e, batch.action)
     m = straight_through_bernoulli(logit, model.temperature(step))
     z, s = torch.randn(rows, o.window, sizes.abstraction), torch.randn(rows, o.window, sizes.state)
-    return Draws(length, x, e, logit, m, z, s)
+    return Samples(length, x, e, logit, m, z, s)
 
 
 def plain_loss(model: HRSSM, batch: Batch, step: int) -> dict[str, Tensor]:
-    """Unweighted terms; draws the same noise as `HRSSM.loss` in the same order."""
+    """See `world_models.reference`."""
     o = model.config.options
-    drawn = draw(model, batch, step)
-    terms, states = plain_bound(model, batch, drawn)
-    q = torch.sigmoid(drawn.logit)
+    given = sample(model, batch, step)
+    terms, states = plain_bound(model, batch, given)
+    q = torch.sigmoid(given.logit)
     if o.short_weight:
         pairs = [q[:, apart:] * q[:, :-apart] for apart in range(1, o.l_min)]
         terms["short"] = torch.stack([pair.sum() for pair in pairs]).sum() / q.numel()
     if o.rate_weight:
         terms["rate"] = kl_divergence(Bernoulli(q.mean()), Bernoulli(torch.tensor(o.boundary_rate)))
     if o.imagination_weight is not None:
-        return terms | plain_imagination(model, batch, drawn)
-    crops = to_float(batch.achieved_goal[:, o.context : o.context + o.window].flatten(0, 1))
-    return terms | {"goal": cosine_loss(model.goals.feature(states).flatten(0, 1), model.goal_feature(crops))}
+        return terms | plain_imagination(model, batch, given)
+    return terms | {"goal": plain_goal(model, states, batch.achieved_goal[:, o.context : o.context + o.window])}
 
 
-def plain_bound(model: HRSSM, batch: Batch, drawn: Draws) -> tuple[dict[str, Tensor], Tensor]:
-    """Terms of the windows, averaged over frames and rows, and the states (z, c) side by side, (B, T, ...)."""
+def plain_bound(model: HRSSM, batch: Batch, given: Samples) -> tuple[dict[str, Tensor], Tensor]:
+    """Terms of the windows, averaged over frames and rows, and the states (z, c), (B, T, ...)."""
     o, sizes = model.config.options, model.config.sizes
     b, first = len(batch.action), o.context
-    x, e, logit, m = (field[:, : first + o.window] for field in (drawn.x, drawn.e, drawn.logit, drawn.m))
+    x, e, logit, m = (field[:, : first + o.window] for field in (given.x, given.e, given.logit, given.m))
     a = one_hot_actions(batch.action)
     c = psi_forward = psi_backward = phi = h = torch.zeros(b, sizes.belief)
     for t in range(first):
-        counts = (t >= first - drawn.length)[:, None]
-        c = counts * rnn(model.context_rnn, [e[:, t]], c)
-        psi_forward = counts * rnn(model.psi_forward, [e[:, t]], psi_forward)
+        counts = (t >= first - given.length)[:, None]
+        c = counts * model.context_rnn(e[:, t], h=c)
+        psi_forward = counts * model.psi_forward(e[:, t], h=psi_forward)
     backward: list[Tensor] = []
     for t in reversed(range(first, first + o.window)):
-        psi_backward = rnn(model.psi_backward, [e[:, t]], (1 - m[:, t, None]) * psi_backward)
+        psi_backward = model.psi_backward(e[:, t], h=(1 - m[:, t, None]) * psi_backward)
         backward.insert(0, psi_backward)
 
     z, s = torch.zeros(b, sizes.abstraction), torch.zeros(b, sizes.state)
-    n = frames = torch.ones(b)  # subsequences so far; frames of the present one
+    n = frames = torch.ones(b)  # subsequences so far; frames of the current one
     samples: list[Tensor] = []
     kl_s, kl_z, kl_m, states = [], [], [], []
     for k, t in enumerate(range(first, first + o.window)):
         start = m[:, t - 1, None] if k else torch.ones(b, 1)  # m_{t-1}; m_0 = 1
         # temporal abstraction: UPDATE where m_{t-1} = 1, else COPY
-        c = start * rnn(model.z_rnn, [z, a[:, t - 1]], c) + (1 - start) * c
+        c = start * model.z_rnn(z, a[:, t - 1], h=c) + (1 - start) * c
         q_z = model.post_z(torch.cat([psi_forward, backward[k]], -1))  # psi_fwd at t - 1, psi_bwd at t
-        z = start * (q_z.mean + q_z.std * drawn.z[:, k]) + (1 - start) * z
+        z = start * (q_z.mean + q_z.std * given.z[:, k]) + (1 - start) * z
         kl_z.append(start[:, 0] * plain_kl(q_z, model.prior_z(c)))
         # observation abstraction: INIT where m_{t-1} = 1, else UPDATE
         known = torch.cat([z, c], -1) if o.init_sees_belief else z
-        h = start * model.s_init(known) + (1 - start) * rnn(model.s_rnn, [s, z], h)
-        phi = rnn(model.phi_forward, [e[:, t]], (1 - start) * phi)
+        h = start * model.s_init(known) + (1 - start) * model.s_rnn(s, z, h=h)
+        phi = model.phi_forward(e[:, t], h=(1 - start) * phi)
         q_s = model.post_s(torch.cat([phi, z], -1))
-        s = q_s.mean + q_s.std * drawn.s[:, k]
+        s = q_s.mean + q_s.std * given.s[:, k]
         kl_s.append(plain_kl(q_s, model.prior_s(h)))
         p_m = plain_boundary_prior(model, s, n, frames)
         kl_m.append(kl_divergence(Bernoulli(logits=logit[:, t]), Bernoulli(p_m)))
@@ -112,36 +100,23 @@ def plain_bound(model: HRSSM, batch: Batch, drawn: Draws) -> tuple[dict[str, Ten
         n, frames = n + ends, torch.where(ends, 1, frames + 1)
         samples.append(s)
         states.append(torch.cat([z, c], -1))
-        psi_forward = rnn(model.psi_forward, [e[:, t]], psi_forward)
-    error = (x[:, first:] - model.decoder(torch.stack(samples, 1))).square().sum((2, 3, 4))
-    named = {"kl_s": kl_s, "kl_z": kl_z, "kl_m": kl_m}
-    terms = {"image": (error / (2 * o.sigma**2)).mean()} | {name: torch.stack(kl).mean() for name, kl in named.items()}
+        psi_forward = model.psi_forward(e[:, t], h=psi_forward)
+    terms = {"image": plain_image(model, x[:, first:], torch.stack(samples, 1))}
+    terms |= {name: torch.stack(kl).mean() for name, kl in (("kl_s", kl_s), ("kl_z", kl_z), ("kl_m", kl_m))}
     return terms, torch.stack(states, 1)
 
 
-def plain_kl(q: Gaussian, p: Gaussian) -> Tensor:
-    """KL[q || p], (B,)."""
-    return kl_divergence(Normal(*q, validate_args=False), Normal(*p, validate_args=False)).sum(-1)
-
-
 def plain_boundary_prior(model: HRSSM, s: Tensor, n: Tensor, frames: Tensor) -> Tensor:
-    """p(m_t = 1 | s_t, m_{<t}) of section 2.3, forced values FORCED away from 0 and 1.
-
-    Args:
-        model: whose p(m) it is.
-        s: s_t, (B, Ds).
-        n: subsequences so far, (B,).
-        frames: of the present one, t included, (B,).
-    """
+    """p(m_t = 1 | s_t, m_{<t}) of section 2.3, (B,): n subsequences so far, `frames` of the current one, t included."""
     o = model.config.options
     p = torch.sigmoid(model.prior_m(s))[:, 0].clamp(FORCED, 1 - FORCED)
     p = torch.where(frames >= o.l_max, 1 - FORCED, p)
     return torch.where(n >= o.n_max, FORCED, p)
 
 
-def plain_imagination(model: HRSSM, batch: Batch, drawn: Draws) -> dict[str, Tensor]:
-    """Imagine the jumps taken, from the first boundary on at which a context can end; that frame counts, too."""
-    o, sizes, e, m = model.config.options, model.config.sizes, drawn.e, drawn.m
+def plain_imagination(model: HRSSM, batch: Batch, given: Samples) -> dict[str, Tensor]:
+    """Imagine the jumps taken, from the first boundary on at which a context can end; that frame counts too."""
+    o, sizes, e, m = model.config.options, model.config.sizes, given.e, given.m
     b, first = len(batch.action), o.context - 1
     rows = torch.arange(b)
     begin = torch.randint_like(m[:, 0], o.lookahead + 1).long()  # where there is none, anywhere
@@ -152,7 +127,7 @@ def plain_imagination(model: HRSSM, batch: Batch, drawn: Draws) -> dict[str, Ten
     picked = torch.rand(b, o.horizon).argsort(1)[:, : o.contrast_frames]
     c = torch.zeros(b, sizes.belief)
     for t in range(-first, 1):  # the context ends at `begin`
-        c = (t > -length)[:, None] * rnn(model.context_rnn, [e[rows, begin + t]], c)
+        c = (t > -length)[:, None] * model.context_rnn(e[rows, begin + t], h=c)
     z = torch.zeros(b, sizes.abstraction)
     jumps = m[rows[:, None], begin[:, None] + torch.arange(o.horizon)].detach() > 0.5
     jumps[:, 0] = True  # where subsequences start
@@ -163,7 +138,7 @@ def plain_imagination(model: HRSSM, batch: Batch, drawn: Draws) -> dict[str, Ten
     for t in range(1, o.horizon + 1):
         here = begin + t
         start = m[rows, here - 1, None] if t > 1 else torch.ones(b, 1)
-        jumped = rnn(model.z_rnn, [z, one_hot_actions(batch.action[rows, here - 1])], c)
+        jumped = model.z_rnn(z, one_hot_actions(batch.action[rows, here - 1]), h=c)
         z = start * model.prior_z(jumped).mean + (1 - start) * z
         c = start * jumped + (1 - start) * c
         states.append(torch.cat([z, c], -1))
@@ -172,17 +147,14 @@ def plain_imagination(model: HRSSM, batch: Batch, drawn: Draws) -> dict[str, Ten
         surprise = F.cross_entropy(model.foreseen_actions.net(known), batch.action[rows, here], reduction="none")
         surprises.append((1 - m[rows, here]) * surprise)
         p_z, known = model.prior_z(c), c.detach()
-        z_drawn = (p_z.mean + p_z.std * noise[:, t - 1]).detach()
-        h = model.s_init(torch.cat([z_drawn, known], -1) if o.init_sees_belief else z_drawn)
+        z_sampled = (p_z.mean + p_z.std * noise[:, t - 1]).detach()
+        h = model.s_init(torch.cat([z_sampled, known], -1) if o.init_sees_belief else z_sampled)
         frame = model.decoder(model.prior_s(h).mean[:, None])[:, 0]
-        frames.append(jumps[:, t - 1] * (drawn.x[rows, here] - frame).square().sum((1, 2, 3)) / (2 * o.sigma**2))
-        mask, logit = batch.action_mask[rows, here].float(), model.goals.legal_logit(states[-1])
+        frames.append(jumps[:, t - 1] * (given.x[rows, here] - frame).square().sum((1, 2, 3)) / (2 * o.sigma**2))
         ends.append(m[rows, here].detach())
-        errors.append(ends[-1] * F.binary_cross_entropy_with_logits(logit, mask, reduction="none").sum(-1))
-    compared = torch.cat([torch.zeros(b, 1, dtype=torch.int64), picked + 1], 1)
-    feature = model.goals.feature(torch.stack(states, 1)[rows[:, None], compared].flatten(0, 1))
-    crop = batch.achieved_goal[rows[:, None], begin[:, None] + compared].flatten(0, 1)
-    contrast = contrastive_loss(feature, model.goal_feature(to_float(crop)), crop_id(crop), o.contrast_temperature)
+        errors.append(ends[-1] * plain_legal(model, states[-1], batch.action_mask[rows, here]))
+    crop = batch.achieved_goal[rows[:, None], begin[:, None] + torch.arange(o.horizon + 1)]
+    contrast = plain_contrast(model, states, crop, picked)
     legal = torch.stack(errors).sum() / torch.stack(ends).sum()
     frame = torch.stack(frames).sum() / jumps.sum()
     return {"contrast": contrast, "action": torch.stack(surprises).mean(), "frame": frame, "legal": legal}

@@ -43,7 +43,7 @@ def test_gaussian_sample_is_reparameterised():
     torch.testing.assert_close(by_std, ((sample - q.mean) / q.std).detach())
 
 
-def test_deviation_of_a_head_never_reaches_zero():
+def test_std_of_a_head_never_reaches_zero():
     head = GaussianHead(2, 4, 3)
     weight, bias = list(head.parameters())[-2:]
     with torch.no_grad():

@@ -4,19 +4,19 @@ import pytest
 import torch
 
 from tests.support.tiny import CONVOLUTION, PATCH
-from world_models.blocks.frames import CutPatches, JoinPatches, frame_decoder
+from world_models.blocks.frames import Patchify, Unpatchify, frame_decoder
 from world_models.blocks.networks import Sizes
 
 
-def test_joining_patches_undoes_cutting():
+def test_unpatchify_undoes_patchify():
     x = torch.rand(2, 3, 64, 64)
-    assert torch.equal(JoinPatches()(CutPatches()(x)), x)
+    assert torch.equal(Unpatchify()(Patchify()(x)), x)
 
 
 def test_merged_patches_are_neighbours():
     row, column = torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij")
     pixels = torch.stack([row, column, torch.zeros(32, 32)])[None]
-    patches = CutPatches()(pixels).view(1, 64, 16, 3)
+    patches = Patchify()(pixels).view(1, 64, 16, 3)
     for merged in (1, 4, 16, 64):  # patches in a square, and its side in pixels
         squares = patches.view(64 // merged, merged * 16, 3)[..., :2]
         side = 4 * round(merged**0.5)
@@ -24,10 +24,10 @@ def test_merged_patches_are_neighbours():
         assert torch.equal(squares.amin(1) % side, torch.zeros(64 // merged, 2))
 
 
-def test_stored_frames_are_cut_like_floats():
+def test_stored_frames_are_patchified_like_floats():
     image = torch.randint(256, (3, 64, 64, 3), dtype=torch.uint8)
-    assert torch.equal(CutPatches().stored(image), CutPatches()(image.movedim(-1, -3)))
-    assert torch.equal(CutPatches().stored(image[:, :32, :32]), CutPatches()(image[:, :32, :32].movedim(-1, -3)))
+    assert torch.equal(Patchify().stored(image), Patchify()(image.movedim(-1, -3)))
+    assert torch.equal(Patchify().stored(image[:, :32, :32]), Patchify()(image[:, :32, :32].movedim(-1, -3)))
 
 
 @pytest.mark.parametrize("sizes", [PATCH, CONVOLUTION])

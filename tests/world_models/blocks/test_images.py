@@ -42,7 +42,7 @@ def test_every_pixel_value_keeps_its_level_there_and_back():
 
 
 def test_black_and_white_are_drawn_as_such():
-    """Four of 255 beside black would cost a dark frame most of its structural similarity."""
+    """Four of 255 next to black would cost a dark frame most of its structural similarity."""
     image = torch.tensor([0, 255], dtype=torch.uint8).repeat(3, 1).T.view(1, 2, 3)
     assert torch.equal(to_uint8(to_float(image)), image)
 

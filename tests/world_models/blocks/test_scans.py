@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from world_models.blocks.distributions import GaussianHead
-from world_models.blocks.filter_scan import filter_scan, rollout
+from world_models.blocks.filter_scan import filter_scan
 from world_models.blocks.networks import GRU, one_hot_actions
 from world_models.blocks.scans import gru_scan
 from world_models.registry import build_model
@@ -153,9 +153,11 @@ def test_rollout_gradients_in_double_precision(copy):
     given = (projected, s, x["h"], *([x["update"]] if copy else []), *weights)
 
     def run(projected: Tensor, s: Tensor, h: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
-        update, (project, recur, bias, *head) = (rest[0], rest[1:]) if copy else (None, rest)
-        first, first_bias, last, last_bias = head
-        return rollout(projected, s, h, update, (project, recur, bias), (first, first_bias, last, last_bias))
+        update, (project, recur, bias, first, first_bias, *last) = (rest[0], rest[1:]) if copy else (None, rest)
+        features, start = first_bias.expand(BATCH, STEPS, -1), torch.cat([s, h], -1)
+        noise, weights = torch.zeros(BATCH, STEPS, PREDICTION, dtype=torch.float64), (first, *last)
+        states, _, means = filter_scan(projected, features, noise, (project, recur, bias), weights, start, update)  # type: ignore[arg-type]
+        return means, states
 
     assert torch.autograd.gradcheck(run, tuple(tensor.detach().requires_grad_() for tensor in given))
 

@@ -29,7 +29,7 @@ def by_hand(priors: list[tuple[float, float]], logit: float, sees_context: bool 
     hierarchy = Hierarchy(sizes, DLHOptions(levels=len(priors)), 0)
     nn.init.zeros_(hierarchy.top_context)
     for n, (mean, std) in enumerate(priors):
-        level: Any = hierarchy.level(n)
+        level: Any = hierarchy.levels[n]
 
         def posterior(f: Tensor, scale: float = float(sees_context and n > 0)) -> Gaussian:
             return Gaussian(f[..., :1] + scale * f[..., 1:], torch.full_like(f[..., :1], 0.5))
@@ -72,13 +72,13 @@ def test_divergences_worked_by_hand():
     assert kl_s[0].item() == pytest.approx(0.318147 + 0.125, abs=1e-5)
     assert kl_s[1].item() == pytest.approx((0.318147 + 1.805 + 0.02 + 0.318147 + 0.005 + 0.02) / 4, abs=1e-5)
     assert kl_e[0].item() == pytest.approx((math.log(4) + math.log(4 / 3) + math.log(4)) / 4, abs=1e-5)  # not frame 1
-    # the static prior receives gradient: of 2 (x_2 - x_1)², x_1 gets -0.4 beside -1.9 from its own change prior
+    # the static prior receives gradient: of 2 (x_2 - x_1)², x_1 gets -0.4 and -1.9 from its own change prior
     (gradient,) = torch.autograd.grad(4 * kl_s[1], x[1])
     torch.testing.assert_close(gradient, sequence(-1.9 - 0.4, 0.4, 0.1 - 0.4, 0.4))
 
 
 def test_algorithm_1_worked_by_hand():
-    # Equal deviations: a level takes the component whose mean is nearer, the last posterior's or the change prior's.
+    # Equal stds: a level takes the component whose mean is nearer, the last posterior's or the change prior's.
     hierarchy = by_hand([(0.0, 0.5), (10.0, 0.5), (5.0, 0.5)], logit=0.0, sees_context=True)
     x = [sequence(0, 0, 0, 0, 0), sequence(0, 1, 5.8, 3.9, 12), sequence(0, 5, -2, 7, 4)]
     change, paths, (kl_s, kl_e) = follow(hierarchy, x)

@@ -49,7 +49,7 @@ def test_nested_time_scales():
         assert not (change[..., 1:] & ~change[..., :-1]).any()  # Eq. 5
         s = torch.stack([path.rows.spread(path.s) for path in hierarchy.paths(x, codes, start, change, noise)], 2)
         kept = (s[:, 1:] == s[:, :-1]).all(-1)
-        assert torch.equal(kept[..., 1:], ~change[:, 1:, :-1])  # anew exactly where the level below changes
+        assert torch.equal(kept[..., 1:], ~change[:, 1:, :-1])  # resampled exactly where the level below changes
         assert not kept[..., 0].any()
 
 
@@ -69,7 +69,7 @@ def test_golden_losses(monkeypatch):
     with torch.no_grad():
         for number, value in enumerate(model.parameters()):
             value.copy_(sines(value.shape, number) / max(value.shape[-1], 2) ** 0.5)
-        model.encoder.module[-2].weight.mul_(6)  # type: ignore
+        model.encoder.module[-2].weight.mul_(6)
         for level in model.hierarchy.levels:
             level.post.net[0].weight.mul_(4)  # type: ignore
             level.post.net[-1].bias[PATCH.state :] = -4.0  # type: ignore
@@ -117,7 +117,7 @@ def test_upper_levels_are_held_less_and_less_and_only_while_training():
     assert levels(0) == levels(1000) > 1.2
 
 
-def test_image_term_is_in_nats_of_a_normal_with_the_options_deviation():
+def test_image_term_is_in_nats_of_a_normal_with_the_options_sigma():
     values = []
     for sigma in (0.5, 1.0):
         torch.manual_seed(2)

@@ -1,4 +1,4 @@
-"""What DLH draws of the future: rollouts, imagined changes, levels drawn anew."""
+"""DLH's futures: rollouts, imagined changes, resampled levels."""
 
 import pytest
 import torch
@@ -12,8 +12,8 @@ from world_models.dlh.dlh import DLH
 def set_changes(model: DLH, logit: float) -> None:
     """Make p(e^n = 1) one value at all levels."""
     for level in model.hierarchy.levels[1:]:
-        torch.nn.init.zeros_(level.factor_logit.weight)  # type: ignore
-        torch.nn.init.constant_(level.factor_logit.bias, logit)  # type: ignore
+        torch.nn.init.zeros_(level.factor_logit.weight)
+        torch.nn.init.constant_(level.factor_logit.bias, logit)
 
 
 @torch.no_grad()
@@ -80,14 +80,14 @@ def test_imagine_is_one_change_of_its_level_and_those_below():
     x, a = plain_colours(3, 5)
     state = model.observe(x, a[:, :4], lengths(3, 5))
     imagined = model.imagine(state, torch.tensor([0, 1, 2]))
-    level = model.hierarchy.level(1)
+    level = model.hierarchy.levels[1]
     step = level.temporal.step(level.temporal.project(torch.cat([state.s[:, 1], torch.eye(3)], -1)), state.d[:, 1])
     torch.testing.assert_close(imagined.d[:, 1], step)
     mean = level.prior(torch.cat([step, state.context[:, 1]], -1)).mean
     torch.testing.assert_close(imagined.s[:, 1], mean)
     torch.testing.assert_close(imagined.context[:, 0], level.decode_net(torch.cat([mean, state.context[:, 1]], -1)))
     assert torch.equal(imagined.s[:, 2], state.s[:, 2])
-    below = model.hierarchy.level(0)
+    below = model.hierarchy.levels[0]
     expected = below.prior(torch.cat([imagined.d[:, 0], imagined.context[:, 0]], -1)).mean
     torch.testing.assert_close(imagined.s[:, 0], expected)
     torch.testing.assert_close(model.feature(imagined), torch.cat([imagined.s[:, 1], imagined.d[:, 1]], -1))
@@ -105,7 +105,7 @@ def test_actions_steer_where_the_option_says_so():
 
 
 @torch.no_grad()
-def test_levels_are_drawn_anew_one_by_one():
+def test_levels_are_resampled_one_by_one():
     model = build(levels=4).eval()
     x, a = plain_colours(2, 5)
     state = model.observe(x, a[:, :4], lengths(2, 5))

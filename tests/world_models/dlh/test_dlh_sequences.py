@@ -38,7 +38,7 @@ def test_steps_equal_the_sequence(sees_below):
             ("d", stepped.d, now.d),
         ):
             assert_close(one, other, f"{name} at {t}")
-        context = hierarchy.level(2).decode(now.s[:, 2], now.context[:, 2])
+        context = hierarchy.levels[2].decode(now.s[:, 2], now.context[:, 2])
         assert_close(context, now.context[:, 1], f"context at {t}")
 
 

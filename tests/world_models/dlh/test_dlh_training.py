@@ -30,10 +30,10 @@ CPU = torch.device("cpu")
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("levels=1", "option levels must be 2 or more, got 1: one level is a rssm"),
-        ("hold=1.5", "option hold must be from 0 to 1, got 1.5"),
-        ("jump_level=4", "option jump_level must be one of the 3 levels, got 4"),
-        ("window=20", "option context must be less than the window of 20 frames, got 30: shorten it or lengthen"),
+        ("levels=1", "levels.*2 or more.*got 1"),
+        ("hold=1.5", "hold.*from 0 to 1.*got 1.5"),
+        ("jump_level=4", "jump_level.*3 levels.*got 4"),
+        ("window=20", "context.*window of 20 frames.*got 30"),
     ],
 )
 def test_wrong_options_are_refused(change, message):
@@ -46,7 +46,7 @@ def test_built_by_its_name():
     assert model.config == ModelConfig(PAPER, DLHOptions(), 64, 0)
     assert not hasattr(model, "goals")
     assert sum(value.numel() for value in model.parameters()) == pytest.approx(7e6, rel=0.05)  # as the paper says
-    with pytest.raises(ValueError, match="unknown variant 'vta' of dlh: choose one of paper, ours"):
+    with pytest.raises(ValueError, match=r"'vta' of dlh.*paper, ours"):
         build_model("dlh", "quick", "vta", 32)
     recipe = MODELS["dlh"].recipes["paper", "paper"]
     assert (recipe.batch_size, recipe.learning_rate, recipe.epsilon, recipe.amsgrad) == (100, 5e-4, 1e-4, False)

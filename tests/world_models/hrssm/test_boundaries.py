@@ -20,8 +20,8 @@ def test_boundary_prior_by_the_papers_rule():
     #   m    0    0    0    0    1    0    0    1    0    0
     #   n    1    1    1    1    1    2    2    2    3    3     subsequences so far: 1 + boundaries before t
     #   l    1    2    3    4    5    1    2    3    1    2     frames of the present one, t included
-    # Second row: n reaches N_max at t = 2; at t = 4 both rules apply, and N_max goes first. Each row, a window of its
-    # own, starts counting anew.
+    # Second row: n reaches N_max at t = 2; at t = 4 both rules apply, and N_max goes first. Each row is a
+    # window of its own, and starts to count again.
     m = torch.tensor([[0, 0, 0, 0, 1, 0, 0, 1, 0, 0], [1, 1, 0, 0, 0, 0, 0, 0, 0, 1]]).float()
     yes, no = 0.999, 0.001
     expected = torch.tensor(
@@ -89,7 +89,7 @@ def test_surprise_counts_where_no_subsequence_ends_and_draws_boundaries_there():
 
 
 def test_actions_are_foreseen_from_the_frames_since_the_start():
-    # Forward for two frames after each start, then left: learnt from the time alone, up to the longest that counts
+    # Forward for two frames after each start, then left: learned from the time alone, up to `longest`
     torch.manual_seed(0)
     foreseen = ForeseenActions(size=1, hidden=16, longest=2)
     start = torch.tensor([[1.0, 0, 0, 1, 0, 0, 0]])

@@ -14,8 +14,7 @@ from world_models.hrssm.boundaries import FORCED
 from world_models.hrssm.hrssm import HRSSM
 from world_models.hrssm.options import VARIANTS, VTA
 from world_models.interface import Losses
-from world_models.reference.hrssm import draw, plain_loss
-from world_models.reference.loops import rnn
+from world_models.reference.hrssm import plain_loss, sample
 
 
 @pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS)
@@ -40,8 +39,8 @@ def constant_boundaries(logit: float) -> tuple[HRSSM, dict[str, Tensor], dict[st
     torch.manual_seed(3)
     losses = model.loss(batch, 0)
     torch.manual_seed(3)
-    drawn = draw(model, batch, 0)
-    known = {"x": drawn.x, "e": drawn.e, "z": drawn.z, "s": drawn.s, "a": one_hot_actions(batch.action)}
+    given = sample(model, batch, 0)
+    known = {"x": given.x, "e": given.e, "z": given.z, "s": given.s, "a": one_hot_actions(batch.action)}
     return model, losses.terms, known
 
 
@@ -55,22 +54,22 @@ def test_every_frame_a_subsequence():
     model, terms, known = constant_boundaries(60.0)
     x, e, a = known["x"], known["e"], known["a"]
     nothing = torch.zeros(4, model.config.sizes.belief)
-    z, c = torch.zeros(4, 3), rnn(model.context_rnn, [e[:, 0]], nothing)
-    past = rnn(model.psi_forward, [e[:, 0]], nothing)
+    z, c = torch.zeros(4, 3), model.context_rnn(e[:, 0], h=nothing)
+    past = model.psi_forward(e[:, 0], h=nothing)
     sums = {name: torch.zeros(4) for name in ("image", "kl_s", "kl_z", "kl_m")}
     for t in range(1, WINDOW + 1):  # frame 0 is the context
-        c = rnn(model.z_rnn, [z, a[:, t - 1]], c)  # UPDATE in every frame
-        present = rnn(model.psi_backward, [e[:, t]], nothing)  # the subsequence is this frame alone
+        c = model.z_rnn(z, a[:, t - 1], h=c)  # UPDATE in every frame
+        present = model.psi_backward(e[:, t], h=nothing)  # the subsequence is this frame alone
         q_z = model.post_z(torch.cat([past, present], -1))
         z = q_z.mean + q_z.std * known["z"][:, t - 1]
-        q_s = model.post_s(torch.cat([rnn(model.phi_forward, [e[:, t]], nothing), z], -1))  # phi starts anew
+        q_s = model.post_s(torch.cat([model.phi_forward(e[:, t], h=nothing), z], -1))  # phi restarts
         s = q_s.mean + q_s.std * known["s"][:, t - 1]
         sums["kl_z"] += kl(q_z, model.prior_z(c))  # counted in every frame
         sums["kl_s"] += kl(q_s, model.prior_s(model.s_init(z)))  # always INIT
         sums["image"] += (x[:, t] - model.decoder(s[:, None])[:, 0]).square().sum((1, 2, 3)) / 2
         p = torch.sigmoid(model.prior_m(s))[:, 0] if t < 4 else torch.tensor(FORCED)  # N_max = 4
         sums["kl_m"] -= p.log()  # KL[Bern(1) || Bern(p)]
-        past = rnn(model.psi_forward, [e[:, t]], past)
+        past = model.psi_forward(e[:, t], h=past)
     assert_terms(terms, sums)
 
 
@@ -78,17 +77,17 @@ def test_window_of_one_subsequence():
     model, terms, known = constant_boundaries(-60.0)
     x, e, a = known["x"], known["e"], known["a"]
     nothing = torch.zeros(4, model.config.sizes.belief)
-    c = rnn(model.z_rnn, [torch.zeros(4, 3), a[:, 0]], rnn(model.context_rnn, [e[:, 0]], nothing))  # the only jump
+    c = model.z_rnn(torch.zeros(4, 3), a[:, 0], h=model.context_rnn(e[:, 0], h=nothing))  # the only jump
     future = nothing
     for t in reversed(range(1, WINDOW + 1)):
-        future = rnn(model.psi_backward, [e[:, t]], future)
-    q_z = model.post_z(torch.cat([rnn(model.psi_forward, [e[:, 0]], nothing), future], -1))
+        future = model.psi_backward(e[:, t], h=future)
+    q_z = model.post_z(torch.cat([model.psi_forward(e[:, 0], h=nothing), future], -1))
     z = q_z.mean + q_z.std * known["z"][:, 0]  # COPY ever after
     sums = {name: torch.zeros(4) for name in ("image", "kl_s", "kl_m")} | {"kl_z": kl(q_z, model.prior_z(c))}
     phi, h, s = nothing, model.s_init(z), torch.zeros(4, 4)
     for t in range(1, WINDOW + 1):
-        h = rnn(model.s_rnn, [s, z], h) if t > 1 else h
-        phi = rnn(model.phi_forward, [e[:, t]], phi)
+        h = model.s_rnn(s, z, h=h) if t > 1 else h
+        phi = model.phi_forward(e[:, t], h=phi)
         q_s = model.post_s(torch.cat([phi, z], -1))
         s = q_s.mean + q_s.std * known["s"][:, t - 1]
         sums["kl_s"] += kl(q_s, model.prior_s(h))
@@ -125,7 +124,7 @@ def bound_terms(model: HRSSM, batch) -> dict[str, float]:
     return {name: losses.terms[name].item() for name in ("image", "kl_s", "kl_z", "kl_m")}
 
 
-def test_image_term_is_in_nats_of_a_normal_with_the_options_deviation():
+def test_image_term_is_in_nats_of_a_normal_with_the_options_sigma():
     narrow, wide = (build(sigma=sigma) for sigma in (0.5, 1.0))
     batch = random_batch(2, wide.window_length)
     ratio = bound_terms(narrow, batch)["image"] / bound_terms(wide, batch)["image"]
