@@ -1,6 +1,6 @@
-"""Fixed baselines: predictions that know nothing of videos, the floor for every model.
+"""Fixed baselines that know nothing about videos: the floor for every model.
 
-They are no formality: in Moving MNIST a black frame is right nearly everywhere, and SSIM counts every place alike.
+They are hard to beat: in Moving MNIST a black frame is right nearly everywhere, and SSIM weights every place equally.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ FLOORS = ("last-frame", "black")
 
 
 class Floor(nn.Module):
-    """Repeats the last frame that it was shown, or shows nothing."""
+    """Repeats the last frame of the context, or predicts black frames; it has no parameters."""
 
     def __init__(self, kind: Literal["last-frame", "black"]) -> None:
-        """There is nothing to train."""
         super().__init__()
         self.kind = kind
 
@@ -33,22 +32,24 @@ class Floor(nn.Module):
         actions: Int64[Tensor, "b k"],
         mode: str = "full",
     ) -> tuple[Float[Tensor, "b k 3 h w"], None]:
-        """Predict as a model does; every sample is the same."""
+        """As in `Generative`; every sample is the same."""
         frame = x[:, -1:] if self.kind == "last-frame" else torch.full_like(x[:, -1:], -1)
         return frame.expand(-1, actions.shape[1], -1, -1, -1), None
 
 
 class Baseline(NamedTuple):
-    """A fixed baseline on a data set, with what results say of it as of a `TrainedRun`."""
+    """A fixed baseline on a data set, in place of a `TrainedRun`."""
 
     model: Floor
-    facts: dict[str, Any]
-    seconds: dict[str, float] | None
+    training: dict[str, Any]
+    """its name and the data set"""
+    seconds: dict[str, float]
+    """none: it was not trained"""
 
     @property
-    def training(self) -> dict[str, Any]:
-        """Its name and the data set; it was not trained."""
-        return self.facts
+    def facts(self) -> dict[str, Any]:
+        """As in `TrainedRun`."""
+        return self.training
 
 
 def fixed_baseline(kind: Literal["last-frame", "black"], replay: Replay) -> Baseline:
