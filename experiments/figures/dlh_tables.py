@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from agent.data.replay import Replay
-from experiments.common.bootstrap import Estimate
 from experiments.common.numbers import Numbers
 from experiments.common.trained_runs import TrainedRun
-from experiments.video.level_metrics import Columns, chance_numbers, change_numbers, kl_numbers, level_numbers, measure
+from experiments.video.level_metrics import CHANGES, estimates, measure
 from experiments.video.metric_files import read_best, read_prediction
 from experiments.video.published import CHANCES, LEVEL_KL, LEVELS, PARAMETERS, PREDICTION, Published
 from experiments.video.rows import Row, paired_rows, predictor_row, result_row
@@ -60,7 +59,8 @@ def measure_prediction(predictions: tuple[Path, ...]) -> Numbers:
 
 def measure_levels(runs: list[TrainedRun], data: tuple[Path, ...], sequences: int | None, seed: int) -> Numbers:
     """Table 2: levels used and divergences of runs with different numbers of levels."""
-    return _of_runs(runs, data, sequences, seed, "levels", lambda each: level_numbers(each) | change_numbers(each))
+    names = ("levels_used", "one_plus_change", "kl", "kl_e", *CHANGES)
+    return _of_runs(runs, data, sequences, seed, "levels", lambda levels: names)
 
 
 def measure_chances(runs: list[TrainedRun], data: tuple[Path, ...], sequences: int | None, seed: int) -> Numbers:
@@ -68,12 +68,17 @@ def measure_chances(runs: list[TrainedRun], data: tuple[Path, ...], sequences: i
     for run in runs:
         if (levels := _setting(run, "levels")) != 2:
             raise ValueError(f"{run.name} has {levels} levels: give --runs of 2 levels, as in the paper")
-    return _of_runs(runs, data, sequences, seed, "λ", lambda each: chance_numbers(each) | change_numbers(each))
+    names = ("p_change", "generator_change", "p_static", "generator_static", *CHANGES)
+    return _of_runs(runs, data, sequences, seed, "λ", lambda levels: names)
 
 
 def measure_level_kl(runs: list[TrainedRun], data: tuple[Path, ...], sequences: int | None, seed: int) -> Numbers:
     """Table 5: each level's divergence, of runs with different numbers of levels."""
-    return _of_runs(runs, data, sequences, seed, "levels", kl_numbers)
+
+    def names(levels: int) -> tuple[str, ...]:
+        return *(f"kl_{level}" for level in range(1, levels + 1)), *(("kl_share_above_2",) if levels > 2 else ())
+
+    return _of_runs(runs, data, sequences, seed, "levels", names)
 
 
 def _of_runs(
@@ -82,9 +87,12 @@ def _of_runs(
     sequences: int | None,
     seed: int,
     by: Literal["levels", "λ"],
-    numbers: Callable[[Columns], dict[str, Estimate]],
+    names: Callable[[int], tuple[str, ...]],
 ) -> Numbers:
-    """The rows of runs on Moving Ball in the order of a setting, which must differ between all of them."""
+    """The rows of runs on Moving Ball in the order of a setting, which must differ between all of them.
+
+    `names` are the metrics of a run, by its number of levels.
+    """
     seen = dict[float, TrainedRun]()
     for run in runs:
         if run.training["dataset"] != "moving-ball":
@@ -97,8 +105,9 @@ def _of_runs(
     rows, facts = list[Row](), list[dict[str, Any]]()
     for run, replay in pairs:
         columns, published = measure(run, replay, sequences, seed), _published(run, by)
-        label = f"dlh, {_setting(run, 'levels')} levels"
-        rows += [predictor_row(run, label, name, each, published.get(name)) for name, each in numbers(columns).items()]
+        levels = run.model.config.options.levels
+        for name, estimate in estimates(columns, names(levels)).items():
+            rows.append(predictor_row(run, f"dlh, {levels} levels", name, estimate, published.get(name)))
         facts.append(run.facts | {"data": str(replay.folder), "sequences": len(columns["true"])})
     return Numbers({"rows": rows, "runs": facts})
 

@@ -20,6 +20,9 @@ Changes are inferred with states at their posteriors' means, divergences with sa
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Iterable
+from operator import itemgetter
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +32,7 @@ from tqdm import tqdm
 from agent.data.batch import to_batch
 from agent.data.replay import Replay
 from agent.training.evaluate import match, seeded
-from experiments.common.bootstrap import Estimate, PairedBootstrap
+from experiments.common.bootstrap import Estimate, Means, PairedBootstrap
 from experiments.common.trained_runs import TrainedRun
 from world_models.blocks.images import to_float
 
@@ -123,55 +126,40 @@ def _divergences(
 # ---------------------------------------------------------------- numbers
 
 
-def change_numbers(columns: Columns) -> dict[str, Estimate]:
-    """How well e^2 finds true changes: F1 within one frame, by chance, exact; precision and recall on the exact frame."""
+def estimates(columns: Columns, names: Iterable[str]) -> dict[str, Estimate]:
+    """Some of `STATISTICS`, with 95 % intervals over videos."""
     bootstrap = PairedBootstrap(columns)
-
-    def f1(paired: str) -> Estimate:
-        return bootstrap.estimate(lambda mean: 2 * mean[paired] / (mean["found"] + mean["true"]))
-
-    return {
-        "f1": f1("paired"),
-        "f1_chance": f1("paired_other"),
-        "f1_exact": f1("paired_exact"),
-        "precision": bootstrap.ratio("paired_exact", "found"),
-        "recall": bootstrap.ratio("paired_exact", "true"),
-    }
+    return {name: bootstrap.estimate(STATISTICS[name]) for name in names}
 
 
-def level_numbers(columns: Columns) -> dict[str, Estimate]:
-    """Table 2: levels used, one plus the fraction of true changes, and total divergences."""
-    bootstrap, levels = PairedBootstrap(columns), _levels(columns)
-    return {
-        "levels_used": bootstrap.mean("levels_used"),
-        "one_plus_change": bootstrap.estimate(lambda mean: 1 + mean["change"]),
-        "kl": bootstrap.estimate(lambda mean: sum(mean[level] for level in levels)),
-        "kl_e": bootstrap.mean("kl_e"),
-    }
+def _ratio(name: str, other: str) -> Callable[[Means], Any]:
+    return lambda mean: mean[name] / mean[other]
 
 
-def chance_numbers(columns: Columns) -> dict[str, Estimate]:
-    """Table 3: mean p(e^2 = 1) where e^2 is 1 and 0, each with the generator's own."""
-    bootstrap = PairedBootstrap(columns)
-    return {
-        "p_change": bootstrap.ratio("p_change", "n_change"),
-        "generator_change": bootstrap.ratio("g_change", "m_change"),
-        "p_static": bootstrap.ratio("p_static", "n_static"),
-        "generator_static": bootstrap.ratio("g_static", "m_static"),
-    }
+def _f1(paired: str) -> Callable[[Means], Any]:
+    return lambda mean: 2 * mean[paired] / (mean["found"] + mean["true"])
 
 
-def kl_numbers(columns: Columns) -> dict[str, Estimate]:
-    """Table 5: each level's divergence, and the fraction of the total in the levels above the second."""
-    bootstrap, levels = PairedBootstrap(columns), _levels(columns)
-    found = {level: bootstrap.mean(level) for level in levels}
-    if len(levels) > 2:
-        found["kl_share_above_2"] = bootstrap.estimate(
-            lambda mean: sum(mean[level] for level in levels[2:]) / sum(mean[level] for level in levels)
-        )
-    return found
+def _level_kl(mean: Means, first: int = 1) -> Any:
+    """Sum of the divergences of levels from the first on."""
+    return sum(mean[name] for name in mean if name.startswith("kl_") and name != "kl_e" and int(name[3:]) >= first)
 
 
-def _levels(columns: Columns) -> list[str]:
-    """Columns of the levels' divergences."""
-    return [name for name in columns if name.startswith("kl_") and name != "kl_e"]
+STATISTICS: dict[str, Callable[[Means], Any]] = {
+    **{name: itemgetter(name) for name in ("levels_used", "kl_e", *(f"kl_{level}" for level in range(1, 10)))},
+    "one_plus_change": lambda mean: 1 + mean["change"],
+    "kl": _level_kl,
+    "kl_share_above_2": lambda mean: _level_kl(mean, 3) / _level_kl(mean),
+    "p_change": _ratio("p_change", "n_change"),
+    "generator_change": _ratio("g_change", "m_change"),
+    "p_static": _ratio("p_static", "n_static"),
+    "generator_static": _ratio("g_static", "m_static"),
+    "f1": _f1("paired"),
+    "f1_chance": _f1("paired_other"),
+    "f1_exact": _f1("paired_exact"),
+    "precision": _ratio("paired_exact", "found"),
+    "recall": _ratio("paired_exact", "true"),
+}
+"""What tables show, from the means of the columns."""
+CHANGES = ("f1", "f1_chance", "f1_exact", "precision", "recall")
+"""How well e^2 finds true changes: within one frame, by chance, and on the exact frame."""
