@@ -35,7 +35,6 @@ class Sources:
     """auto (CUDA where there is one), cpu or cuda."""
 
     def __post_init__(self) -> None:
-        """Check the ranges of the counts."""
         if self.sequences is not None and self.sequences < 1:
             raise ValueError(f"--sequences must be at least 1, got {self.sequences}")
         if self.seed < 0:
@@ -49,7 +48,8 @@ class Artefact:
     render: Callable[[Numbers], Figure | dict[str, str]]
     """makes a figure, or texts by file suffix"""
     measure: Callable[..., Numbers | None] | None = None
-    """makes the numbers from the options in `needs` and `accepts`, by name; None if there is nothing to show"""
+    """makes the numbers from the options in `needs` and `accepts`, by name, or None if there is nothing to show;
+    raises ValueError if what these name is missing, damaged or does not belong together"""
     files: tuple[str, ...] = ("json",)
     """file suffixes of its numbers"""
     needs: Mapping[str, str] = field(default_factory=dict)

@@ -33,9 +33,6 @@ def measure_boundaries(runs: list[TrainedRun], data: tuple[Path, ...]) -> Number
     Returns:
         ``context`` (N, context, H, W, 3), ``frames`` and ``rebuilt`` (N, T, H, W, 3); per frame (N, T): ``start``, the
         probability that it starts a subsequence, and ``change``, whether it shows a change.
-
-    Raises:
-        ValueError: if the run and the data do not belong together, or the test split is too small.
     """
     (run,) = runs
     replay, model = run.data_of([Replay.open(path) for path in data]), run.model

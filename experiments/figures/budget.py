@@ -27,9 +27,6 @@ def measure_budget(benchmarks: tuple[Path, ...]) -> Numbers | None:
         ``points``: label, model, budget, ``transitions_per_decision``, ``mean_reward`` and ``success`` (over all
         training seeds) with their ``_ci95``, and under ``seeds`` the same for each training seed; ``floor`` and
         ``ceiling``. None if all agents have the same budget.
-
-    Raises:
-        ValueError: as `read_benchmarks`.
     """
     found = read_benchmarks(benchmarks)
     if len({entry.facts["budget"] for entry in found.entries}) < 2:

@@ -13,20 +13,16 @@ from typing import Any, Literal
 from agent.data.replay import Replay
 from experiments.common.numbers import Numbers
 from experiments.common.trained_runs import TrainedRun
-from experiments.video.level_metrics import CHANGES, estimates, measure
+from experiments.video.level_metrics import estimates, measure
 from experiments.video.metric_files import read_best, read_prediction
-from experiments.video.published import CHANCES, LEVEL_KL, LEVELS, PARAMETERS, PREDICTION, Published
+from experiments.video.published import CHANCES, LEVELS, PARAMETERS, PREDICTION, Published
 from experiments.video.rows import Row, paired_rows, predictor_row, result_row
 
 # ---------------------------------------------------------------- Table 1
 
 
 def measure_prediction(predictions: tuple[Path, ...]) -> Numbers:
-    """Gather what `jumpy predict` measured, with the paper's other rows and the differences of DLH from each model.
-
-    Raises:
-        ValueError: if a folder holds no finished prediction, or two are of the same model and data set.
-    """
+    """Gather what `jumpy predict` measured, with the paper's other rows and the differences of DLH from each model."""
     rows, runs = list[Row](), list[dict[str, Any]]()
     found = dict[tuple[str, str], tuple[Path, dict[str, Any]]]()
     for folder in predictions:
@@ -57,31 +53,7 @@ def measure_prediction(predictions: tuple[Path, ...]) -> Numbers:
 # ---------------------------------------------------------------- Tables 2, 3 and 5
 
 
-def measure_levels(runs: list[TrainedRun], data: tuple[Path, ...], sequences: int | None, seed: int) -> Numbers:
-    """Table 2: levels used and divergences of runs with different numbers of levels."""
-    names = ("levels_used", "one_plus_change", "kl", "kl_e", *CHANGES)
-    return _of_runs(runs, data, sequences, seed, "levels", lambda levels: names)
-
-
-def measure_chances(runs: list[TrainedRun], data: tuple[Path, ...], sequences: int | None, seed: int) -> Numbers:
-    """Table 3: how surely changes are foreseen, by runs of two levels with different lambda."""
-    for run in runs:
-        if (levels := _setting(run, "levels")) != 2:
-            raise ValueError(f"{run.name} has {levels} levels: give --runs of 2 levels, as in the paper")
-    names = ("p_change", "generator_change", "p_static", "generator_static", *CHANGES)
-    return _of_runs(runs, data, sequences, seed, "λ", lambda levels: names)
-
-
-def measure_level_kl(runs: list[TrainedRun], data: tuple[Path, ...], sequences: int | None, seed: int) -> Numbers:
-    """Table 5: each level's divergence, of runs with different numbers of levels."""
-
-    def names(levels: int) -> tuple[str, ...]:
-        return *(f"kl_{level}" for level in range(1, levels + 1)), *(("kl_share_above_2",) if levels > 2 else ())
-
-    return _of_runs(runs, data, sequences, seed, "levels", names)
-
-
-def _of_runs(
+def measure_levels(
     runs: list[TrainedRun],
     data: tuple[Path, ...],
     sequences: int | None,
@@ -89,37 +61,34 @@ def _of_runs(
     by: Literal["levels", "λ"],
     names: Callable[[int], tuple[str, ...]],
 ) -> Numbers:
-    """The rows of runs on Moving Ball in the order of a setting, which must differ between all of them.
+    """Statistics of the levels of runs on Moving Ball, in the order of a setting that differs between all of them.
 
-    `names` are the metrics of a run, by its number of levels.
+    By λ, all runs have two levels, as in the paper. `names` are the metrics (`STATISTICS`) by the number of levels.
     """
     seen = dict[float, TrainedRun]()
     for run in runs:
+        levels, recolour = _levels_and_recolour(run)
         if run.training["dataset"] != "moving-ball":
             raise ValueError(f"{run.name} was trained on {run.training['dataset']}: give --runs of moving-ball")
-        if (value := _setting(run, by)) in seen:
+        if by == "λ" and levels != 2:
+            raise ValueError(f"{run.name} has {levels} levels: give --runs of 2 levels, as in the paper")
+        if (value := recolour if by == "λ" else levels) in seen:
             raise ValueError(f"{seen[value].name} and {run.name} both have {by} {value:g}: give one run for each")
         seen[value] = run
     replays = [Replay.open(path) for path in data]
     pairs = [(run, run.data_of(replays)) for _, run in sorted(seen.items())]
     rows, facts = list[Row](), list[dict[str, Any]]()
     for run, replay in pairs:
-        columns, published = measure(run, replay, sequences, seed), _published(run, by)
-        levels = run.model.config.options.levels
+        columns, (levels, recolour) = measure(run, replay, sequences, seed), _levels_and_recolour(run)
+        published = CHANCES.get(recolour, {})
+        if by == "levels":  # published for videos without chance
+            published = {} if recolour else LEVELS.get(levels, {})
         for name, estimate in estimates(columns, names(levels)).items():
             rows.append(predictor_row(run, f"dlh, {levels} levels", name, estimate, published.get(name)))
         facts.append(run.facts | {"data": str(replay.folder), "sequences": len(columns["true"])})
     return Numbers({"rows": rows, "runs": facts})
 
 
-def _setting(run: TrainedRun, by: Literal["levels", "λ"]) -> float:
-    """A run's number of levels, or lambda: the chance that a colour changes without a bounce."""
-    return run.model.config.options.levels if by == "levels" else run.training["video"]["recolour"]
-
-
-def _published(run: TrainedRun, by: Literal["levels", "λ"]) -> dict[str, Published]:
-    """The paper's numbers by metric; those by levels are for videos without chance."""
-    if by == "λ":
-        return CHANCES.get(_setting(run, "λ"), {})
-    levels = None if _setting(run, "λ") else run.model.config.options.levels
-    return LEVELS.get(levels, {}) | {f"kl_{n}": Published(kl) for n, kl in enumerate(LEVEL_KL.get(levels, ()), 1)}
+def _levels_and_recolour(run: TrainedRun) -> tuple[int, float]:
+    """The number of levels, and lambda: the chance that a colour changes without a bounce."""
+    return run.model.config.options.levels, run.training["video"]["recolour"]

@@ -20,11 +20,7 @@ TITLES = {"ssim": "SSIM ↑", "psnr": "PSNR ↑ (dB)", "lpips": "LPIPS ↓"}
 
 
 def measure_frame_metrics(predictions: tuple[Path, ...]) -> Numbers:
-    """Gather the curves: per prediction and step, ``dataset``, ``model``, ``step``, each metric with its interval.
-
-    Raises:
-        ValueError: if a folder holds no finished prediction.
-    """
+    """Gather the curves: per prediction and step, ``dataset``, ``model``, ``step``, each metric with its interval."""
     rows, runs = list[dict[str, Any]](), list[dict[str, Any]]()
     for folder in predictions:
         found = read_prediction(folder)

@@ -31,23 +31,13 @@ SAMPLES = 6  # of Figure 7
 CPU = torch.device("cpu")
 
 
-class Start(NamedTuple):
-    """Where a generation starts, and its possible continuations."""
-
-    layout: Layout
-    pose: Int16[np.ndarray, " 4"]
-    """on arrival, where the context ends"""
-    futures: Int64[np.ndarray, "n k"]
-    """every legal sequence of passages"""
-
-
-def begin(run: TrainedRun, seed: int) -> Start:
-    """Choose a junction with the most exits in the run's maze at random."""
+def begin(run: TrainedRun, seed: int) -> tuple[Layout, Int16[np.ndarray, " 4"], Int64[np.ndarray, "n k"]]:
+    """Choose a junction with the most exits at random; return maze, pose of arrival and all sequences of passages."""
     layout = Layout.parse(run.training["layout"])
     found = arrivals(layout)
     exits = Dynamics.of(layout).action_mask(found).sum(axis=1)
     pose = np.random.default_rng(seed).choice(found[exits == exits.max()])
-    return Start(layout, pose, futures(layout, pose))
+    return layout, pose, futures(layout, pose)
 
 
 def futures(layout: Layout, pose: Int16[np.ndarray, " 4"], passages: int = PASSAGES) -> Int64[np.ndarray, "n k"]:
@@ -100,42 +90,35 @@ def measure_two_generations(runs: list[TrainedRun], seed: int) -> Numbers:
         the maze, ``hallways`` and ``cells``; from the model, the hallways ``imagined`` and those ``shown`` by the jumpy
         frames, which are those of the nearest frames of the maze.
     """
-    start = begin(runs[0], seed)
-    hallways = [set(follow(start.layout, start.pose, actions).hallways) for actions in start.futures]
-    first = start.futures[:, 0]
+    layout, pose, actions = begin(runs[0], seed)
+    hallways = [set(follow(layout, pose, row).hallways) for row in actions]
+    first = actions[:, 0]
     pairs = [(other, one) for one in range(len(first)) for other in range(one) if first[one] != first[other]]
     pair = max(pairs, key=lambda pair: len(hallways[pair[0]] | hallways[pair[1]]))
-    return _measured(runs[0], start, start.futures[list(pair)], seed, ("full", "jumpy"))
+    return _measured(runs[0], layout, pose, actions[list(pair)], seed, ("full", "jumpy"))
 
 
 def measure_jumpy_generations(runs: list[TrainedRun], seed: int) -> Numbers:
-    """Jumpy generations from one context, with legal passages chosen at random.
-
-    Returns:
-        As `measure_two_generations`, without the full ones.
-    """
-    start = begin(runs[0], seed)
-    number = len(start.futures)
-    chosen = np.random.default_rng(seed).choice(number, min(SEVERAL, number), replace=False)
-    return _measured(runs[0], start, start.futures[np.sort(chosen)], seed, ("jumpy",))
+    """Jumpy generations from one context with random legal passages; as `measure_two_generations` without the full."""
+    layout, pose, actions = begin(runs[0], seed)
+    chosen = np.random.default_rng(seed).choice(len(actions), min(SEVERAL, len(actions)), replace=False)
+    return _measured(runs[0], layout, pose, actions[np.sort(chosen)], seed, ("jumpy",))
 
 
 def measure_varied_lengths(runs: list[TrainedRun], seed: int) -> Numbers:
-    """Full generations from one context with the same passages.
-
-    Returns:
-        As `measure_two_generations`, without the jumpy ones.
-    """
-    start = begin(runs[0], seed)
-    way = max(start.futures, key=lambda actions: len(set(follow(start.layout, start.pose, actions).hallways)))
-    return _measured(runs[0], start, way[None].repeat(SAMPLES, axis=0), seed, ("full",))
+    """Full generations from one context with the same passages; as `measure_two_generations` without the jumpy."""
+    layout, pose, actions = begin(runs[0], seed)
+    way = max(actions, key=lambda row: len(set(follow(layout, pose, row).hallways)))
+    return _measured(runs[0], layout, pose, way[None].repeat(SAMPLES, axis=0), seed, ("full",))
 
 
 @torch.inference_mode()
-def _measured(run: TrainedRun, start: Start, actions: np.ndarray, seed: int, modes: tuple[str, ...]) -> Numbers:
+def _measured(
+    run: TrainedRun, layout: Layout, pose: np.ndarray, actions: np.ndarray, seed: int, modes: tuple[str, ...]
+) -> Numbers:
     """Generate from the context, one generation per row of actions."""
-    model, layout, camera = run.model, start.layout, Camera(size=run.model.config.frame_size)
-    context = contexts(start.pose[None], model.context, layout, camera, 1, seed, CPU)
+    model, camera = run.model, Camera(size=run.model.config.frame_size)
+    context = contexts(pose[None], model.context, layout, camera, 1, seed, CPU)
     arrays = {"context": to_uint8(context[0])[0].numpy()}
     repeated, taken = [field.expand(len(actions), *field.shape[1:]) for field in context], torch.tensor(actions)
     with seeded(CPU, seed):
@@ -144,7 +127,7 @@ def _measured(run: TrainedRun, start: Start, actions: np.ndarray, seed: int, mod
             arrays[mode] = to_uint8(frames).numpy()
             if mode == "full":
                 arrays["start"] = begins.numpy() > 0.5
-    ways = [follow(layout, start.pose, row) for row in actions]
+    ways = [follow(layout, pose, row) for row in actions]
     imagined = _imagined_hallways(model, layout, context, taken)
     generations: list[dict[str, Any]] = [
         {"actions": row, "hallways": way.hallways, "imagined": read, "cells": way.cells}
@@ -155,7 +138,7 @@ def _measured(run: TrainedRun, start: Start, actions: np.ndarray, seed: int, mod
         arrays["maze"] = np.stack([_without_jitter(view, way.first) for way in ways])
         for generation, frames in zip(generations, arrays["jumpy"], strict=True):
             generation["shown"] = _shown_hallways(frames, layout, view)
-    facts = {"runs": [run.facts], "seed": seed, "pose": start.pose.tolist()}
+    facts = {"runs": [run.facts], "seed": seed, "pose": pose.tolist()}
     return Numbers(facts | {"layout": layout.name, "generations": generations}, arrays=arrays)
 
 

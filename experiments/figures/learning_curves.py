@@ -44,9 +44,6 @@ def measure_learning_curves(runs: list[TrainedRun]) -> Numbers:
         One row per run and evaluation: ``model``, training ``seed``, ``step``, ``negative_elbo``, ``kl`` (of all latent
         variables) and ``reconstruction`` (negative log-likelihood without its constant), nats per frame, mean over test
         windows.
-
-    Raises:
-        ValueError: if runs do not belong together, their bounds cannot be compared, or one has no TensorBoard files.
     """
     check_agreement(runs)
     check_same_likelihood(runs)

@@ -28,9 +28,6 @@ def measure_options(navigation: tuple[str, ...]) -> Numbers:
     Returns:
         ``rows``, one per file: ``label``, ``preset`` and, for each of `MEASUREMENTS`, ``value``, ``mean``, ``ci95`` and
         ``seeds`` as `jumpy navigation` wrote them; null where it did not measure one.
-
-    Raises:
-        ValueError: if labels are missing or equal, or a file does not hold the rows of one variant and preset.
     """
     files = dict(map(split_label, navigation))
     if "" in files or len(files) < len(navigation):

@@ -30,9 +30,6 @@ def measure_rewards(benchmarks: tuple[Path, ...]) -> Numbers:
     Returns:
         One row per episode: its seed, and in each agent's column the steps to the goal, empty where it was not
         reached. ``agents`` in the facts describes the columns.
-
-    Raises:
-        ValueError: as `read_benchmarks`.
     """
     found = read_benchmarks(benchmarks)
     columns = {"{} budget={} seed={}".format(*entry.key): entry for entry in found.entries}

@@ -44,17 +44,10 @@ def _test_videos(runs: list[TrainedRun], data: tuple[Path, ...]) -> dict[str, np
 def measure_rollouts(runs: list[TrainedRun], data: tuple[Path, ...], seed: int, consecutive: bool) -> Numbers:
     """One sample by every run of the future of the first test videos, each after the run's own context.
 
-    Args:
-        runs: of any models, with different labels.
-        data: the data set that they were trained on.
-        seed: of the samples.
-        consecutive: show the first frames that all predict; otherwise frames from there to the end.
+    If `consecutive`, of the first frames that all runs predict; otherwise of frames from there to the end.
 
     Returns:
         ``true`` and one array per label, (N, F, H, W, 3); where known, ``…_start`` (N, F): where something begins.
-
-    Raises:
-        ValueError: if runs and data do not belong together, or the videos are too short.
     """
     contexts = {run.label: run.model.config.options.context for run in runs}
     if len(contexts) < len(runs):
@@ -106,17 +99,10 @@ def measure_level_samples(
 ) -> Numbers:
     """Frames where some levels are resampled from their change priors and the others are fixed (appendix C.3).
 
-    Args:
-        runs: of DLH.
-        data: the data set that they were trained on.
-        seed: of the samples.
-        groups: the groups of levels that are resampled together, by the number of levels.
+    `groups` are the levels that are resampled together, by the number of levels.
 
     Returns:
         One array per run and group, (N, 2 + samples, H, W, 3): the true frame, the belief's own, then the samples.
-
-    Raises:
-        ValueError: if runs and data do not belong together, or a run has no such levels.
     """
     frames = _test_videos(runs, data)["observation"]
     rows: list[dict[str, Any]] = []

@@ -24,9 +24,6 @@ def measure_routes(benchmarks: tuple[Path, ...]) -> Numbers:
     Returns:
         ``layout`` and the ``agents``; for each agent the arrays ``NAME steps`` (E,), ``NAME pose`` (E, 101, 4) and
         ``NAME goal`` (E, 2).
-
-    Raises:
-        ValueError: if the folder holds no finished benchmark, or its paths are missing.
     """
     (folder,) = benchmarks
     summary = read_summary(folder)
@@ -52,20 +49,17 @@ def plot_routes(numbers: Numbers) -> Figure:
     panels = figure.subplots(len(rows), episodes, squeeze=False)
     for (name, colour), row in zip(rows.items(), panels, strict=True):
         for episode, axes in enumerate(row):
-            best, taken = (_cells(numbers.arrays, agent, episode) for agent in (CEILING, name))
+            best, taken = (
+                numbers.arrays[f"{agent} pose"][episode, : numbers.arrays[f"{agent} steps"][episode] + 1, :2]
+                for agent in (CEILING, name)
+            )
             goal = numbers.arrays[f"{name} goal"][episode]
             _plot_route(axes, layout, best, taken, goal, colour)
             solved = (taken[-1] == goal).all()
             steps = f"{len(taken) - 1} steps, shortest {len(best) - 1}" if solved else "not solved"
             axes.set_title(f"{name}: {steps}", fontsize=9, pad=3)
-    legend = "Circle: start. Star: goal. Dotted: shortest path. Cross: where an unsolved episode ended."
-    figure.suptitle(legend, fontsize=10)
+    figure.suptitle("Circle: start. Star: goal. Dotted: shortest path. Cross: end of an unsolved episode.", fontsize=10)
     return figure
-
-
-def _cells(arrays: dict[str, np.ndarray], agent: str, episode: int) -> np.ndarray:
-    """x, y after each step of an episode, (steps + 1, 2)."""
-    return arrays[f"{agent} pose"][episode, : arrays[f"{agent} steps"][episode] + 1, :2]
 
 
 def _plot_route(axes: Axes, layout: Layout, best: np.ndarray, taken: np.ndarray, goal: np.ndarray, colour: str) -> None:

@@ -30,9 +30,6 @@ def measure_structure_prior(runs: list[TrainedRun], data: tuple[Path, ...]) -> N
         (of all frames), ``boundary_f1`` (within one frame), ``boundary_f1_exact`` and ``true_share``; the last is share
         · precision / recall, empty where no boundary is right. For each trained run, ``profile``: the fraction of the
         true boundaries with a predicted one that many frames later.
-
-    Raises:
-        ValueError: if a run has no TensorBoard files, or was trained on other data.
     """
     rows, facts = [], []
     replays = [Replay.open(path) for path in data]
@@ -49,7 +46,7 @@ def measure_structure_prior(runs: list[TrainedRun], data: tuple[Path, ...]) -> N
 
 
 def plot_structure_prior(numbers: Numbers) -> Figure:
-    """Fraction of boundaries and their F1 against training steps, and where they fall at the end; a colour per label."""
+    """Fraction of boundaries and F1 against training steps, and where they fall at the end; one colour per label."""
     figure = Figure(figsize=(WIDTH, 3.3), dpi=DOTS, layout="constrained")
     share, f1, place = figure.subplots(1, 3)
     colours = dict(zip(dict.fromkeys(row["label"] for row in numbers.rows), COLOURS, strict=False))

@@ -6,13 +6,15 @@ They are hard to beat: in Moving MNIST a black frame is right nearly everywhere,
 from __future__ import annotations
 
 import json
-from typing import Any, Literal, NamedTuple
+from pathlib import Path
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from agent.data.replay import Replay
+from experiments.common.trained_runs import TrainedRun
 
 FLOORS = ("last-frame", "black")
 
@@ -37,18 +39,12 @@ class Floor(nn.Module):
         return frame.expand(-1, actions.shape[1], -1, -1, -1), None
 
 
-class Baseline(NamedTuple):
-    """A fixed baseline on a data set, in place of a `TrainedRun`."""
-
-    model: Floor
-    training: dict[str, Any]
-    """its name and the data set"""
-    seconds: dict[str, float]
-    """none: it was not trained"""
+class Baseline(TrainedRun):
+    """A fixed baseline in place of a trained run."""
 
     @property
     def facts(self) -> dict[str, Any]:
-        """As in `TrainedRun`."""
+        """Its name and the data set."""
         return self.training
 
 
@@ -61,4 +57,4 @@ def fixed_baseline(kind: Literal["last-frame", "black"], replay: Replay) -> Base
     origin = json.loads(json.dumps(replay.manifest.origin))
     if "dataset" not in origin:
         raise ValueError(f"{replay.folder} does not hold videos: give --data of 'jumpy videos' or 'jumpy import'")
-    return Baseline(Floor(kind), {"model": kind, **origin}, {})
+    return Baseline(Path(), kind, kind, Floor(kind), {"model": kind, **origin}, step=0, seconds={})

@@ -43,14 +43,7 @@ Columns = dict[str, np.ndarray]
 
 @torch.no_grad()
 def measure(run: TrainedRun, replay: Replay, sequences: int | None = None, seed: int = 0) -> Columns:
-    """Every column, one entry per test video.
-
-    Args:
-        run: a DLH of two levels or more.
-        replay: the videos, with their changes and bounces.
-        sequences: how many test videos, from the first; None: all.
-        seed: of the samples behind the divergences.
-    """
+    """Every column of a DLH of two levels or more, one entry per test video; `seed` is of the divergences' samples."""
     device, recolour = next(run.model.parameters()).device, float(run.training["video"]["recolour"])
     test = np.array(replay.split("test")[:sequences])
     parts: list[Columns] = []

@@ -63,29 +63,11 @@ def read_prediction(folder: Path) -> dict[str, Any]:
     raise ValueError(f"{folder} holds no finished prediction: make it with 'jumpy predict'")
 
 
-def scores_file(out: Path, number: int) -> Path:
-    """The file of a video's values."""
-    return out / SEQUENCES / f"{number:05d}.npz"
-
-
 def write_scores(path: Path, scores: Scores) -> None:
     """Write a video's values."""
     content = io.BytesIO()
     np.savez(content, allow_pickle=False, **scores)
     write_file(path, content.getvalue())
-
-
-def read_scores(path: Path) -> Scores:
-    """Read a video's values.
-
-    Raises:
-        ValueError: if the file is damaged.
-    """
-    try:
-        with np.load(path) as arrays:
-            return dict(arrays)
-    except Exception as error:  # zip and numpy raise different errors
-        raise ValueError(f"{path} is damaged ({type(error).__name__}): delete it and call the command again") from error
 
 
 def read_best(out: Path, videos: int) -> list[Scores]:
@@ -97,4 +79,11 @@ def read_best(out: Path, videos: int) -> list[Scores]:
     files = sorted((out / SEQUENCES).glob("*.npz"))[:videos]
     if len(files) < videos:
         raise ValueError(f"{out} lacks {videos - len(files)} of its {videos} videos: run 'jumpy predict' again")
-    return [read_scores(path) for path in files]
+    best = []
+    for path in files:
+        try:
+            with np.load(path) as arrays:
+                best.append(dict(arrays))
+        except Exception as error:  # zip and numpy raise different errors
+            raise ValueError(f"{path} is damaged ({type(error).__name__}): delete it, run the command again") from error
+    return best

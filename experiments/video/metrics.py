@@ -33,15 +33,7 @@ TOGETHER = 512  # images; bounds the memory
 def frame_metrics(
     predicted: UInt8[Tensor, "*batch h w c"], true: UInt8[Tensor, "*batch h w c"], lpips: LPIPS | None = None
 ) -> dict[str, Float[np.ndarray, "*batch"]]:
-    """Compare frames with the true ones, one by one.
-
-    Args:
-        predicted: frames with any leading axes, such as (B, T, H, W, 3); grey ones have one channel.
-        true: the frames that they should be.
-        lpips: adds `lpips`, on its own device.
-
-    Returns:
-        Each metric's values, such as (B, T).
+    """Compare frames, grey ones with one channel, with the true ones, one by one; `lpips` only where it is given.
 
     Raises:
         ValueError: if images are smaller than SSIM's window.
@@ -92,7 +84,7 @@ def _windows(size: int, device: torch.device) -> Float[Tensor, "windows size"]:
 def psnr(a: Float[Tensor, "n c h w"], b: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
     """Peak signal-to-noise ratio of images with values from 0 to 255: 10 log10(255² / mean squared error), decibels.
 
-    The error is the mean over an image's pixels and channels; equal images have `IDENTICAL` decibels, not infinitely many.
+    The error is the mean over an image's pixels and channels; equal images have `IDENTICAL` decibels.
     """
     values = peak_signal_noise_ratio(a, b, data_range=255.0, reduction="none", dim=(1, 2, 3))
     return values.clamp(max=IDENTICAL)

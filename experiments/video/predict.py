@@ -31,21 +31,12 @@ from agent.system.versions import commit, versions
 from agent.training.evaluate import seeded
 from experiments.common.command_line import arguments
 from experiments.common.result_folder import begin_or_resume
-from experiments.common.trained_runs import load_trained
+from experiments.common.trained_runs import TrainedRun, load_trained
 from experiments.video.floors import fixed_baseline
 from experiments.video.lpips import ALEXNET_SHA256, LPIPS, load_lpips
-from experiments.video.metric_files import (
-    CURVES,
-    ROW,
-    SEQUENCES,
-    curves,
-    means_table,
-    read_scores,
-    scores_file,
-    write_scores,
-)
+from experiments.video.metric_files import CURVES, ROW, SEQUENCES, curves, means_table, read_best, write_scores
 from experiments.video.metrics import best_of, frame_metrics
-from experiments.video.rows import Predictor, Scores, prediction_rows
+from experiments.video.rows import Scores, prediction_rows
 from world_models.blocks.images import to_float, to_uint8
 from world_models.interface import Generative
 from world_models.registry import MODELS
@@ -122,10 +113,9 @@ def predict(config: PredictConfig) -> dict[str, Any]:
     (config.out / SEQUENCES).mkdir(exist_ok=True)
     with locked(config.out, f"{config.out} is in use by another jumpy predict: wait for it, or choose another --out"):
         for number in tqdm(episodes, desc=f"predict {predictor.training['model']}", unit=" videos"):
-            path = scores_file(config.out, number)
-            if not path.exists():
+            if not (path := config.out / SEQUENCES / f"{number:05d}.npz").exists():
                 write_scores(path, predict_video(config, predictor, replay, number, lpips))
-        best = [read_scores(scores_file(config.out, number)) for number in episodes]
+        best = read_best(config.out, len(episodes))
         write_file(config.out / CURVES, curves(best).encode())
         result = {
             "command": shlex.join(["jumpy", "predict", *arguments(config)]),
@@ -144,7 +134,7 @@ def predict(config: PredictConfig) -> dict[str, Any]:
 
 @torch.no_grad()
 def predict_video(
-    config: PredictConfig, predictor: Predictor, replay: Replay, episode: int, lpips: LPIPS | None = None
+    config: PredictConfig, predictor: TrainedRun, replay: Replay, episode: int, lpips: LPIPS | None = None
 ) -> Scores:
     """Predict one video, independently of the others; returns each metric's values of the sample that it chooses."""
     device, shown = choose_device(config.device), _shown(config, predictor)
@@ -165,13 +155,13 @@ def predict_video(
     return {name: best_of(np.concatenate(values), name) for name, values in parts.items()}
 
 
-def _shown(config: PredictConfig, predictor: Predictor) -> int:
+def _shown(config: PredictConfig, predictor: TrainedRun) -> int:
     """Frames of each video that the model sees: as many as in its paper, unless the command line says otherwise."""
     spec = MODELS.get(predictor.training.get("model", ""))
     return config.context or (spec.shown if spec else ModelSpec.shown)
 
 
-def _predictor(config: PredictConfig, replay: Replay, device: torch.device) -> Predictor:
+def _predictor(config: PredictConfig, replay: Replay, device: torch.device) -> TrainedRun:
     """The fixed baseline, or the run, which must have been trained on the data."""
     if config.floor is not None:
         return fixed_baseline(config.floor, replay)
@@ -182,7 +172,7 @@ def _predictor(config: PredictConfig, replay: Replay, device: torch.device) -> P
     return run
 
 
-def _check_frames(config: PredictConfig, predictor: Predictor, replay: Replay) -> None:
+def _check_frames(config: PredictConfig, predictor: TrainedRun, replay: Replay) -> None:
     """Check that there are enough videos, something to predict, and a context that the model has learned to read."""
     test, shown = len(replay.split("test")), _shown(config, predictor)
     if not test:
@@ -202,7 +192,7 @@ def _check_frames(config: PredictConfig, predictor: Predictor, replay: Replay) -
         )
 
 
-def _settings(config: PredictConfig, predictor: Predictor, replay: Replay, device: torch.device) -> dict[str, Any]:
+def _settings(config: PredictConfig, predictor: TrainedRun, replay: Replay, device: torch.device) -> dict[str, Any]:
     """What decides the results, by the names of the command line where there is one."""
     return {
         "--floor": config.floor,

@@ -8,7 +8,6 @@ import numpy as np
 
 from experiments.common.bootstrap import Estimate, PairedBootstrap
 from experiments.common.trained_runs import TrainedRun
-from experiments.video.floors import Baseline
 from experiments.video.metrics import HIGHER_IS_BETTER, NOT_AVAILABLE
 from experiments.video.published import PARAMETERS, PREDICTION, Published
 
@@ -17,10 +16,9 @@ DIFFERENCE = " − "
 Row = dict[str, Any]
 Scores = dict[str, np.ndarray]
 """The values of one video by metric, one per predicted frame."""
-Predictor = TrainedRun | Baseline
 
 
-def dataset_label(predictor: Predictor) -> str:
+def dataset_label(predictor: TrainedRun) -> str:
     """The data set's name in results, with lambda where colours change by chance."""
     name, chance = predictor.training["dataset"], predictor.training["video"].get("recolour")
     return f"{name}, λ = {chance:g}" if chance else name
@@ -36,14 +34,14 @@ def result_row(
     device: str | None = None,
 ) -> Row:
     """One row of a table; None for what was not measured or published."""
-    row = {"model": model, "dataset": dataset, "metric": metric, "value": None, "ci95": None}
+    row: Row = {"model": model, "dataset": dataset, "metric": metric, "value": None, "ci95": None}
     row |= estimate.to_json() if estimate else {}
     row |= {"published": published and published.value, "trained_minutes": trained_minutes, "device": device}
     return row | ({"published_deviation": published.deviation} if published and published.deviation else {})
 
 
 def predictor_row(
-    predictor: Predictor, model: str, metric: str, estimate: Estimate | None, published: Published | None
+    predictor: TrainedRun, model: str, metric: str, estimate: Estimate | None, published: Published | None
 ) -> Row:
     """A row about a predictor under the name `model`, with its training time."""
     seconds = predictor.seconds
@@ -51,7 +49,7 @@ def predictor_row(
     return result_row(model, dataset_label(predictor), metric, estimate, published, minutes, device)
 
 
-def prediction_rows(predictor: Predictor, best: list[Scores]) -> list[Row]:
+def prediction_rows(predictor: TrainedRun, best: list[Scores]) -> list[Row]:
     """The rows of Table 1, with 95 % intervals over videos, and the number of a model's parameters."""
     model = predictor.training["model"]
     known = PREDICTION.get(predictor.training["dataset"], {}).get(model, {})
