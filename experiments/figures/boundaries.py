@@ -80,11 +80,11 @@ def plot_boundaries(numbers: Numbers) -> Figure:
 def _plot_bars(axes: Axes, start: np.ndarray, change: np.ndarray, context: int, legend: bool) -> None:
     """Bars: the probability that each frame starts a subsequence; marks: frames that show a change."""
     place = context + np.arange(len(start)) + 0.5
-    axes.bar(place[1:], start[1:], width=0.8, color=COLOURS[0], label="q(m) of the frame before: a start here")
-    axes.bar(place[:1], 1, width=0.8, color=GREY, alpha=0.3, label="always a start")
+    axes.bar(place[1:], start[1:], width=0.8, color=COLOURS[0], label="q(m) of the previous frame")
+    axes.bar(place[:1], 1, width=0.8, color=GREY, alpha=0.3, label="start by definition")
     axes.axhline(0.5, color=GREY, linewidth=0.6, linestyle=":")
     marked = place[change > 0]
-    axes.plot(marked, np.full(len(marked), 1.16), "v", color=COLOURS[1], markersize=6, label="a ball bounced")
+    axes.plot(marked, np.full(len(marked), 1.16), "v", color=COLOURS[1], markersize=6, label="a ball bounces")
     axes.set(xlim=(0, context + len(start)), ylim=(0, 1.3), xticks=[], yticks=[0, 1])
     axes.tick_params(labelsize=8)
     if legend:

@@ -66,18 +66,20 @@ def plot_two_generations(numbers: Numbers) -> Figure:
     layout = Layout.parse(facts["layout"])
     axes = page.image(draw_top_view(layout, cell=24), 0.1, 0.1, 5.2)
     _plot_ways(axes, layout, facts, len(arrays["context"]))
-    caption = "Lines: what the passages mean in the maze. Numbers: the hallway that the jump means to the model."
+    caption = (
+        "Lines: where the passages lead in the maze. Numbers: the hallway that the model imagines after each jump."
+    )
     page.text(caption, 0.1, 3.75, fontsize=9)
     page.text("context (white dots on the map)", right, 0.1, fontsize=9)
     page.frames(arrays["context"], right, 0.28, wide)
     for number, generation in enumerate(facts["generations"]):
         colour, top = COLOURS[number], 1.02 + 1.42 * number
         name, arrows = ("first", "second")[number], [ARROWS[action] for action in generation["actions"]]
-        page.text(f"{name}: jumps; below them the maze", right, top - 0.17, fontsize=9, color=colour)
+        page.text(f"{name}: jumps, and the maze below", right, top - 0.17, fontsize=9, color=colour)
         page.frames(arrays["jumpy"][number], right, top + 0.18, wide, arrows, color=colour, weight="bold")
         page.frames(arrays["maze"][number], right, top + 0.70, wide)
         top = 4.27 + 0.85 * number
-        caption = f"{name}: every frame; red: a subsequence starts, with the passage that it is given"
+        caption = f"{name}: every frame; red: a subsequence starts, with its passage"
         page.text(caption, 0.1, top - 0.17, fontsize=9, color=colour)
         page.frames(arrays["full"][number], 0.1, top + 0.18, WIDTH - 0.2, arrows, arrays["start"][number], color=colour)
     return page.figure
@@ -123,10 +125,11 @@ def plot_jumpy_generations(numbers: Numbers) -> Figure:
     page.text("context", 0.15, 0.1, fontsize=9)
     page.frames(arrays["context"], 0.15, 0.28, wide)
     jumps = sum(len(one["hallways"]) for one in generations)
+    read, shown = _right(generations, "imagined"), _right(generations, "shown")
     caption = (
-        "Above: imagined frames, one a jump, with its passage. Below: the maze.\n"
-        f"Goal features name the right hallway after {_right(generations, 'imagined')} of {jumps} jumps (×: not).\n"
-        f"{_right(generations, 'shown')} of {jumps} imagined frames look most like the right hallway."
+        "Above: imagined frames, one per jump, with its passage. Below: the maze.\n"
+        f"Goal features identify the right hallway after {read} of {jumps} jumps (×: wrong).\n"
+        f"{shown} of {jumps} imagined frames are most similar to the right hallway."
     )
     page.text(caption, 2.8, 0.22, fontsize=9)
     for number, one in enumerate(generations):
@@ -152,9 +155,9 @@ def plot_varied_lengths(numbers: Numbers) -> Figure:
     page.text("context", 0.1, 0.1, fontsize=9)
     page.frames(arrays["context"], left, 0.1, 1.9)
     caption = (
-        f"The same passages {len(arrays['full'])} times: {' '.join(arrows)}\n"
-        "Red: a subsequence starts, with the passage that it is given.\n"
-        "Left: frames of each subsequence that ended."
+        f"{len(arrays['full'])} samples with the same passages: {' '.join(arrows)}\n"
+        "Red: a subsequence starts, with its passage.\n"
+        "Left: lengths of the completed subsequences, in frames."
     )
     page.text(caption, 2.85, 0.08)
     for number, (frames, start) in enumerate(zip(arrays["full"], arrays["start"], strict=True)):

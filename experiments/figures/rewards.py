@@ -90,16 +90,16 @@ def plot_rewards(numbers: Numbers) -> Figure:
             above.axhline(mean.value, color=GREY, linestyle=BASELINES[shape.columns[0]], linewidth=1.2, zorder=0)
     room = max(0.0, (3 - len(budgets)) / 2)  # keeps few shapes narrow
     above.set(ylim=(0, 100), ylabel="reward (shapes: solved episodes)", xlim=(-0.55 - room, len(budgets) + 1.55 + room))
-    below.set(ylabel="not solved", ylim=(0, None))
+    below.set(ylabel="unsolved", ylim=(0, None))
     below.margins(y=0.35)
     below.yaxis.set_major_formatter(PercentFormatter(1))
     ticks = [_budget_tick(agents, budget) for budget in budgets] + [f"{FLOOR}\n(floor)", "shortest\n(ceiling)"]
     below.set_xticks(range(len(budgets) + 2), ticks, fontsize=9)
     depth = " (L: depth of the tree)" * any("depth" in agent["planner"] for agent in agents)
-    below.set_xlabel(f"model transitions that a decision may spend{depth}")
+    below.set_xlabel(f"budget: model transitions per decision{depth}")
     _legend(figure, agents)
     seeds = len({agent["training_seed"] for agent in agents})
-    together = f" {seeds} training seeds together." * (seeds > 1)
+    together = f" {seeds} training seeds pooled." * (seeds > 1)
     figure.suptitle(f"{headline(numbers.facts, agents)}{together} Numbers: mean reward.", fontsize=10)
     return figure
 
@@ -131,7 +131,7 @@ def _legend(figure: Figure, agents: list[dict[str, Any]]) -> None:
     """Colours and lines."""
     names = {agent["label"]: label_name(agent["label"], agent["model"]) for agent in agents}
     handles: list[Any] = [Patch(color=c, alpha=0.75, label=names[label]) for label, c in colours_of(agents).items()]
-    handles += [Line2D([], [], color="black", linewidth=2, label="mean of all, 95 % interval")]
+    handles += [Line2D([], [], color="black", linewidth=2, label="mean, 95 % interval")]
     handles += [Line2D([], [], color=GREY, linestyle=style, label=f"mean, {name}") for name, style in BASELINES.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False, fontsize=9)
 

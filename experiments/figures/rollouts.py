@@ -75,7 +75,7 @@ def measure_rollouts(runs: list[TrainedRun], data: tuple[Path, ...], seed: int, 
 
 
 def plot_rollouts(numbers: Numbers) -> Figure:
-    """The true frames of each video above the samples; red: a colour changes, level 2 does, a subsequence starts."""
+    """The true frames of each video above the samples; red: the video or level 2 changes, or a subsequence starts."""
     facts, arrays = numbers.facts, numbers.arrays
     runs = dict(zip(facts["contexts"], facts["runs"], strict=True))
     names = {"true": "true"} | {label: label_name(label, run["model"]) for label, run in runs.items()}
@@ -85,9 +85,12 @@ def plot_rollouts(numbers: Numbers) -> Figure:
         for key, name in names.items()
     ]
     shown = ", ".join(f"{names[label]} after {context} frames" for label, context in facts["contexts"].items())
-    steps = ", ".join(f"{names[label]}: {run['trained_steps']}" for label, run in runs.items())
-    title = f"{facts['dataset']}: frames {facts['frames'][0]} to {facts['frames'][-1]}, open loop ({shown})"
-    return _page(f"{title}\nred: something begins (DLH: level 2 changes); training steps of {steps}", strips)
+    steps = ", ".join(f"{run['trained_steps']} ({names[label]})" for label, run in runs.items())
+    title = (
+        f"{facts['dataset']}: frames {facts['frames'][0]} to {facts['frames'][-1]}, open loop ({shown})\n"
+        f"red: a change in the video, a change of level 2 (DLH), or the start of a subsequence\ntraining steps: {steps}"
+    )
+    return _page(title, strips)
 
 
 # ---------------------------------------------------------------- levels
@@ -129,10 +132,10 @@ def plot_level_samples(numbers: Numbers) -> Figure:
     strips = []
     for number, row in enumerate(numbers.facts["rows"]):
         fixed = [level for level in range(1, row["levels"] + 1) if level not in row["drawn"]]
-        text = f"{row['levels']} levels\ndrawn: {_list(row['drawn'])}\nfixed: {_list(fixed)}"
+        text = f"{row['levels']} levels\nresampled: {_list(row['drawn'])}\nfixed: {_list(fixed)}"
         for video, frames in enumerate(numbers.arrays[f"drawn_{number}"]):
             strips.append(("" if video else text, strip(frames)))
-    title = f"{numbers.facts['dataset']}: the true frame, the model's, then levels drawn anew from their change priors"
+    title = f"{numbers.facts['dataset']}: true frame, decoded belief, then levels resampled from their change priors"
     return _page(title, strips)
 
 

@@ -77,4 +77,4 @@ def _plot_profiles(axes: Axes, colours: dict[str, str], runs: list[dict[str, Any
         high = [np.mean([profile[str(k)] or 0.0 for profile in profiles]) for k in places]
         axes.bar(np.array(places) + (number + 0.5) * width - 0.4, high, width, color=colour)
     axes.axvline(0, color=GREY, linestyle=":", zorder=0)
-    axes.set(title="where they fall in the end", ylim=(0, 1.02), xlabel="frames after a true boundary", xticks=places)
+    axes.set(title="where they fall at the end", ylim=(0, 1.02), xlabel="frames after a true boundary", xticks=places)

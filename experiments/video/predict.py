@@ -78,7 +78,6 @@ class PredictConfig:
     """replace results that are already there"""
 
     def __post_init__(self) -> None:
-        """Check that counts are positive, and that there is either a run or a fixed baseline."""
         for name in ("context", "samples", "sequences", "batch"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise ValueError(f"--{name} must be at least 1, got {value}")
