@@ -1,1 +1,1 @@
-"""Figures of the results, drawn from committed numbers: `registry` lists them, `numbers` reads and writes them."""
+"""Figures and tables of the results, rendered from committed numbers: `registry` lists them."""

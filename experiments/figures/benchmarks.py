@@ -12,23 +12,22 @@ from experiments.navigation.agents import CEILING, FLOOR
 from experiments.navigation.episode_files import EPISODES, SUMMARY, read_episodes, read_summary
 from experiments.navigation.summary import Episodes
 
-AGENT_FACTS = ["label", "model", "variant", "preset", "budget", "planner", "training_seed", "run", "checkpoint"]
-AGENT_FACTS += ["trained_steps", "transitions_per_decision"]
+KIND = ("model", "variant", "preset")
+AGENT_FACTS = ["label", *KIND, "budget", "planner", "training_seed", "run", "checkpoint", "trained_steps"]
+AGENT_FACTS += ["transitions_per_decision"]
 
 
 @dataclass(frozen=True)
 class Entry:
     """A trained agent with one budget and training seed."""
 
-    name: str
-    """in its benchmark"""
     facts: dict[str, Any]
     """`AGENT_FACTS`, and a warning or None"""
     episodes: Episodes
 
     @property
     def key(self) -> tuple[str, int, int]:
-        """What tells entries apart: label, budget, training seed."""
+        """Label, budget and training seed, which identify an entry."""
         return self.facts["label"], self.facts["budget"], self.facts["training_seed"]
 
 
@@ -45,66 +44,61 @@ class Benchmarks:
 
 
 def read_benchmarks(folders: Iterable[Path]) -> Benchmarks:
-    """All benchmarks in and below folders.
-
-    Where one has more episodes than another, those that all have count.
+    """Read all benchmarks in and below folders; of different numbers of episodes, the smallest counts.
 
     Raises:
         ValueError: if there is none, they do not begin with the same episode, two measured the same agent, or a label
             stands for different models.
     """
     folders = list(folders)
-    found = sorted({path.parent for folder in folders for path in folder.rglob(SUMMARY)})
-    if not found:
+    summaries = {path.parent: read_summary(path.parent) for folder in folders for path in folder.rglob(SUMMARY)}
+    summaries = dict(sorted(summaries.items()))
+    if not summaries:
         raise ValueError(
             f"no finished benchmark is in {', '.join(map(str, folders))}: make some with 'jumpy benchmark' or "
             "'jumpy navigation'"
         )
-    summaries = {folder: read_summary(folder) for folder in found}
-    _check_same(summaries, ("first_seed", "layout"))
-    fewest = min(summary["episodes"] for summary in summaries.values())
-    entries: dict[tuple, tuple[Path, Entry]] = {}
+    _check_same(summaries)
+    number = min(summary["episodes"] for summary in summaries.values())
+
+    def episodes(folder: Path, name: str) -> Episodes:
+        return {key: column[:number] for key, column in read_episodes(folder / EPISODES / f"{name}.csv").items()}
+
+    found: dict[tuple, tuple[Path, Entry]] = {}
     for folder, summary in summaries.items():
-        for entry in _entries(folder, summary, fewest):
-            if entry.key in entries:
+        for name, agent in summary["agents"].items():
+            if not agent["trained"]:
+                continue
+            facts = {key: agent[key] for key in AGENT_FACTS} | {"warning": agent.get("warning")}
+            entry = Entry(facts, episodes(folder, name))
+            if entry.key in found:
                 raise ValueError(
-                    f"{folder} and {entries[entry.key][0]} both measured {entry.facts['label']} with budget "
-                    f"{entry.facts['budget']}: give --benchmarks only the folders of one measurement"
+                    f"{folder} and {found[entry.key][0]} both measured {facts['label']} with budget "
+                    f"{facts['budget']}: give --benchmarks only the folders of one measurement"
                 )
-            entries[entry.key] = folder, entry
-    facts = {name: summaries[found[0]][name] for name in ("first_seed", "layout")}
-    labels = list(dict.fromkeys(label for label, _, _ in entries))
-    ordered = sorted(entries, key=lambda key: (labels.index(key[0]), *key[1:]))
-    floor, ceiling = (_episodes(found[0], name, fewest) for name in (FLOOR, CEILING))
-    return Benchmarks({"episodes": fewest} | facts, [entries[key][1] for key in ordered], floor, ceiling)
+            found[entry.key] = folder, entry
+    labels = list(dict.fromkeys(label for label, _, _ in found))
+    ordered = sorted(found, key=lambda key: (labels.index(key[0]), *key[1:]))
+    first, summary = next(iter(summaries.items()))
+    facts = {"episodes": number} | {name: summary[name] for name in ("first_seed", "layout")}
+    return Benchmarks(facts, [found[key][1] for key in ordered], episodes(first, FLOOR), episodes(first, CEILING))
 
 
-def _check_same(summaries: dict[Path, dict[str, Any]], names: Sequence[str]) -> None:
-    """Check that benchmarks are of the same episodes, and that a label stands for one kind of run."""
+def _check_same(summaries: dict[Path, dict[str, Any]]) -> None:
+    """Check that benchmarks are on the same episodes, and that a label stands for one kind of run."""
     known: dict[Any, tuple[Path, dict[str, Any]]] = {}
     for folder, summary in summaries.items():
-        kinds = {entry["label"]: entry for entry in summary["agents"].values() if "label" in entry}
-        for label, entry in ({None: summary} | kinds).items():
-            facts = {name: entry[name] for name in (("model", "variant", "preset") if label else names)}
+        kinds = {None: {name: summary[name] for name in ("first_seed", "layout")}}
+        for agent in summary["agents"].values():
+            if "label" in agent:
+                kinds[agent["label"]] = {name: agent[name] for name in KIND}
+        for label, facts in kinds.items():
             first, wanted = known.setdefault(label, (folder, facts))
             if facts != wanted:
                 raise ValueError(f"{folder} is of {facts}, {first} of {wanted}: give --benchmarks of one kind")
 
 
-def _episodes(folder: Path, name: str, number: int) -> Episodes:
-    """The first episodes of an agent."""
-    return {key: column[:number] for key, column in read_episodes(folder / EPISODES / f"{name}.csv").items()}
-
-
-def _entries(folder: Path, summary: dict[str, Any], episodes: int) -> Iterable[Entry]:
-    """The trained agents of one benchmark."""
-    for name, entry in summary["agents"].items():
-        if entry["trained"]:
-            facts = {key: entry[key] for key in AGENT_FACTS} | {"warning": entry.get("warning")}
-            yield Entry(name, facts, _episodes(folder, name, episodes))
-
-
-# ---------------------------------------------------------------- what figures say of them
+# ---------------------------------------------------------------- texts and colours for figures
 
 
 def colours_of(agents: Sequence[dict[str, Any]]) -> dict[str, str]:
@@ -113,7 +107,7 @@ def colours_of(agents: Sequence[dict[str, Any]]) -> dict[str, str]:
 
 
 def headline(facts: dict[str, Any], agents: Sequence[dict[str, Any]]) -> str:
-    """What the episodes and the agents are; and a warning where they are in another maze than the training."""
+    """What the episodes and the agents are, with a warning where these were trained in another maze."""
     kinds = list(dict.fromkeys(f", {agent['variant']}, {agent['preset']}" for agent in agents))
     kind = kinds[0] if len(kinds) == 1 else ""
     warnings = dict.fromkeys(agent["warning"] for agent in agents if agent["warning"])

@@ -1,6 +1,6 @@
-"""Boundaries on videos: where q(m) starts subsequences, and where the balls really bounce (Kim et al. 2019, Figure 3).
+"""Boundaries in videos: where q(m) starts subsequences, and where the balls really bounce (Kim et al. 2019, Figure 3).
 
-A subsequence starts at t where m_{t-1} = 1. So the bar over frame t is q(m_{t-1}), and the first frame of a window
+A subsequence starts at t where m_{t-1} = 1, so the bar above frame t is q(m_{t-1}), and the first frame of a window
 starts one by definition (m_0 = 1).
 """
 
@@ -28,34 +28,29 @@ CPU = torch.device("cpu")
 
 @torch.inference_mode()
 def measure_boundaries(runs: list[TrainedRun], data: tuple[Path, ...]) -> Numbers:
-    """Boundaries of an HRSSM on the test split of videos, scored on all of it, shown for its first sequences.
+    """Boundaries of an HRSSM in test videos: scored on all of them, shown for the first.
 
     Returns:
         ``context`` (N, context, H, W, 3), ``frames`` and ``rebuilt`` (N, T, H, W, 3); per frame (N, T): ``start``, the
         probability that it starts a subsequence, and ``change``, whether it shows a change.
-
-    Raises:
-        ValueError: if the run and the data do not belong together, or the test split is too small.
     """
     (run,) = runs
     replay, model = run.data_of([Replay.open(path) for path in data]), run.model
-    scores = boundary_scores(model, replay, CPU, len(replay.split("test")))
-    chosen = np.array(replay.split("test")[:ROWS])
+    test = replay.split("test")
+    chosen = np.array(test[:ROWS])
     fields = replay.slices(chosen, np.zeros_like(chosen), model.window_length)
     batch = to_batch(fields, CPU)
     x, o = to_float(batch.observation), model.config.options
     window = slice(o.context, o.context + o.window)
-    rebuilt, _ = model.reconstruct(x, batch.action)
-    start = model.segment(x, batch.action)[:, window.start - 1 : window.stop - 1].numpy()
     arrays = {
         "context": fields["observation"][:, : o.context],
         "frames": fields["observation"][:, window],
-        "rebuilt": to_uint8(rebuilt).numpy(),
-        "start": start,
+        "rebuilt": to_uint8(model.reconstruct(x, batch.action)[0]).numpy(),
+        "start": model.segment(x, batch.action)[:, window.start - 1 : window.stop - 1].numpy(),
         "change": fields["change"][:, window],
     }
-    facts = {"runs": [run.facts], **replay.manifest.origin, "sequences": len(replay.split("test"))}
-    return Numbers(facts | {"scores": scores}, arrays=arrays)
+    facts = {"runs": [run.facts], **replay.manifest.origin, "sequences": len(test)}
+    return Numbers(facts | {"scores": boundary_scores(model, replay, CPU, len(test))}, arrays=arrays)
 
 
 def plot_boundaries(numbers: Numbers) -> Figure:
@@ -64,11 +59,8 @@ def plot_boundaries(numbers: Numbers) -> Figure:
     run, scores, rows = facts["runs"][0], facts["scores"], len(arrays["frames"])
     figure = Figure(figsize=(WIDTH, 0.7 + 1.36 * rows), dpi=DOTS)
     high = figure.get_figheight()
-    sizes = [1, 0.95] * rows  # frames come out square
-    grid = figure.add_gridspec(
-        2 * rows, 1, height_ratios=sizes, left=0.055, right=0.99, top=1 - 0.58 / high, bottom=0.02
-    )
-    grid.update(hspace=0.1)
+    grid = figure.add_gridspec(2 * rows, 1, height_ratios=[1, 0.95] * rows)  # frames come out square
+    grid.update(left=0.055, right=0.99, top=1 - 0.58 / high, bottom=0.02, hspace=0.1)
     variant, _, options = run["variant"].partition("+")  # the JSON names these
     figure.suptitle(
         f"HRSSM {variant}{' with other options' if options else ''}, {run['preset']}, {run['trained_steps']} steps\n"
@@ -86,13 +78,13 @@ def plot_boundaries(numbers: Numbers) -> Figure:
 
 
 def _plot_bars(axes: Axes, start: np.ndarray, change: np.ndarray, context: int, legend: bool) -> None:
-    """The probability that each frame starts a subsequence, and a mark where it shows a change."""
+    """Bars: the probability that each frame starts a subsequence; marks: frames that show a change."""
     place = context + np.arange(len(start)) + 0.5
-    axes.bar(place[1:], start[1:], width=0.8, color=COLOURS[0], label="q(m) of the frame before: a start here")
-    axes.bar(place[:1], 1, width=0.8, color=GREY, alpha=0.3, label="always a start")
+    axes.bar(place[1:], start[1:], width=0.8, color=COLOURS[0], label="q(m) of the previous frame")
+    axes.bar(place[:1], 1, width=0.8, color=GREY, alpha=0.3, label="start by definition")
     axes.axhline(0.5, color=GREY, linewidth=0.6, linestyle=":")
     marked = place[change > 0]
-    axes.plot(marked, np.full(len(marked), 1.16), "v", color=COLOURS[1], markersize=6, label="a ball bounced")
+    axes.plot(marked, np.full(len(marked), 1.16), "v", color=COLOURS[1], markersize=6, label="a ball bounces")
     axes.set(xlim=(0, context + len(start)), ylim=(0, 1.3), xticks=[], yticks=[0, 1])
     axes.tick_params(labelsize=8)
     if legend:

@@ -1,4 +1,4 @@
-"""What a budget buys: mean reward and success against the model transitions of a decision."""
+"""What a budget buys: mean reward and success against the number of model transitions per decision."""
 
 from __future__ import annotations
 
@@ -13,23 +13,20 @@ from matplotlib.ticker import PercentFormatter
 
 from experiments.common.bootstrap import PairedBootstrap
 from experiments.common.numbers import Numbers
-from experiments.figures.benchmarks import Entry, colours_of, headline, read_benchmarks
+from experiments.figures.benchmarks import colours_of, headline, read_benchmarks
 from experiments.figures.style import DOTS, GREY, WIDTH, label_name
 
 KEYS = {"mean_reward": "reward", "success": "success"}
-"""what is shown, and the column of an episode file that it is the mean of"""
+"""what is shown, and the column of the episode files whose mean it is"""
 
 
 def measure_budget(benchmarks: tuple[Path, ...]) -> Numbers | None:
     """Mean reward and success of each label at each budget, with 95 % intervals over episodes.
 
     Returns:
-        ``points``: label, model, budget, ``transitions_per_decision``, ``mean_reward`` and ``success`` (of all training
-        seeds together) with their ``_ci95``, and under ``seeds`` the same of each training seed; ``floor`` and
+        ``points``: label, model, budget, ``transitions_per_decision``, ``mean_reward`` and ``success`` (over all
+        training seeds) with their ``_ci95``, and under ``seeds`` the same for each training seed; ``floor`` and
         ``ceiling``. None if all agents have the same budget.
-
-    Raises:
-        ValueError: as `read_benchmarks`.
     """
     found = read_benchmarks(benchmarks)
     if len({entry.facts["budget"] for entry in found.entries}) < 2:
@@ -37,41 +34,32 @@ def measure_budget(benchmarks: tuple[Path, ...]) -> Numbers | None:
     groups = {key: list(group) for key, group in groupby(found.entries, key=lambda entry: entry.key[:2])}
     episodes: dict[Any, list[Any]] = {key: [entry.episodes for entry in group] for key, group in groups.items()}
     episodes |= {"floor": [found.floor], "ceiling": [found.ceiling]}
-    bootstrap = PairedBootstrap(
-        {
-            f"{name} {column}": np.mean([each[column] for each in seeds], axis=0)
-            for name, seeds in episodes.items()
-            for column in KEYS.values()
-        }
-    )
+    means = {
+        f"{name} {column}": np.mean([each[column] for each in seeds], axis=0)
+        for name, seeds in episodes.items()
+        for column in KEYS.values()
+    }
+    bootstrap = PairedBootstrap(means)
 
     def estimated(name: Any) -> dict[str, Any]:
         mean_reward, success = (bootstrap.mean(f"{name} {column}").to_json(key) for key, column in KEYS.items())
         return mean_reward | success
 
-    points = [
-        {name: group[0].facts[name] for name in ("label", "model", "budget")}
-        | {"transitions_per_decision": _transitions(group)}
-        | estimated(key)
-        | {"seeds": [_of_seed(entry) for entry in group]}
-        for key, group in groups.items()
-    ]
+    points = []
+    for key, group in groups.items():
+        spent, decisions = (sum(each[name].sum() for each in episodes[key]) for name in ("transitions", "decisions"))
+        point = {name: group[0].facts[name] for name in ("label", "model", "budget")}
+        point |= {"transitions_per_decision": float(spent / decisions)} | estimated(key)
+        point["seeds"] = [
+            entry.facts | {name: float(entry.episodes[column].mean()) for name, column in KEYS.items()}
+            for entry in group
+        ]
+        points.append(point)
     return Numbers(found.facts | {"points": points, "floor": estimated("floor"), "ceiling": estimated("ceiling")})
 
 
-def _transitions(group: list[Entry]) -> float:
-    """Model transitions per decision, over all training seeds."""
-    spent, decisions = (sum(entry.episodes[name].sum() for entry in group) for name in ("transitions", "decisions"))
-    return float(spent / decisions)
-
-
-def _of_seed(entry: Entry) -> dict[str, Any]:
-    """A training seed's own numbers."""
-    return entry.facts | {key: float(entry.episodes[column].mean()) for key, column in KEYS.items()}
-
-
 def plot_budget(numbers: Numbers) -> Figure:
-    """Mean reward and success against model transitions per decision: training seeds thin, all together thick."""
+    """Mean reward and success against model transitions per decision: training seeds thin, their mean thick."""
     facts = numbers.facts
     agents = [seed for point in facts["points"] for seed in point["seeds"]]
     figure = Figure(figsize=(WIDTH, 3.9), dpi=DOTS, layout="constrained")
@@ -94,17 +82,16 @@ def plot_budget(numbers: Numbers) -> Figure:
 
 def _plot_label(axes: Axes, points: list[dict[str, Any]], key: str, colour: str) -> None:
     """One label at all its budgets, each point with the depth of its planner where it has one."""
-    x = [point["transitions_per_decision"] for point in points]
-    y = [point[key] for point in points]
+    x, y = ([point[name] for point in points] for name in ("transitions_per_decision", key))
     low, high = np.array([point[f"{key}_ci95"] for point in points], float).T
     axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
-    for seed in dict.fromkeys(one["training_seed"] for point in points for one in point["seeds"]):
-        own = [one for point in points for one in point["seeds"] if one["training_seed"] == seed]
-        places = [one["transitions_per_decision"] for one in own]
-        axes.plot(places, [one[key] for one in own], color=colour, lw=0.7, alpha=0.6)
-    axes.plot(
-        x, y, "o-", color=colour, markersize=4, linewidth=2, label=label_name(points[0]["label"], points[0]["model"])
-    )
+    seeds = [seed for point in points for seed in point["seeds"]]
+    for number in dict.fromkeys(seed["training_seed"] for seed in seeds):
+        own = [seed for seed in seeds if seed["training_seed"] == number]
+        places = [seed["transitions_per_decision"] for seed in own]
+        axes.plot(places, [seed[key] for seed in own], color=colour, lw=0.7, alpha=0.6)
+    name = label_name(points[0]["label"], points[0]["model"])
+    axes.plot(x, y, "o-", color=colour, markersize=4, linewidth=2, label=name)
     text: dict[str, Any] = {"ha": "center", "va": "top", "color": colour, "fontsize": 8}
     for point, place in zip(points, zip(x, y, strict=True), strict=True):
         if depth := point["seeds"][0]["planner"].get("depth"):

@@ -16,7 +16,7 @@ from agent.system.atomic_files import write_file
 from agent.system.device import choose_device
 from experiments.common.command_line import arguments, given_options
 from experiments.common.numbers import Numbers, read_numbers, write_numbers
-from experiments.common.trained_runs import TrainedRun, load_trained
+from experiments.common.trained_runs import load_trained
 from experiments.figures.artefact import Artefact, Sources, split_label
 from experiments.figures.registry import FIGURES, PLOTS, TABLES
 from experiments.figures.style import STYLE, save_png
@@ -36,7 +36,7 @@ class FigureConfig:
     numbers: Path = Path("experiments/results/figures")
     """Folder of the numbers."""
     out: Path | None = None
-    """Folder of what is rendered; default: the folder of the numbers."""
+    """Folder for the rendered files; default: the folder of the numbers."""
     overwrite: bool = False
     """Replace numbers that are already there."""
     sources: tyro.conf.OmitArgPrefixes[Sources] = field(default_factory=Sources)
@@ -60,10 +60,7 @@ class PlotConfig:
 
 
 def figure(config: FigureConfig) -> list[Path]:
-    """Render one figure, or all that have numbers.
-
-    Returns:
-        The files written.
+    """Render one figure, or all that have numbers, and return the files.
 
     Raises:
         ValueError: for an unknown name, missing or damaged numbers (all others are rendered first), or sources that a
@@ -74,15 +71,12 @@ def figure(config: FigureConfig) -> list[Path]:
 
 
 def table(config: TableConfig) -> list[Path]:
-    """Render one table, or all that have numbers; arguments and errors as of `figure`."""
+    """Render one table, or all that have numbers, as `figure` does."""
     return _show("table", TABLES, config)
 
 
 def plot(config: PlotConfig) -> list[Path]:
-    """Plot reward distributions, routes and, for several budgets, what a budget buys.
-
-    Returns:
-        The PNG files written.
+    """Plot reward distributions, routes and, for several budgets, what a budget buys; return the files.
 
     Raises:
         ValueError: if the folder holds no finished benchmark.
@@ -103,12 +97,12 @@ def _show(kind: str, artefacts: Mapping[str, Artefact], config: FigureConfig) ->
     if config.measure:
         _measure(kind, artefacts, config)
     elif given := given_options(config.sources):
-        raise ValueError(f"--{next(iter(given))} is what numbers are measured from: add --measure")
-    names = [name for name in artefacts if _begun(artefacts[name], name, config)]
-    if config.name != ALL:
-        names = [config.name]
-    elif not names:
-        raise ValueError(f"{config.numbers} holds no numbers of any {kind}: give another --numbers, or measure them")
+        raise ValueError(f"--{next(iter(given))} is for measuring numbers: add --measure")
+    names = [config.name]
+    if config.name == ALL:
+        names = [name for name, artefact in artefacts.items() if any(map(Path.exists, _files(artefact, name, config)))]
+        if not names:
+            raise ValueError(f"{config.numbers} holds no numbers of any {kind}: change --numbers, or measure them")
     written, missing = [], []
     for name in names:
         artefact = artefacts[name]
@@ -128,9 +122,8 @@ def _show(kind: str, artefacts: Mapping[str, Artefact], config: FigureConfig) ->
     return written
 
 
-def _begun(artefact: Artefact, name: str, config: FigureConfig) -> bool:
-    """Whether any of an artefact's files is there."""
-    return any((config.numbers / f"{name}.{suffix}").exists() for suffix in artefact.files)
+def _files(artefact: Artefact, name: str, config: FigureConfig) -> list[Path]:
+    return [config.numbers / f"{name}.{suffix}" for suffix in artefact.files]
 
 
 def _render(artefact: Artefact, name: str, numbers: Numbers, out: Path) -> list[Path]:
@@ -151,40 +144,35 @@ def _measure(kind: str, artefacts: Mapping[str, Artefact], config: FigureConfig)
     name = config.name
     if name == ALL:
         raise ValueError(f"--measure makes the numbers of one {kind}: name one of {', '.join(artefacts)}, got {ALL}")
-    artefact = artefacts[name]
+    artefact, call = artefacts[name], f"jumpy {kind} {name}"
     if artefact.measure is None:
         raise ValueError(f"the numbers of {name} are not measured by this command: {artefact.origin}")
-    inputs = _inputs(artefact, config.sources, f"jumpy {kind} {name}")
-    for path in (config.numbers / f"{name}.{suffix}" for suffix in artefact.files):
+    inputs = _inputs(artefact, config.sources, call)
+    for path in _files(artefact, name, config):
         if path.exists() and not config.overwrite:
             raise ValueError(f"{path} is already there: choose another --numbers, or --overwrite")
     if (numbers := artefact.measure(**inputs)) is None:
-        raise ValueError(f"there is nothing to show: {artefact.remedy(f'jumpy {kind} {name}')}")
-    command = shlex.join(["jumpy", kind, name, "--measure", *arguments(config.sources)])
-    write_numbers(config.numbers, name, numbers, command)
+        raise ValueError(f"there is nothing to show: {artefact.remedy(call)}")
+    write_numbers(config.numbers, name, numbers, f"{call} --measure {shlex.join(arguments(config.sources))}")
 
 
-def _inputs(artefact: Artefact, sources: Sources, command: str) -> dict[str, Any]:
-    """What an artefact is measured from: its options, with the runs loaded."""
+def _inputs(artefact: Artefact, sources: Sources, call: str) -> dict[str, Any]:
+    """The options that an artefact is measured from, with the runs loaded; these must be of its models and data."""
     allowed = (*artefact.needs, *artefact.accepts)
     for option in given_options(sources):
         if option not in allowed:
-            raise ValueError(f"{command} is not measured from --{option}: {artefact.remedy(command)}")
+            raise ValueError(f"{call} is not measured from --{option}: {artefact.remedy(call)}")
     for option, what in artefact.needs.items():
         given = getattr(sources, option)
         if not given or (len(given) > 1 and not what.endswith("…")):
-            raise ValueError(f"--{option} needs {what}, got {len(given)}: {artefact.remedy(command)}")
-    inputs = {option: getattr(sources, option) for option in allowed if option != "device"}
-    return inputs | ({"runs": _load_runs(artefact, sources)} if "runs" in allowed else {})
-
-
-def _load_runs(artefact: Artefact, sources: Sources) -> list[TrainedRun]:
-    """Load the runs, which must be of the artefact's models and data."""
-    device = choose_device(sources.device) if "device" in artefact.accepts else "cpu"
-    pairs = [split_label(text) for text in sources.runs]
-    runs = [load_trained(path, device=device, data=artefact.trained_on, label=label) for label, path in pairs]
-    for run in runs:
-        if artefact.models and run.training["model"] not in artefact.models:
-            wanted = " or ".join(artefact.models)
-            raise ValueError(f"{run.name} is a run of {run.training['model']}: give --runs of {wanted}")
-    return runs
+            raise ValueError(f"--{option} needs {what}, got {len(given)}: {artefact.remedy(call)}")
+    inputs = {option: getattr(sources, option) for option in allowed}
+    device = choose_device(inputs.pop("device", "cpu"))
+    if "runs" in inputs:
+        pairs = map(split_label, sources.runs)
+        inputs["runs"] = [load_trained(path, None, device, artefact.trained_on, label) for label, path in pairs]
+        for run in inputs["runs"]:
+            if artefact.models and run.training["model"] not in artefact.models:
+                wanted = " or ".join(artefact.models)
+                raise ValueError(f"{run.name} is a run of {run.training['model']}: give --runs of {wanted}")
+    return inputs

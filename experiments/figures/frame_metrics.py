@@ -1,4 +1,4 @@
-"""The figure of metrics frame by frame, from what `jumpy predict` wrote (Zakharov et al. 2022, Figure 9)."""
+"""Metrics frame by frame, from the results of `jumpy predict` (Zakharov et al. 2022, Figure 9)."""
 
 from __future__ import annotations
 
@@ -17,20 +17,11 @@ from experiments.video.metric_files import CURVES, read_prediction
 from experiments.video.metrics import HIGHER_IS_BETTER, NOT_AVAILABLE
 
 TITLES = {"ssim": "SSIM ↑", "psnr": "PSNR ↑ (dB)", "lpips": "LPIPS ↓"}
-ENDS = ("", "_low", "_high")
 
 
 def measure_frame_metrics(predictions: tuple[Path, ...]) -> Numbers:
-    """Gather the curves of `jumpy predict`.
-
-    Returns:
-        One row per prediction and step: ``dataset``, ``model``, ``step``, and each metric with its interval.
-
-    Raises:
-        ValueError: if a folder holds no finished prediction.
-    """
-    rows: list[dict[str, Any]] = []
-    runs = []
+    """Gather the curves: per prediction and step, ``dataset``, ``model``, ``step``, each metric with its interval."""
+    rows, runs = list[dict[str, Any]](), list[dict[str, Any]]()
     for folder in predictions:
         found = read_prediction(folder)
         which = {name: found["rows"][0][name] for name in ("dataset", "model")}
@@ -64,8 +55,7 @@ def plot_frame_metrics(numbers: Numbers) -> Figure:
 
 def _plot_curve(axes: Axes, rows: list[dict[str, str]], metric: str, label: str, colour: str, line: str) -> None:
     """A model's mean and interval at every predicted frame."""
-    step, mean, low, high = np.array(
-        [[float(row["step"]), *(float(row[f"{metric}{end}"]) for end in ENDS)] for row in rows]
-    ).T
+    columns = ("step", metric, f"{metric}_low", f"{metric}_high")
+    step, mean, low, high = np.array([[float(row[name]) for name in columns] for row in rows]).T
     axes.fill_between(step, low, high, color=colour, alpha=0.2, linewidth=0)
     axes.plot(step, mean, line, color=colour, linewidth=1.5, label=label)

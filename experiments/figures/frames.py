@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,6 @@ class Page:
     """A figure whose panels are placed in inches from its upper left corner."""
 
     def __init__(self, height: float) -> None:
-        """An empty page of the common width."""
         self.height = height
         self.figure = Figure(figsize=(WIDTH, height), dpi=DOTS)
 
@@ -38,7 +38,7 @@ class Page:
         return axes
 
     def text(self, text: str, left: float, top: float, **options: Any) -> None:
-        """Place a text by its upper left corner."""
+        """Place a text."""
         self.figure.text(left / WIDTH, 1 - top / self.height, text, va=options.pop("va", "top"), **options)
 
     def frames(
@@ -47,13 +47,14 @@ class Page:
         left: float,
         top: float,
         width: float,
+        above: Sequence[str] = (),
         start: np.ndarray | None = None,
-        above: dict[int, str] | None = None,
         **options: Any,
     ) -> None:
-        """Place frames side by side, with texts above some of them."""
+        """Place frames side by side, with texts above them, or above those where subsequences start."""
         axes = self.image(strip(frames, start), left, top, width)
-        for number, text in (above or {}).items():
+        places = range(len(frames)) if start is None else np.flatnonzero(start)
+        for number, text in zip(places, above, strict=False):
             x = GAP + number * (frames.shape[2] + GAP) + frames.shape[2] / 2
             axes.text(x, -1, text, ha="center", va="bottom", **options)
 
@@ -65,28 +66,27 @@ def plot_two_generations(numbers: Numbers) -> Figure:
     layout = Layout.parse(facts["layout"])
     axes = page.image(draw_top_view(layout, cell=24), 0.1, 0.1, 5.2)
     _plot_ways(axes, layout, facts, len(arrays["context"]))
-    told = "Lines: what the passages mean in the maze. Numbers: the hallway that the jump means to the model."
-    page.text(told, 0.1, 3.75, fontsize=9)
+    caption = (
+        "Lines: where the passages lead in the maze. Numbers: the hallway that the model imagines after each jump."
+    )
+    page.text(caption, 0.1, 3.75, fontsize=9)
     page.text("context (white dots on the map)", right, 0.1, fontsize=9)
     page.frames(arrays["context"], right, 0.28, wide)
     for number, generation in enumerate(facts["generations"]):
         colour, top = COLOURS[number], 1.02 + 1.42 * number
-        name = ("first", "second")[number]
-        above = {k: ARROWS[action] for k, action in enumerate(generation["actions"])}
-        page.text(f"{name}: jumps; below them the maze", right, top - 0.17, fontsize=9, color=colour)
-        page.frames(arrays["jumpy"][number], right, top + 0.18, wide, above=above, color=colour, weight="bold")
+        name, arrows = ("first", "second")[number], [ARROWS[action] for action in generation["actions"]]
+        page.text(f"{name}: jumps, and the maze below", right, top - 0.17, fontsize=9, color=colour)
+        page.frames(arrays["jumpy"][number], right, top + 0.18, wide, arrows, color=colour, weight="bold")
         page.frames(arrays["maze"][number], right, top + 0.70, wide)
         top = 4.27 + 0.85 * number
-        begins = np.flatnonzero(arrays["start"][number])
-        above = {int(t): ARROWS[action] for t, action in zip(begins, generation["actions"], strict=False)}
-        told = f"{name}: every frame; red: a subsequence starts, with the passage that it is given"
-        page.text(told, 0.1, top - 0.17, fontsize=9, color=colour)
-        page.frames(arrays["full"][number], 0.1, top + 0.18, WIDTH - 0.2, arrays["start"][number], above, color=colour)
+        caption = f"{name}: every frame; red: a subsequence starts, with its passage"
+        page.text(caption, 0.1, top - 0.17, fontsize=9, color=colour)
+        page.frames(arrays["full"][number], 0.1, top + 0.18, WIDTH - 0.2, arrows, arrays["start"][number], color=colour)
     return page.figure
 
 
 def _plot_ways(axes: Axes, layout: Layout, facts: dict[str, Any], frames: int) -> None:
-    """On the map: the context (its last `frames`), what the passages mean, a number in each imagined hallway."""
+    """On the map: the last `frames` of the context, what the passages mean, a number in each imagined hallway."""
     scale = (axes.get_xlim()[1] + 0.5) / layout.shape[1]
 
     def place(cells: Any) -> np.ndarray:
@@ -117,7 +117,7 @@ def _plot_ways(axes: Axes, layout: Layout, facts: dict[str, Any], frames: int) -
 
 
 def plot_jumpy_generations(numbers: Numbers) -> Figure:
-    """Jumpy generations from one context, three a row (Kim et al. 2019, Figure 6)."""
+    """Jumpy generations from one context, three per row (Kim et al. 2019, Figure 6)."""
     facts, arrays = numbers.facts, numbers.arrays
     generations = facts["generations"]
     rows, wide, high = -(-len(generations) // 3), 2.5, 1.5
@@ -125,40 +125,43 @@ def plot_jumpy_generations(numbers: Numbers) -> Figure:
     page.text("context", 0.15, 0.1, fontsize=9)
     page.frames(arrays["context"], 0.15, 0.28, wide)
     jumps = sum(len(one["hallways"]) for one in generations)
-    told = "Above: imagined frames, one a jump, with its passage. Below: the maze.\n"
-    told += f"Goal features name the right hallway after {_right(generations, 'imagined')} of {jumps} jumps (×: not).\n"
-    told += f"{_right(generations, 'shown')} of {jumps} imagined frames look most like the right hallway."
-    page.text(told, 2.8, 0.22, fontsize=9)
+    read, shown = _right(generations, "imagined"), _right(generations, "shown")
+    caption = (
+        "Above: imagined frames, one per jump, with its passage. Below: the maze.\n"
+        f"Goal features identify the right hallway after {read} of {jumps} jumps (×: wrong).\n"
+        f"{shown} of {jumps} imagined frames are most similar to the right hallway."
+    )
+    page.text(caption, 2.8, 0.22, fontsize=9)
     for number, one in enumerate(generations):
         row, column = divmod(number, 3)
         left, top = 0.15 + column * 2.6, 1.15 + row * high
-        marks = ["" if true == read else " ×" for true, read in zip(one["hallways"], one["imagined"], strict=True)]
-        above = {k: ARROWS[action] + mark for k, (action, mark) in enumerate(zip(one["actions"], marks, strict=True))}
-        page.frames(arrays["jumpy"][number], left, top, wide, above=above)
+        passages = zip(one["actions"], one["hallways"], one["imagined"], strict=True)
+        above = [ARROWS[action] + ("" if true == read else " ×") for action, true, read in passages]
+        page.frames(arrays["jumpy"][number], left, top, wide, above)
         page.frames(arrays["maze"][number], left, top + 0.53, wide)
     return page.figure
 
 
 def _right(generations: list[dict[str, Any]], key: str) -> int:
-    """How many jumps' hallways are the true ones."""
+    """After how many jumps the hallway is the true one."""
     return sum(read == true for one in generations for read, true in zip(one[key], one["hallways"], strict=True))
 
 
 def plot_varied_lengths(numbers: Numbers) -> Figure:
-    """Full generations with the same passages: equal ways, other lengths (Kim et al. 2019, Figure 7)."""
+    """Full generations with the same passages, of different lengths (Kim et al. 2019, Figure 7)."""
     facts, arrays = numbers.facts, numbers.arrays
-    actions, left = facts["generations"][0]["actions"], 0.75
+    arrows, left = [ARROWS[action] for action in facts["generations"][0]["actions"]], 0.75
     page = Page(0.95 + 0.62 * len(arrays["full"]))
     page.text("context", 0.1, 0.1, fontsize=9)
     page.frames(arrays["context"], left, 0.1, 1.9)
-    told = f"The same passages {len(arrays['full'])} times: {' '.join(ARROWS[action] for action in actions)}\n"
-    told += (
-        "Red: a subsequence starts, with the passage that it is given.\nLeft: frames of each subsequence that ended."
+    caption = (
+        f"{len(arrays['full'])} samples with the same passages: {' '.join(arrows)}\n"
+        "Red: a subsequence starts, with its passage.\n"
+        "Left: lengths of the completed subsequences, in frames."
     )
-    page.text(told, 2.85, 0.08)
+    page.text(caption, 2.85, 0.08)
     for number, (frames, start) in enumerate(zip(arrays["full"], arrays["start"], strict=True)):
-        begins, top = np.flatnonzero(start), 0.95 + 0.62 * number
-        above = {int(t): ARROWS[action] for t, action in zip(begins, actions, strict=False)}
-        page.text(" ".join(map(str, np.diff(begins))), 0.1, top + 0.19, va="center", fontsize=10)
-        page.frames(frames, left, top, WIDTH - left - 0.1, start, above)
+        top, ended = 0.95 + 0.62 * number, np.diff(np.flatnonzero(start))
+        page.text(" ".join(map(str, ended)), 0.1, top + 0.19, va="center", fontsize=10)
+        page.frames(frames, left, top, WIDTH - left - 0.1, arrows, start)
     return page.figure

@@ -1,8 +1,8 @@
 """Numbers of the figures of imagined frames: two generations, several jumpy ones, and varied lengths.
 
-The context is the straight way into a junction with the most ways to go on. Passages are legal in the maze. The
-hallway that a jump means to the model is read off as in `jump_accuracy`, after the jumps at their prior means: that
-of the nearest mean goal feature. The frames are samples.
+The context is the straight way into a junction with the most exits, and all passages are legal in the maze. The hallway
+that a jump means to the model is read off as in `jump_accuracy`, from jumps at their prior means: the hallway with the
+nearest mean goal feature. The frames are samples.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int16, Int64
+from jaxtyping import Int16, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
+from agent.training.evaluation_mode import seeded
 from envs.camera import Camera
 from envs.dynamics import ARRIVED, HEADINGS, Dynamics
 from envs.layout import Layout
@@ -30,28 +31,13 @@ SAMPLES = 6  # of Figure 7
 CPU = torch.device("cpu")
 
 
-class Start(NamedTuple):
-    """Where a generation starts, and what can be done from there."""
-
-    run: TrainedRun
-    layout: Layout
-    camera: Camera
-    pose: Int16[np.ndarray, " 4"]
-    """of the arrival that the context ends with"""
-    futures: Int64[np.ndarray, "n k"]
-    """every legal sequence of passages"""
-    seed: int
-
-
-def begin(runs: list[TrainedRun], seed: int) -> Start:
-    """Choose a junction with the most ways in the run's maze, by the seed."""
-    (run,) = runs
+def begin(run: TrainedRun, seed: int) -> tuple[Layout, Int16[np.ndarray, " 4"], Int64[np.ndarray, "n k"]]:
+    """Choose a junction with the most exits at random; return maze, pose of arrival and all sequences of passages."""
     layout = Layout.parse(run.training["layout"])
     found = arrivals(layout)
-    ways = Dynamics.of(layout).action_mask(found).sum(axis=1)
-    pose = np.random.default_rng(seed).choice(found[ways == ways.max()])
-    camera = Camera(size=run.model.config.frame_size)
-    return Start(run, layout, camera, pose, futures(layout, pose), seed)
+    exits = Dynamics.of(layout).action_mask(found).sum(axis=1)
+    pose = np.random.default_rng(seed).choice(found[exits == exits.max()])
+    return layout, pose, futures(layout, pose)
 
 
 def futures(layout: Layout, pose: Int16[np.ndarray, " 4"], passages: int = PASSAGES) -> Int64[np.ndarray, "n k"]:
@@ -70,105 +56,89 @@ class Way(NamedTuple):
     hallways: list[int]
     """that each passage leads to"""
     first: Int16[np.ndarray, "k 4"]
-    """pose right after each passage: where a subsequence starts"""
+    """pose right after each passage, where a subsequence starts"""
     cells: list[list[int]]
     """x, y of every step, up to the next junction after the last passage"""
 
 
 def follow(layout: Layout, pose: Int16[np.ndarray, " 4"], actions: Int64[np.ndarray, " k"]) -> Way:
-    """Take passages, and what is forced between them."""
-    dynamics = Dynamics.of(layout)
-    pose, way = pose[None], Way([], np.zeros((len(actions), 4), np.int16), [pose[:2].tolist()])
-    for number, action in enumerate(actions[:, None]):
-        _, hallway = pass_on(pose, action, layout)
-        way.hallways.append(int(hallway[0]))
+    """Take passages, and the forced steps between them."""
+    dynamics, pose = Dynamics.of(layout), pose[None]
+    hallways, first, cells = [], [], [pose[0, :2].tolist()]
+    for action in actions[:, None]:
+        hallways.append(int(pass_on(pose, action, layout)[1][0]))
         pose, _ = dynamics.step(pose, action)
-        way.first[number] = pose[0]
-        while True:
-            way.cells.append(pose[0, :2].tolist())
-            if dynamics.passage(pose)[0]:
-                break
+        first.append(pose[0])
+        cells.append(pose[0, :2].tolist())
+        while not dynamics.passage(pose)[0]:
             pose, _ = dynamics.step(pose, dynamics.action_mask(pose).argmax(axis=1))
-    return way
+            cells.append(pose[0, :2].tolist())
+    return Way(hallways, np.stack(first), cells)
 
 
 # ---------------------------------------------------------------- the figures' numbers
 
 
 def measure_two_generations(runs: list[TrainedRun], seed: int) -> Numbers:
-    """Two generations from one context, full and jumpy, whose passages differ from the first on.
+    """Two generations from one context, full and jumpy, with different first passages.
 
-    Of all such pairs the first that passes through the most hallways.
+    Of all such pairs, the first that passes through the most hallways.
 
     Returns:
         ``context`` (5, H, W, 3), ``full`` (2, T, H, W, 3), ``start`` (2, T), ``jumpy`` and ``maze`` (2, K, H, W, 3),
-        what the maze shows right after each passage. Each of ``generations`` in the facts has its ``actions``; of the
-        maze, ``hallways`` and ``cells``; of the model, the hallways ``imagined`` and, by the nearest frame of the
-        maze, ``shown`` by the jumpy frames.
+        what the maze shows right after each passage. Each of ``generations`` in the facts has its ``actions``; from
+        the maze, ``hallways`` and ``cells``; from the model, the hallways ``imagined`` and those ``shown`` by the jumpy
+        frames, which are those of the nearest frames of the maze.
     """
-    start = begin(runs, seed)
-    hallways = [set(follow(start.layout, start.pose, actions).hallways) for actions in start.futures]
-    pairs = [
-        (len(one | other), -i, -j)
-        for i, one in enumerate(hallways)
-        for j, other in enumerate(hallways[:i])
-        if start.futures[i, 0] != start.futures[j, 0]
-    ]
-    _, i, j = max(pairs)
-    return _measured(start, start.futures[[-j, -i]], ("full", "jumpy"))
+    layout, pose, actions = begin(runs[0], seed)
+    hallways = [set(follow(layout, pose, row).hallways) for row in actions]
+    first = actions[:, 0]
+    pairs = [(other, one) for one in range(len(first)) for other in range(one) if first[one] != first[other]]
+    pair = max(pairs, key=lambda pair: len(hallways[pair[0]] | hallways[pair[1]]))
+    return _measured(runs[0], layout, pose, actions[list(pair)], seed, ("full", "jumpy"))
 
 
 def measure_jumpy_generations(runs: list[TrainedRun], seed: int) -> Numbers:
-    """Jumpy generations from one context, with passages drawn from all that are legal.
-
-    Returns:
-        As `measure_two_generations`, without the full ones.
-    """
-    start = begin(runs, seed)
-    number = min(SEVERAL, len(start.futures))
-    chosen = np.random.default_rng(start.seed).choice(len(start.futures), number, replace=False)
-    return _measured(start, start.futures[np.sort(chosen)], ("jumpy",))
+    """Jumpy generations from one context with random legal passages; as `measure_two_generations` without the full."""
+    layout, pose, actions = begin(runs[0], seed)
+    chosen = np.random.default_rng(seed).choice(len(actions), min(SEVERAL, len(actions)), replace=False)
+    return _measured(runs[0], layout, pose, actions[np.sort(chosen)], seed, ("jumpy",))
 
 
 def measure_varied_lengths(runs: list[TrainedRun], seed: int) -> Numbers:
-    """Full generations from one context with the same passages.
-
-    Returns:
-        As `measure_two_generations`, without the jumpy ones.
-    """
-    start = begin(runs, seed)
-    way = max(start.futures, key=lambda actions: len(set(follow(start.layout, start.pose, actions).hallways)))
-    return _measured(start, way[None].repeat(SAMPLES, axis=0), ("full",))
+    """Full generations from one context with the same passages; as `measure_two_generations` without the jumpy."""
+    layout, pose, actions = begin(runs[0], seed)
+    way = max(actions, key=lambda row: len(set(follow(layout, pose, row).hallways)))
+    return _measured(runs[0], layout, pose, way[None].repeat(SAMPLES, axis=0), seed, ("full",))
 
 
 @torch.inference_mode()
-def _measured(start: Start, actions: np.ndarray, modes: tuple[str, ...]) -> Numbers:
-    """Generate from the context, a row of actions a generation."""
-    model, layout = start.run.model, start.layout
-    x, a, length = contexts(start.pose[None], model.context, layout, start.camera, 1, start.seed, CPU)
-    arrays = {"context": to_uint8(x)[0].numpy()}
-    repeated, taken = [field.expand(len(actions), *field.shape[1:]) for field in (x, a, length)], torch.tensor(actions)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(start.seed)
+def _measured(
+    run: TrainedRun, layout: Layout, pose: np.ndarray, actions: np.ndarray, seed: int, modes: tuple[str, ...]
+) -> Numbers:
+    """Generate from the context, one generation per row of actions."""
+    model, camera = run.model, Camera(size=run.model.config.frame_size)
+    context = contexts(pose[None], model.context, layout, camera, 1, seed, CPU)
+    arrays = {"context": to_uint8(context[0])[0].numpy()}
+    repeated, taken = [field.expand(len(actions), *field.shape[1:]) for field in context], torch.tensor(actions)
+    with seeded(CPU, seed):
         for mode in modes:
             frames, begins = model.generate(*repeated, taken, mode)
             arrays[mode] = to_uint8(frames).numpy()
             if mode == "full":
                 arrays["start"] = begins.numpy() > 0.5
-    ways = [follow(layout, start.pose, row) for row in actions]
-    if "jumpy" in modes:
-        view = Raycaster(layout, start.camera.size, start.camera.fov_degrees)
-        arrays["maze"] = np.stack([view.render(way.first, _steady(len(way.first))) for way in ways])
-        shown = [_shown_hallways(frames, layout, view) for frames in arrays["jumpy"]]
-    imagined = _imagined_hallways(model, layout, (x, a, length), taken)
+    ways = [follow(layout, pose, row) for row in actions]
+    imagined = _imagined_hallways(model, layout, context, taken)
     generations: list[dict[str, Any]] = [
         {"actions": row, "hallways": way.hallways, "imagined": read, "cells": way.cells}
         for row, way, read in zip(actions.tolist(), ways, imagined.tolist(), strict=True)
     ]
     if "jumpy" in modes:
-        for generation, hallways in zip(generations, shown, strict=True):
-            generation["shown"] = hallways
-    facts = {"runs": [start.run.facts], "seed": start.seed, "pose": start.pose.tolist()}
+        view = Raycaster(layout, camera.size, camera.fov_degrees)
+        arrays["maze"] = np.stack([_without_jitter(view, way.first) for way in ways])
+        for generation, frames in zip(generations, arrays["jumpy"], strict=True):
+            generation["shown"] = _shown_hallways(frames, layout, view)
+    facts = {"runs": [run.facts], "seed": seed, "pose": pose.tolist()}
     return Numbers(facts | {"layout": layout.name, "generations": generations}, arrays=arrays)
 
 
@@ -184,20 +154,18 @@ def _imagined_hallways(model: Any, layout: Layout, context: tuple[Tensor, ...], 
 
 
 def _shown_hallways(frames: np.ndarray, layout: Layout, view: Raycaster) -> list[int]:
-    """The hallways that frames (K, H, W, 3) look like: of the nearest frame right after any passage, without jitter."""
+    """The hallways of the frames right after a passage that are nearest to frames (K, H, W, 3)."""
     dynamics = Dynamics.of(layout)
-    cells = np.argwhere(layout.free)[:, ::-1].repeat(HEADINGS, axis=0)
-    heading = np.tile(np.arange(HEADINGS), len(cells) // HEADINGS)
-    pose = np.column_stack([cells, heading, np.full_like(heading, ARRIVED)]).astype(np.int16)
+    free = np.argwhere(layout.free)
+    pose = np.array([(x, y, heading, ARRIVED) for y, x in free for heading in range(HEADINGS)], np.int16)
     pose = pose[dynamics.passage(pose)]
     row, action = dynamics.action_mask(pose).nonzero()
     first, _ = dynamics.step(pose[row], action)
     _, hallway = pass_on(pose[row], action, layout)
-    seen = view.render(first, _steady(len(first))).astype(np.float64)
+    seen = _without_jitter(view, first).astype(np.float64)
     distance = np.square(frames[:, None] - seen).mean(axis=(2, 3, 4))
     return hallway[distance.argmin(axis=1)].tolist()
 
 
-def _steady(number: int) -> Float32[np.ndarray, "n 3"]:
-    """No jitter."""
-    return np.zeros((number, 3), np.float32)
+def _without_jitter(view: Raycaster, pose: Int16[np.ndarray, "n 4"]) -> np.ndarray:
+    return view.render(pose, np.zeros((len(pose), 3), np.float32))

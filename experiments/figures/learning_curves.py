@@ -1,10 +1,8 @@
-"""Learning curves: the test split's bound and its parts against training steps, thin for each training seed."""
+"""Learning curves: the test split's bound and its parts against training steps, one thin line per training seed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,8 +19,8 @@ Curve = tuple[np.ndarray, np.ndarray]
 GROUP = "test/"  # of the scalars in a run's TensorBoard files
 
 
-def read_scalars(run: Path, group: str = GROUP) -> dict[str, dict[int, float]]:
-    """A run's scalars of a group, by name and step; of a step that was taken twice, the last.
+def read_scalars(run: Path) -> dict[str, dict[int, float]]:
+    """A run's test scalars, by name and step; of a step that was repeated, the last.
 
     Raises:
         ValueError: if the run has none.
@@ -32,41 +30,31 @@ def read_scalars(run: Path, group: str = GROUP) -> dict[str, dict[int, float]]:
     if (run / TENSORBOARD).is_dir():
         events.Reload()
         for tag in events.Tags()["scalars"]:
-            if tag.startswith(group):
-                found[tag.removeprefix(group)] = {event.step: event.value for event in events.Scalars(tag)}
+            if tag.startswith(GROUP):
+                found[tag.removeprefix(GROUP)] = {event.step: event.value for event in events.Scalars(tag)}
     if not found:
-        raise ValueError(f"{run} has no TensorBoard files with {group} scalars: give the folder of 'jumpy train --out'")
+        raise ValueError(f"{run} has no TensorBoard files with {GROUP} scalars: give the folder of 'jumpy train --out'")
     return found
 
 
 def measure_learning_curves(runs: list[TrainedRun]) -> Numbers:
-    """Test scalars of several models while they were trained.
+    """Test scalars of several models during training.
 
     Returns:
         One row per run and evaluation: ``model``, training ``seed``, ``step``, ``negative_elbo``, ``kl`` (of all latent
         variables) and ``reconstruction`` (negative log-likelihood without its constant), nats per frame, mean over test
         windows.
-
-    Raises:
-        ValueError: if runs do not belong together, their bounds cannot be compared, or one has no TensorBoard files.
     """
     check_agreement(runs)
     check_same_likelihood(runs)
-    return Numbers({"runs": [run.facts for run in runs]}, [row for run in runs for row in _learning_rows(run)])
-
-
-def _learning_rows(run: TrainedRun) -> Iterable[dict[str, Any]]:
-    """A run's rows."""
-    scalars = read_scalars(run.path)
-    for step, bound in scalars["nelbo"].items():
-        yield {
-            "model": run.training["model"],
-            "seed": run.training["seed"],
-            "step": step,
-            "negative_elbo": bound,
-            "kl": sum(values[step] for name, values in scalars.items() if name.startswith("kl_")),
-            "reconstruction": scalars["image"][step],
-        }
+    rows = []
+    for run in runs:
+        scalars = read_scalars(run.path)
+        for step, bound in scalars["nelbo"].items():
+            row = {"model": run.training["model"], "seed": run.training["seed"], "step": step, "negative_elbo": bound}
+            row["kl"] = sum(values[step] for name, values in scalars.items() if name.startswith("kl_"))
+            rows.append(row | {"reconstruction": scalars["image"][step]})
+    return Numbers({"runs": [run.facts for run in runs]}, rows)
 
 
 def plot_learning_curves(numbers: Numbers) -> Figure:
@@ -90,7 +78,7 @@ def plot_learning_curves(numbers: Numbers) -> Figure:
 
 
 def _cut_the_beginning(axes: Axes) -> None:
-    """Limits that show what comes after the first tenth of training, the steep beginning cut off at the top."""
+    """Set the limits by what comes after the first tenth of training, cutting off the steep beginning."""
     x, y = (np.concatenate([np.asarray(line.get_data()[axis], float) for line in axes.lines]) for axis in (0, 1))
     late = y[x >= 0.1 * x.max()]
     room = 0.08 * max(np.ptp(late), 1e-3 * abs(late.max()))
@@ -102,16 +90,14 @@ def _cut_the_beginning(axes: Axes) -> None:
 
 def seed_curves(rows: Rows, key: str) -> dict[str, Curve]:
     """One curve per training seed."""
-    curves = {}
-    for seed in dict.fromkeys(row["seed"] for row in rows):
-        points = sorted((int(row["step"]), float(row[key])) for row in rows if row["seed"] == seed)
-        x, y = np.array(points, float).T
-        curves[seed] = (x, y)
-    return curves
+    points: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        points.setdefault(row["seed"], []).append((float(row["step"]), float(row[key])))
+    return {seed: (np.array(sorted(curve))[:, 0], np.array(sorted(curve))[:, 1]) for seed, curve in points.items()}
 
 
 def plot_seeds(axes: Axes, curves: dict[str, Curve], colour: str, label: str | None, style: str = "-") -> None:
-    """Seeds thin, and their mean at the steps that all of them have."""
+    """Thin curves of the seeds, and their mean at the steps that all of them have."""
     steps = sorted(set.intersection(*(set(x) for x, _ in curves.values())))
     mean = np.mean([[dict(zip(x, y, strict=True))[step] for step in steps] for x, y in curves.values()], axis=0)
     if len(curves) > 1:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from experiments.common.numbers import Numbers, csv_text
 from experiments.figures.artefact import split_label
@@ -17,64 +16,47 @@ MEASUREMENTS = {
     "jump_accuracy_5": "5 passages",
     "reward_over_ceiling": "reward over ceiling",
 }
-"""Rows of `jumpy navigation`, and the titles of their columns."""
+"""Rows of `jumpy navigation`, with the titles of their columns."""
 
 
 def measure_options(navigation: tuple[str, ...]) -> Numbers:
-    """Gather the rows that `jumpy navigation --json FILE` measured of runs with and without an option.
+    """Gather the rows that `jumpy navigation --json FILE` measured for runs with and without an option.
 
     Args:
         navigation: LABEL=FILE, in the order of the table.
 
     Returns:
-        ``rows``, one for each file: ``label``, ``preset`` and, for each of `MEASUREMENTS`, ``value``, ``mean``,
-        ``ci95`` and ``seeds`` as `jumpy navigation` wrote them; null where it did not measure one.
-
-    Raises:
-        ValueError: if labels are missing or equal, or a file does not hold the rows of one variant and preset.
+        ``rows``, one per file: ``label``, ``preset`` and, for each of `MEASUREMENTS`, ``value``, ``mean``, ``ci95`` and
+        ``seeds`` as `jumpy navigation` wrote them; null where it did not measure one.
     """
-    pairs = [split_label(pair) for pair in navigation]
-    labels = [label for label, _ in pairs]
-    if "" in labels or len(set(labels)) < len(labels):
+    files = dict(map(split_label, navigation))
+    if "" in files or len(files) < len(navigation):
         raise ValueError(f"--navigation needs LABEL=FILE with different labels, got {' '.join(navigation)}")
-    return Numbers({"rows": [{"label": label} | _measured(Path(path)) for label, path in pairs]})
-
-
-def _measured(path: Path) -> dict[str, Any]:
-    """The rows of a file of `jumpy navigation`."""
-    try:
-        content = json.loads(path.read_text())
-        presets = [
-            (preset, rows)
-            for variant, presets in content.items()
-            if variant != ABOUT
-            for preset, rows in presets.items()
-        ]
-        ((preset, rows),) = presets
-        return {"preset": preset} | {name: rows.get(name) for name in MEASUREMENTS}
-    except (FileNotFoundError, AttributeError, ValueError):
-        raise ValueError(
-            f"{path} does not hold the rows of one variant and preset: make it with 'jumpy navigation --json {path}'"
-        ) from None
+    rows = []
+    for label, path in files.items():
+        try:
+            content = json.loads(Path(path).read_text())
+            ((preset, found),) = [row for name, rows in content.items() if name != ABOUT for row in rows.items()]
+            rows.append({"label": label, "preset": preset} | {name: found.get(name) for name in MEASUREMENTS})
+        except (FileNotFoundError, AttributeError, ValueError):
+            raise ValueError(
+                f"{path} does not hold the rows of one variant and preset: make it with 'jumpy navigation --json "
+                f"{path}'"
+            ) from None
+    return Numbers({"rows": rows})
 
 
 def options_table(numbers: Numbers) -> dict[str, str]:
     """One row per option, one column per measurement: the worst training seed, for rewards with its 95 % interval."""
-    rows = numbers.facts["rows"]
     lines = [["option", *MEASUREMENTS.values()], ["---"] * (1 + len(MEASUREMENTS))]
-    lines += [[row["label"], *(_cell(name, row[name]) for name in MEASUREMENTS)] for row in rows]
     table = []
-    for row in rows:
+    for row in numbers.facts["rows"]:
         values = {name: (row[name] or {}).get("value") for name in MEASUREMENTS}
+        cells = ["–" if value is None else f"{value:.2f}" for value in values.values()]
         last = row["reward_over_ceiling"] or {}
         low, high = last.get("ci95") or (None, None)
+        if low is not None:
+            cells[-1] += f" [{low:.2f}, {high:.2f}]"
+        lines.append([row["label"], *cells])
         table.append({"option": row["label"], **values, "low": low, "high": high, "seeds": len(last.get("seeds", []))})
     return {"md": "".join(f"| {' | '.join(line)} |\n" for line in lines), "csv": csv_text(table)}
-
-
-def _cell(name: str, found: dict[str, Any] | None) -> str:
-    """A value as the table shows it."""
-    if found is None or found["value"] is None:
-        return "–"
-    ends = found.get("ci95") if name == "reward_over_ceiling" else None
-    return f"{found['value']:.2f}" + ("" if ends is None else f" [{ends[0]:.2f}, {ends[1]:.2f}]")

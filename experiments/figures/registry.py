@@ -8,32 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Literal
 
-from experiments.common.numbers import Numbers
 from experiments.figures.artefact import Artefact
 from experiments.figures.boundaries import measure_boundaries, plot_boundaries
 from experiments.figures.budget import measure_budget, plot_budget
-from experiments.figures.dlh_tables import measure_chances, measure_level_kl, measure_levels, measure_prediction
+from experiments.figures.dlh_tables import measure_levels, measure_prediction
 from experiments.figures.frame_metrics import measure_frame_metrics, plot_frame_metrics
 from experiments.figures.frames import plot_jumpy_generations, plot_two_generations, plot_varied_lengths
-from experiments.figures.generation import (
-    measure_jumpy_generations,
-    measure_two_generations,
-    measure_varied_lengths,
-)
+from experiments.figures.generation import measure_jumpy_generations, measure_two_generations, measure_varied_lengths
 from experiments.figures.learning_curves import measure_learning_curves, plot_learning_curves
 from experiments.figures.markdown import results_table
 from experiments.figures.options import measure_options, options_table
 from experiments.figures.rewards import measure_rewards, plot_rewards
-from experiments.figures.rollouts import (
-    measure_level_samples,
-    measure_rollouts,
-    plot_level_samples,
-    plot_rollouts,
-)
+from experiments.figures.rollouts import measure_level_samples, measure_rollouts, plot_level_samples, plot_rollouts
 from experiments.figures.routes import measure_routes, plot_routes
 from experiments.figures.structure_prior import measure_structure_prior, plot_structure_prior
 from experiments.figures.unseen import plot_unseen
+from experiments.video.level_metrics import CHANGES
 
 FRAMES, POINTS = ("json", "npz"), ("json", "csv")
 VIDEO_RUN, VIDEO_RUNS = {"runs": "RUN", "data": "DIR"}, {"runs": "RUN…", "data": "DIR"}
@@ -41,28 +33,28 @@ BENCHMARKS = {"benchmarks": "DIR…"}
 
 
 def _generations(plot: Callable, measure: Callable) -> Artefact:
-    """Imaginations of HRSSM in its maze."""
+    """What HRSSM imagines in its maze."""
     return Artefact(plot, measure, FRAMES, {"runs": "RUN"}, ("seed",), models=("hrssm",), trained_on="maze")
 
 
 def _futures(consecutive: bool) -> Artefact:
-    """Futures of videos by any models."""
+    """Futures of videos, sampled by any models."""
     measure = partial(measure_rollouts, consecutive=consecutive)
     return Artefact(plot_rollouts, measure, FRAMES, VIDEO_RUNS, ("seed",), trained_on="videos")
 
 
 def _levels(groups: Callable[[int], list[tuple[int, ...]]], needs: dict[str, str]) -> Artefact:
-    """Levels of DLH sampled anew."""
+    """Levels of DLH, resampled."""
     measure = partial(measure_level_samples, groups=groups)
     return Artefact(plot_level_samples, measure, FRAMES, needs, ("seed",), models=("dlh",), trained_on="videos")
 
 
-def _dlh_table(title: str, measure: Callable[..., Numbers], notes: str) -> Artefact:
+def _dlh_table(title: str, by: Literal["levels", "λ"], names: Callable[[int], tuple[str, ...]], notes: str) -> Artefact:
     """A table about the levels of DLH on Moving Ball."""
     return Artefact(
-        render=partial(results_table, title=f"{title} of Zakharov et al. 2022)", notes=notes),
-        measure=measure,
-        needs={"runs": "RUN…", "data": "DIR…"},
+        partial(results_table, title=f"{title} of Zakharov et al. 2022)", notes=notes),
+        partial(measure_levels, by=by, names=names),
+        needs=VIDEO_RUNS | {"data": "DIR…"},
         accepts=("sequences", "seed", "device"),
         models=("dlh",),
         trained_on="videos",
@@ -94,50 +86,54 @@ FIGURES = {
     ),
     "unseen": Artefact(plot_unseen, files=POINTS, origin="make it with 'jumpy unseen'"),
 }
-"""Kept as NAME.json, .csv or .npz, shown as NAME.png; numbered as in Kim et al. 2019 (vta) and Zakharov et al. 2022."""
+"""vta-N is Figure N of Kim et al. 2019, dlh-N of Zakharov et al. 2022; rendered as NAME.png."""
 
 TABLES = {
     "dlh-1": Artefact(
         render=partial(
             results_table,
             title="Open-loop video prediction (Table 1 of Zakharov et al. 2022)",
-            notes="The best of several samples of each test video, chosen by each metric's mean over the video. SSIM: "
-            "Gaussian windows of 11 × 11 pixels, sigma 1.5, K1 = 0.01, K2 = 0.03, data range 255, mean over windows "
-            "within the image and over colours. PSNR: decibels of single frames, their mean. The paper's VTA is hrssm "
-            "here, its stars (deviation below 5 %) are ±<5%. `mazes` are ours: they stand in for dml-mazes, which "
-            "cannot be drawn again. moving-mnist shows other digits and speeds than the paper's may; its frames are "
-            "grey, and of a model's the colours' mean counts. last-frame and black are no models: they repeat the last "
-            "frame that is shown, or show nothing. dlh − another: differences on the same videos.",
+            notes="The best of several samples of each test video, chosen for each metric by its mean over the "
+            "video. SSIM: Gaussian windows of 11 × 11 pixels, sigma 1.5, K1 = 0.01, K2 = 0.03, data range 255, mean "
+            "over windows within the image and over colours. PSNR: mean over frames, in decibels. The paper's VTA is "
+            "hrssm here; its stars (standard deviation below 5 %) are ±<5%. `mazes` are ours and stand in for "
+            "dml-mazes, which cannot be reproduced. moving-mnist may show other digits and speeds than the paper's; "
+            "its frames are grey, so the mean over a model's colours is compared. The baselines last-frame and black "
+            "repeat the last frame of the context or predict black frames. dlh − another: paired differences on the "
+            "same videos.",
         ),
         measure=measure_prediction,
         needs={"predictions": "DIR…"},
     ),
     "dlh-2": _dlh_table(
         "Levels used and total divergence on Moving Ball (Table 2",
-        measure_levels,
-        "Levels used: those that change, a frame, without the first frame; to be near 1 + the share of frames whose "
-        "colour changes. KL: divergences of all levels' states, nats a frame (the paper's Table 5 sums up to it); KL "
-        "of e is beside it. F1: e² against true colour changes; by chance: against those of another video.",
+        "levels",
+        lambda levels: ("levels_used", "one_plus_change", "kl", "kl_e", *CHANGES),
+        "Levels used: levels that change per frame, without the first frame; ideally 1 + the fraction of frames "
+        "whose colour changes. KL: divergence of all levels' states, nats per frame (the sum of the paper's Table "
+        "5), without KL of e. F1: e² against true colour changes; by chance: against those of another video.",
     ),
     "dlh-3": _dlh_table(
         "Chance of a change at level 2, p(e² = 1) (Table 3",
-        measure_chances,
-        "Means where the posterior says change and static, from the third frame on; to be near the generator's own: a "
-        "bounce always brings another colour, any other frame with probability λ. F1: e² against true colour changes; "
-        "by chance: against those of another video.",
+        "λ",
+        lambda levels: ("p_change", "generator_change", "p_static", "generator_static", *CHANGES),
+        "Means where the posterior says change and static, from the third frame on; ideally the generator's own: a "
+        "bounce always changes the colour, any other frame does with probability λ. F1: e² against true colour "
+        "changes; by chance: against those of another video.",
     ),
     "dlh-5": _dlh_table(
         "Divergence of each level on Moving Ball (Table 5",
-        measure_level_kl,
-        "KL of each level's state, nats a frame, over whole test videos.",
+        "levels",
+        lambda levels: (*(f"kl_{n}" for n in range(1, levels + 1)), *["kl_share_above_2"] * (levels > 2)),
+        "KL of each level's state, nats per frame, over whole test videos.",
     ),
     "options": Artefact(options_table, measure_options, needs={"navigation": "ours=FILE 'without X'=FILE…"}),
 }
-"""Kept as NAME.json, shown as NAME.md."""
+"""Numbered as in Zakharov et al. 2022; rendered as NAME.md."""
 
 PLOTS = {
     "rewards": Artefact(plot_rewards, measure_rewards, needs=BENCHMARKS),
     "budget": Artefact(plot_budget, measure_budget, needs=BENCHMARKS),
     "routes": Artefact(plot_routes, measure_routes, needs={"benchmarks": "DIR"}),
 }
-"""Of a benchmark's folder, shown in it as NAME.png."""
+"""Plots of a benchmark, written into its folder as NAME.png."""

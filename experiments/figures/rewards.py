@@ -1,8 +1,7 @@
-"""How rewards are distributed: one shape per agent and budget, of one benchmark or of several training seeds."""
+"""How rewards are distributed: one shape per agent and budget, over all training seeds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,13 +14,13 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
 from envs.episodes import LIFE_STEPS
-from experiments.common.bootstrap import PairedBootstrap
+from experiments.common.bootstrap import Estimate, PairedBootstrap
 from experiments.common.numbers import Numbers
 from experiments.figures.benchmarks import colours_of, headline, read_benchmarks
 from experiments.figures.style import DOTS, GREY, WIDTH, label_name
 from experiments.navigation.agents import CEILING, FLOOR
 
-BASELINES: dict[str, Any] = {FLOOR: ":", CEILING: "--"}  # how their means are drawn
+BASELINES: dict[str, Any] = {FLOOR: ":", CEILING: "--"}  # line styles of their means
 BIN = 5  # reward
 
 
@@ -29,31 +28,38 @@ def measure_rewards(benchmarks: tuple[Path, ...]) -> Numbers:
     """Every episode of every label, budget and training seed.
 
     Returns:
-        One row per episode: its seed, and under each agent's column the steps to the goal, empty where it was not
-        reached. ``agents`` in the facts says what the columns are.
-
-    Raises:
-        ValueError: as `read_benchmarks`.
+        One row per episode: its seed, and in each agent's column the steps to the goal, empty where it was not
+        reached. ``agents`` in the facts describes the columns.
     """
     found = read_benchmarks(benchmarks)
-    columns = {"{} budget={} seed={}".format(*entry.key): entry.episodes for entry in found.entries}
-    agents = [{"column": column} | entry.facts for column, entry in zip(columns, found.entries, strict=True)]
+    columns = {"{} budget={} seed={}".format(*entry.key): entry for entry in found.entries}
+    agents = [{"column": name} | entry.facts for name, entry in columns.items()]
+    episodes = {FLOOR: found.floor} | {name: entry.episodes for name, entry in columns.items()}
     table = {"episode": found.floor["seed"].tolist()}
-    for name, episodes in ({FLOOR: found.floor} | columns | {CEILING: found.ceiling}).items():
-        if (episodes["seed"] != found.floor["seed"]).any():
+    for name, each in (episodes | {CEILING: found.ceiling}).items():
+        if (each["seed"] != found.floor["seed"]).any():
             raise ValueError(f"the episodes of {name} are not those of {FLOOR}: give --benchmarks of one measurement")
-        table[name] = np.where(episodes["success"] == 1, episodes["steps"].astype(object), "").tolist()
+        table[name] = np.where(each["success"] == 1, each["steps"].astype(object), "").tolist()
     rows = [dict(zip(table, values, strict=True)) for values in zip(*table.values(), strict=True)]
     return Numbers(found.facts | {"agents": agents}, rows)
 
 
-class Shape(NamedTuple):
-    """One distribution and where it is drawn."""
+def reward(steps: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
+    """Steps that were left; 0 where the goal was not reached (NaN)."""
+    return np.where(np.isnan(steps), 0.0, LIFE_STEPS - steps)
 
-    place: float
+
+def histogram(steps: Float[np.ndarray, " n"]) -> tuple[Int64[np.ndarray, " bins"], Float[np.ndarray, " edges"]]:
+    """How many solved episodes earn each reward, in bins of 5, and the bins' edges."""
+    return np.histogram(reward(steps)[~np.isnan(steps)], bins=LIFE_STEPS // BIN, range=(0, LIFE_STEPS))
+
+
+class Shape(NamedTuple):
+    """One distribution and its place."""
+
     left: float
     right: float
-    """how far it may reach to either side of its place"""
+    """ends of its room on the x axis"""
     anchor: float
     """which part of it is at the same place in all bins: 0 its left side, 0.5 the middle, 1 its right side"""
     columns: list[str]
@@ -64,34 +70,36 @@ class Shape(NamedTuple):
 def plot_rewards(numbers: Numbers) -> Figure:
     """Reward distributions over budgets, the labels side by side (Kim et al. 2019, Figure 8).
 
-    Episodes that were not solved, all of reward 0, have a panel of their own: in one bin they would dwarf the rest.
+    Unsolved episodes, all with reward 0, have a panel of their own: in one bin they would dwarf the rest.
     """
     agents = numbers.facts["agents"]
     budgets = sorted({agent["budget"] for agent in agents})
     shapes = _shapes(agents, budgets)
-    steps = [np.array([_steps(numbers.rows, column) for column in shape.columns]) for shape in shapes]
+    rows = numbers.rows
+    steps = [  # per shape (seeds, episodes); NaN where the goal was not reached
+        np.array([[float(row[column] or "nan") for row in rows] for column in shape.columns]) for shape in shapes
+    ]
     bootstrap = PairedBootstrap({str(k): reward(its).mean(axis=0) for k, its in enumerate(steps)})
     figure = Figure(figsize=(WIDTH, 4.8), dpi=DOTS, layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(5, 1.3))
     for number, (shape, its) in enumerate(zip(shapes, steps, strict=True)):
-        estimate = bootstrap.mean(str(number))
-        _plot_shape(above, shape, its.ravel(), (estimate.low, estimate.value, estimate.high))
+        mean = bootstrap.mean(str(number))
+        _plot_solved(above, shape, its.ravel(), mean)
         _plot_unsolved(below, shape, float(np.isnan(its).mean()))
         if shape.columns[0] in BASELINES:
-            style = BASELINES[shape.columns[0]]
-            above.axhline(estimate.value, color=GREY, linestyle=style, linewidth=1.2, zorder=0)
-    room = max(0.0, (3 - len(budgets)) / 2)  # few shapes are not to be wide
+            above.axhline(mean.value, color=GREY, linestyle=BASELINES[shape.columns[0]], linewidth=1.2, zorder=0)
+    room = max(0.0, (3 - len(budgets)) / 2)  # keeps few shapes narrow
     above.set(ylim=(0, 100), ylabel="reward (shapes: solved episodes)", xlim=(-0.55 - room, len(budgets) + 1.55 + room))
-    below.set(ylabel="not solved", ylim=(0, None))
+    below.set(ylabel="unsolved", ylim=(0, None))
     below.margins(y=0.35)
     below.yaxis.set_major_formatter(PercentFormatter(1))
     ticks = [_budget_tick(agents, budget) for budget in budgets] + [f"{FLOOR}\n(floor)", "shortest\n(ceiling)"]
     below.set_xticks(range(len(budgets) + 2), ticks, fontsize=9)
     depth = " (L: depth of the tree)" * any("depth" in agent["planner"] for agent in agents)
-    below.set_xlabel(f"model transitions that a decision may spend{depth}")
+    below.set_xlabel(f"budget: model transitions per decision{depth}")
     _legend(figure, agents)
     seeds = len({agent["training_seed"] for agent in agents})
-    together = f" {seeds} training seeds together." * (seeds > 1)
+    together = f" {seeds} training seeds pooled." * (seeds > 1)
     figure.suptitle(f"{headline(numbers.facts, agents)}{together} Numbers: mean reward.", fontsize=10)
     return figure
 
@@ -103,14 +111,13 @@ def _shapes(agents: list[dict[str, Any]], budgets: list[int]) -> list[Shape]:
     shapes = []
     for place, budget in enumerate(budgets):
         for number, (label, colour) in enumerate(colours.items()):
-            left = wide * number - 0.46
+            left = place - 0.46 + wide * number
             anchor = 1.0 - number if len(colours) == 2 else 0.5
             columns = [one["column"] for one in agents if (one["label"], one["budget"]) == (label, budget)]
             if columns:
-                shapes.append(Shape(place, left, left + wide, anchor, columns, colour))
-    for place, name in enumerate(BASELINES, len(budgets)):
-        shapes.append(Shape(place, -0.46, 0.46, 0.5, [name], GREY))
-    return shapes
+                shapes.append(Shape(left, left + wide, anchor, columns, colour))
+    places = enumerate(BASELINES, len(budgets))
+    return shapes + [Shape(place - 0.46, place + 0.46, 0.5, [name], GREY) for place, name in places]
 
 
 def _budget_tick(agents: list[dict[str, Any]], budget: int) -> str:
@@ -124,43 +131,28 @@ def _legend(figure: Figure, agents: list[dict[str, Any]]) -> None:
     """Colours and lines."""
     names = {agent["label"]: label_name(agent["label"], agent["model"]) for agent in agents}
     handles: list[Any] = [Patch(color=c, alpha=0.75, label=names[label]) for label, c in colours_of(agents).items()]
-    handles += [Line2D([], [], color="black", linewidth=2, label="mean of all, 95 % interval")]
+    handles += [Line2D([], [], color="black", linewidth=2, label="mean, 95 % interval")]
     handles += [Line2D([], [], color=GREY, linestyle=style, label=f"mean, {name}") for name, style in BASELINES.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False, fontsize=9)
 
 
-def reward(steps: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
-    """Steps that were left; 0 where the goal was not reached (NaN)."""
-    return np.where(np.isnan(steps), 0.0, LIFE_STEPS - steps)
-
-
-def _plot_shape(axes: Axes, shape: Shape, steps: np.ndarray, mean: tuple[float, float, float]) -> None:
+def _plot_solved(axes: Axes, shape: Shape, steps: np.ndarray, mean: Estimate) -> None:
     """Rewards of the solved episodes in bins, and the mean of all with its interval, as a number above."""
     counts, edges = histogram(steps)
-    space = shape.right - shape.left
-    width = 0.96 * space * counts / max(counts.max(), 1)
-    left = shape.place + shape.left + shape.anchor * (space - width)
+    ends = shape.left, shape.right
+    room = shape.right - shape.left
+    width = 0.96 * room * counts / max(counts.max(), 1)
+    left = shape.left + shape.anchor * (room - width)
     axes.barh(edges[:-1], width, BIN, left, align="edge", color=shape.colour, alpha=0.75, lw=0)
-    ends = [shape.place + shape.left, shape.place + shape.right]
-    axes.fill_between(ends, mean[0], mean[2], color="black", alpha=0.25, linewidth=0)
-    axes.plot(ends, [mean[1], mean[1]], color="black", linewidth=2, solid_capstyle="butt")
+    axes.fill_between(ends, mean.low, mean.high, color="black", alpha=0.25, linewidth=0)
+    axes.plot(ends, [mean.value] * 2, color="black", linewidth=2, solid_capstyle="butt")
     text: dict[str, Any] = {"ha": "center", "va": "bottom", "color": shape.colour, "fontsize": 8, "weight": "bold"}
-    axes.text(float(np.mean(ends)), 101, f"{mean[1]:.1f}", **text)
-
-
-def histogram(steps: Float[np.ndarray, " n"]) -> tuple[Int64[np.ndarray, " bins"], Float[np.ndarray, " edges"]]:
-    """How many solved episodes earn each reward, in steps of 5, and the steps' ends."""
-    return np.histogram(reward(steps)[~np.isnan(steps)], bins=LIFE_STEPS // BIN, range=(0, LIFE_STEPS))
+    axes.text(sum(ends) / 2, 101, f"{mean.value:.1f}", **text)
 
 
 def _plot_unsolved(axes: Axes, shape: Shape, share: float) -> None:
-    """The share of episodes without success, as a bar with its number."""
-    x = shape.place + (shape.left + shape.right) / 2
+    """The fraction of unsolved episodes, as a bar with its number."""
+    x = (shape.left + shape.right) / 2
     axes.bar(x, share, min(0.9 * (shape.right - shape.left), 0.4), color=shape.colour, alpha=0.6)
     text = "0" if share == 0 else f"{100 * share:.1f}" if share < 0.0995 else f"{100 * share:.0f}"
     axes.annotate(text, (x, share), (0, 2), textcoords="offset points", ha="center", va="bottom", fontsize=8)
-
-
-def _steps(rows: Iterable[dict[str, Any]], column: str) -> Float[np.ndarray, " n"]:
-    """A column of the CSV; NaN where the goal was not reached."""
-    return np.array([np.nan if row[column] == "" else float(row[column]) for row in rows])

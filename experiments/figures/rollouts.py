@@ -1,4 +1,4 @@
-"""Figures of drawn frames: futures beside the truth, and single levels of a hierarchy drawn anew."""
+"""Figures of sampled frames: futures next to the truth, and single levels of a hierarchy resampled."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
 from matplotlib.figure import Figure
-from torch import Tensor
 
 from agent.data.replay import Replay
 from agent.training.image_grid import GAP, stack, strip
@@ -20,26 +18,22 @@ from experiments.figures.style import DOTS, WIDTH, label_name
 from experiments.video.rows import dataset_label
 from world_models.blocks.images import to_float, to_uint8
 
-VIDEOS, SHOWN, DRAWS = 2, 15, 12  # test videos; frames of each; draws of levels
-MARGIN = 1.25  # inches for what stands before a strip
+VIDEOS, SHOWN, SAMPLES = 2, 15, 12  # test videos; frames of each; samples of levels
+MARGIN = 1.25  # inches for the texts in front of the strips
 
 
-def _data_of(runs: list[TrainedRun], data: tuple[Path, ...]) -> Replay:
-    """The data set that all runs were trained on; its videos must be longer than their contexts."""
+def _test_videos(runs: list[TrainedRun], data: tuple[Path, ...]) -> dict[str, np.ndarray]:
+    """The first test videos of the data set that all runs were trained on; they must be longer than all contexts."""
     replays = [Replay.open(path) for path in data]
     replay, *_ = [run.data_of(replays) for run in runs]
     longest = max(run.model.config.options.context for run in runs)
-    if longest >= replay.episode_length or not replay.split("test"):
+    test = replay.split("test")
+    if longest >= replay.episode_length or not test:
         raise ValueError(
-            f"{replay.folder} has {len(replay.split('test'))} test videos of {replay.episode_length} frames, needed "
-            f"are some of more than {longest}: make others"
+            f"{replay.folder} has {len(test)} test videos of {replay.episode_length} frames, needed are some of more "
+            f"than {longest}: make others"
         )
-    return replay
-
-
-def _videos(replay: Replay) -> dict[str, np.ndarray]:
-    """The first test videos, whole."""
-    chosen = np.array(replay.split("test")[:VIDEOS])
+    chosen = np.array(test[:VIDEOS])
     return replay.slices(chosen, np.zeros_like(chosen), replay.episode_length)
 
 
@@ -48,55 +42,40 @@ def _videos(replay: Replay) -> dict[str, np.ndarray]:
 
 @torch.inference_mode()
 def measure_rollouts(runs: list[TrainedRun], data: tuple[Path, ...], seed: int, consecutive: bool) -> Numbers:
-    """One sample of the future of each of the first test videos by every run, each after its own context.
+    """One sample by every run of the future of the first test videos, each after the run's own context.
 
-    Args:
-        runs: of any models, with different labels, in their order.
-        data: the data set that they were trained on.
-        seed: of the samples.
-        consecutive: the first frames that all predict; otherwise frames from there to the end.
+    If `consecutive`, of the first frames that all runs predict; otherwise of frames from there to the end.
 
     Returns:
-        ``true`` and one array per label, (N, F, H, W, 3); where it is known, ``…_start`` (N, F): where something
-        begins.
-
-    Raises:
-        ValueError: if runs and data do not belong together, or the videos are too short.
+        ``true`` and one array per label, (N, F, H, W, 3); where known, ``…_start`` (N, F): where something begins.
     """
-    if len({run.label for run in runs}) < len(runs):
+    contexts = {run.label: run.model.config.options.context for run in runs}
+    if len(contexts) < len(runs):
         raise ValueError(f"--runs need different labels, got {[run.label for run in runs]}: give LABEL=RUN")
-    replay = _data_of(runs, data)
-    fields = _videos(replay)
-    frames, first = fields["observation"], max(run.model.config.options.context for run in runs)
-    last = replay.episode_length - 1
-    shown = min(SHOWN, last - first + 1)
-    places = first + np.arange(shown) if consecutive else np.linspace(first, last, shown).round().astype(int)
+    fields = _test_videos(runs, data)
+    frames, first = fields["observation"], max(contexts.values())
+    last = frames.shape[1] - 1
+    places = np.linspace(first, last, min(SHOWN, last - first + 1)).round().astype(int)
+    if consecutive:
+        places = first + np.arange(len(places))
     arrays = {"true": frames[:, places]}
     if "change" in fields:
         arrays["true_start"] = fields["change"][:, places]
+    none = torch.zeros(frames.shape[:2], dtype=torch.long)
     for run in runs:
         torch.manual_seed(seed)
-        context = run.model.config.options.context
-        none = torch.zeros(frames.shape[:2], dtype=torch.long)
+        context = contexts[run.label]
         x = to_float(torch.from_numpy(frames[:, :context]))
         sampled, start = run.model.generate(x, none[:, : context - 1], none[:, 0] + context, none[:, context:], "full")
         arrays[run.label] = to_uint8(sampled[:, places - context]).numpy()
         if start is not None:
             arrays[f"{run.label}_start"] = (start[:, places - context] > 0.5).numpy().astype(np.int8)
-    contexts = {run.label: run.model.config.options.context for run in runs}
-    return Numbers(
-        {
-            "runs": [run.facts for run in runs],
-            "dataset": dataset_label(runs[0]),
-            "contexts": contexts,
-            "frames": places,
-        },
-        arrays=arrays,
-    )
+    facts = {"runs": [run.facts for run in runs], "dataset": dataset_label(runs[0])}
+    return Numbers(facts | {"contexts": contexts, "frames": places}, arrays=arrays)
 
 
 def plot_rollouts(numbers: Numbers) -> Figure:
-    """The true frames of each video above the samples; red: a colour changes, level 2 does, a subsequence starts."""
+    """The true frames of each video above the samples; red: the video or level 2 changes, or a subsequence starts."""
     facts, arrays = numbers.facts, numbers.arrays
     runs = dict(zip(facts["contexts"], facts["runs"], strict=True))
     names = {"true": "true"} | {label: label_name(label, run["model"]) for label, run in runs.items()}
@@ -106,9 +85,12 @@ def plot_rollouts(numbers: Numbers) -> Figure:
         for key, name in names.items()
     ]
     shown = ", ".join(f"{names[label]} after {context} frames" for label, context in facts["contexts"].items())
-    steps = ", ".join(f"{names[label]}: {run['trained_steps']}" for label, run in runs.items())
-    title = f"{facts['dataset']}: frames {facts['frames'][0]} to {facts['frames'][-1]}, open loop ({shown})"
-    return _page(f"{title}\nred: something begins (DLH: level 2 changes); training steps of {steps}", strips)
+    steps = ", ".join(f"{run['trained_steps']} ({names[label]})" for label, run in runs.items())
+    title = (
+        f"{facts['dataset']}: frames {facts['frames'][0]} to {facts['frames'][-1]}, open loop ({shown})\n"
+        f"red: a change in the video, a change of level 2 (DLH), or the start of a subsequence\ntraining steps: {steps}"
+    )
+    return _page(title, strips)
 
 
 # ---------------------------------------------------------------- levels
@@ -118,55 +100,42 @@ def plot_rollouts(numbers: Numbers) -> Figure:
 def measure_level_samples(
     runs: list[TrainedRun], data: tuple[Path, ...], seed: int, groups: Callable[[int], list[tuple[int, ...]]]
 ) -> Numbers:
-    """Frames where some levels are drawn anew from their change priors and the others are fixed (appendix C.3).
+    """Frames where some levels are resampled from their change priors and the others are fixed (appendix C.3).
 
-    Args:
-        runs: of DLH.
-        data: the data set that they were trained on.
-        seed: of the samples.
-        groups: the levels that are drawn together, by the number of all levels.
+    `groups` are the levels that are resampled together, by the number of levels.
 
     Returns:
-        An array a run and group, (N, 2 + draws, H, W, 3): the true frame, the belief's own, then the draws.
-
-    Raises:
-        ValueError: if runs and data do not belong together, or a run has no such levels.
+        One array per run and group, (N, 2 + samples, H, W, 3): the true frame, the belief's own, then the samples.
     """
-    frames = _videos(_data_of(runs, data))["observation"]
+    frames = _test_videos(runs, data)["observation"]
     rows: list[dict[str, Any]] = []
     arrays: dict[str, np.ndarray] = {}
     for run in runs:
         levels, context = run.model.config.options.levels, run.model.config.options.context
         if not groups(levels):
-            raise ValueError(f"{run.name} has {levels} levels, none to sample anew: give --runs of more levels")
+            raise ValueError(f"{run.name} has {levels} levels, none to resample: give --runs of more levels")
         torch.manual_seed(seed)
         x = to_float(torch.from_numpy(frames[:, :context]))
         none = torch.zeros(len(x), context, dtype=torch.long)
         state = run.model.observe(x, none[:, 1:], none[:, 0] + context)
         for group in groups(levels):
-            drawn = [_frame(run.model.decode(run.model.resample(state, group))) for _ in range(DRAWS)]
-            arrays[f"drawn_{len(rows)}"] = np.stack(
-                [frames[:, context - 1], _frame(run.model.decode(state)), *drawn], 1
-            )
+            states = [state, *(run.model.resample(state, group) for _ in range(SAMPLES))]
+            decoded = [to_uint8(run.model.decode(each)).numpy() for each in states]
+            arrays[f"drawn_{len(rows)}"] = np.stack([frames[:, context - 1], *decoded], 1)
             rows.append({"levels": levels, "drawn": group})
-    return Numbers(
-        {"runs": [run.facts for run in runs], "dataset": dataset_label(runs[0]), "rows": rows}, arrays=arrays
-    )
-
-
-def _frame(image: Tensor) -> UInt8[np.ndarray, "n h w 3"]:
-    return to_uint8(image).numpy()
+    facts = {"runs": [run.facts for run in runs], "dataset": dataset_label(runs[0]), "rows": rows}
+    return Numbers(facts, arrays=arrays)
 
 
 def plot_level_samples(numbers: Numbers) -> Figure:
-    """A strip a video and group of levels: the true frame, the belief's own, draws."""
+    """One strip per video and group of levels: the true frame, the belief's own, samples."""
     strips = []
     for number, row in enumerate(numbers.facts["rows"]):
         fixed = [level for level in range(1, row["levels"] + 1) if level not in row["drawn"]]
-        told = f"{row['levels']} levels\ndrawn: {_list(row['drawn'])}\nfixed: {_list(fixed)}"
+        text = f"{row['levels']} levels\nresampled: {_list(row['drawn'])}\nfixed: {_list(fixed)}"
         for video, frames in enumerate(numbers.arrays[f"drawn_{number}"]):
-            strips.append(("" if video else told, strip(frames)))
-    title = f"{numbers.facts['dataset']}: the true frame, the model's, then levels drawn anew from their change priors"
+            strips.append(("" if video else text, strip(frames)))
+    title = f"{numbers.facts['dataset']}: true frame, decoded belief, then levels resampled from their change priors"
     return _page(title, strips)
 
 
@@ -178,11 +147,10 @@ def _list(levels: Sequence[int]) -> str:
 
 
 def _page(title: str, strips: list[tuple[str, np.ndarray]]) -> Figure:
-    """Strips of equal width below each other and below the title, with a text before each."""
+    """Strips of equal width below each other and below the title, each with a text in front."""
     picture = stack([one for _, one in strips])
     wide = WIDTH - MARGIN - 0.1
-    scale = wide / picture.shape[1]
-    high = picture.shape[0] * scale
+    high = picture.shape[0] * wide / picture.shape[1]
     height = high + 0.3 + 0.17 * (1 + title.count("\n"))
     figure = Figure(figsize=(WIDTH, height), dpi=DOTS)
     axes = figure.add_axes((MARGIN / WIDTH, 0.05 / height, wide / WIDTH, high / height))

@@ -16,31 +16,26 @@ from experiments.navigation.agents import CEILING, FLOOR
 from experiments.navigation.episode_files import PATHS, read_paths, read_summary
 
 SHOWN_EPISODES = 3
-PATH_FIELDS = ("steps", "pose", "goal")
 
 
 def measure_routes(benchmarks: tuple[Path, ...]) -> Numbers:
-    """Where the floor, the ceiling and each label's agent with the largest budget went in the first episodes.
+    """Paths of the floor, the ceiling and each label's agent with the largest budget in the first episodes.
 
     Returns:
         ``layout`` and the ``agents``; for each agent the arrays ``NAME steps`` (E,), ``NAME pose`` (E, 101, 4) and
         ``NAME goal`` (E, 2).
-
-    Raises:
-        ValueError: if the folder holds no finished benchmark, or its paths are missing.
     """
     (folder,) = benchmarks
     summary = read_summary(folder)
     trained = {name: entry for name, entry in summary["agents"].items() if entry.get("trained")}
-    largest = {}
-    for name in sorted(trained, key=lambda name: trained[name]["budget"]):
-        largest[trained[name]["label"]] = name
+    by_budget = sorted(trained, key=lambda name: trained[name]["budget"])
+    largest = {trained[name]["label"]: name for name in by_budget}
     chosen = [name for name in trained if name in largest.values()]
     arrays: dict[str, np.ndarray] = {}
     for name in (FLOOR, *chosen, CEILING):
         paths = read_paths(folder / PATHS / f"{name}.npz")
-        arrays |= {f"{name} {key}": paths[key][:SHOWN_EPISODES] for key in PATH_FIELDS}
-    agents = [{"name": name, "label": trained[name]["label"], "model": trained[name]["model"]} for name in chosen]
+        arrays |= {f"{name} {key}": paths[key][:SHOWN_EPISODES] for key in ("steps", "pose", "goal")}
+    agents = [{"name": name} | {key: trained[name][key] for key in ("label", "model")} for name in chosen]
     return Numbers({"layout": summary["layout"], "agents": agents}, arrays=arrays)
 
 
@@ -54,24 +49,21 @@ def plot_routes(numbers: Numbers) -> Figure:
     panels = figure.subplots(len(rows), episodes, squeeze=False)
     for (name, colour), row in zip(rows.items(), panels, strict=True):
         for episode, axes in enumerate(row):
-            best, taken = (_cells(numbers.arrays, agent, episode) for agent in (CEILING, name))
+            best, taken = (
+                numbers.arrays[f"{agent} pose"][episode, : numbers.arrays[f"{agent} steps"][episode] + 1, :2]
+                for agent in (CEILING, name)
+            )
             goal = numbers.arrays[f"{name} goal"][episode]
             _plot_route(axes, layout, best, taken, goal, colour)
             solved = (taken[-1] == goal).all()
             steps = f"{len(taken) - 1} steps, shortest {len(best) - 1}" if solved else "not solved"
             axes.set_title(f"{name}: {steps}", fontsize=9, pad=3)
-    legend = "Circle: start. Star: goal. Dotted: shortest path. Cross: where an unsolved episode ended."
-    figure.suptitle(legend, fontsize=10)
+    figure.suptitle("Circle: start. Star: goal. Dotted: shortest path. Cross: end of an unsolved episode.", fontsize=10)
     return figure
 
 
-def _cells(arrays: dict[str, np.ndarray], agent: str, episode: int) -> np.ndarray:
-    """x, y after each step of an episode, (steps + 1, 2)."""
-    return arrays[f"{agent} pose"][episode, : arrays[f"{agent} steps"][episode] + 1, :2]
-
-
 def _plot_route(axes: Axes, layout: Layout, best: np.ndarray, taken: np.ndarray, goal: np.ndarray, colour: str) -> None:
-    """Map, path taken, shortest path, start, goal, and the end where it is not the goal."""
+    """The map, the path taken, the shortest path, the start, the goal, and the end where it is not the goal."""
     pale = 255 - (255 - layout.picture.astype(np.float64)) * 0.3
     wall = (layout.cells == WALL)[..., None]
     axes.imshow(np.where(wall, 70, pale).astype(np.uint8), interpolation="nearest")

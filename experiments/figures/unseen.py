@@ -1,4 +1,4 @@
-"""Reward over the ceiling against minutes from nothing, in layouts that were never used to develop."""
+"""Reward over the ceiling against minutes from scratch, in layouts that were never used for development."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from experiments.figures.style import COLOURS, DOTS, GREY, WIDTH
 
 
 def plot_unseen(numbers: Numbers) -> Figure:
-    """One thin line per layout with its interval, the median thick, and what was to be reached by when."""
+    """One thin line per layout with its interval, a thick median, and the target with its time."""
     figure = Figure(figsize=(WIDTH, 3.8), dpi=DOTS, layout="constrained")
     axes = figure.subplots()
     for layout, colour in zip(dict.fromkeys(row["layout"] for row in numbers.rows), COLOURS * 9, strict=False):
@@ -25,7 +25,7 @@ def plot_unseen(numbers: Numbers) -> Figure:
     axes.axhline(target, color=GREY, linestyle="--")
     axes.axvline(minutes, color=GREY, linestyle=":")
     axes.annotate(f"{target}", (1, target), (-3, -3), axes.get_yaxis_transform(), "offset points", ha="right", va="top")
-    axes.set(xlabel="minutes from nothing: collecting and training", ylabel="reward over ceiling")
+    axes.set(xlabel="minutes from scratch (data collection and training)", ylabel="reward over ceiling")
     axes.set(xlim=(0, None), ylim=(y.min(initial=0), 1.03))
     figure.legend(handles=axes.get_legend_handles_labels()[0], loc="outside lower center", ncols=3, frameon=False)
     return figure

@@ -1,27 +1,28 @@
-"""Fixed baselines: predictions that know nothing of videos, the floor for every model.
+"""Fixed baselines that know nothing about videos: the floor for every model.
 
-They are no formality: in Moving MNIST a black frame is right nearly everywhere, and SSIM counts every place alike.
+They are hard to beat: in Moving MNIST a black frame is right nearly everywhere, and SSIM weights every place equally.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any, Literal, NamedTuple
+from pathlib import Path
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from agent.data.replay import Replay
+from experiments.common.trained_runs import TrainedRun
 
 FLOORS = ("last-frame", "black")
 
 
 class Floor(nn.Module):
-    """Repeats the last frame that it was shown, or shows nothing."""
+    """Repeats the last frame of the context, or predicts black frames; it has no parameters."""
 
     def __init__(self, kind: Literal["last-frame", "black"]) -> None:
-        """There is nothing to train."""
         super().__init__()
         self.kind = kind
 
@@ -33,22 +34,18 @@ class Floor(nn.Module):
         actions: Int64[Tensor, "b k"],
         mode: str = "full",
     ) -> tuple[Float[Tensor, "b k 3 h w"], None]:
-        """Predict as a model does; every sample is the same."""
+        """As in `Generative`; every sample is the same."""
         frame = x[:, -1:] if self.kind == "last-frame" else torch.full_like(x[:, -1:], -1)
         return frame.expand(-1, actions.shape[1], -1, -1, -1), None
 
 
-class Baseline(NamedTuple):
-    """A fixed baseline on a data set, with what results say of it as of a `TrainedRun`."""
-
-    model: Floor
-    facts: dict[str, Any]
-    seconds: dict[str, float] | None
+class Baseline(TrainedRun):
+    """A fixed baseline in place of a trained run."""
 
     @property
-    def training(self) -> dict[str, Any]:
-        """Its name and the data set; it was not trained."""
-        return self.facts
+    def facts(self) -> dict[str, Any]:
+        """Its name and the data set."""
+        return self.training
 
 
 def fixed_baseline(kind: Literal["last-frame", "black"], replay: Replay) -> Baseline:
@@ -60,4 +57,4 @@ def fixed_baseline(kind: Literal["last-frame", "black"], replay: Replay) -> Base
     origin = json.loads(json.dumps(replay.manifest.origin))
     if "dataset" not in origin:
         raise ValueError(f"{replay.folder} does not hold videos: give --data of 'jumpy videos' or 'jumpy import'")
-    return Baseline(Floor(kind), {"model": kind, **origin}, {})
+    return Baseline(Path(), kind, kind, Floor(kind), {"model": kind, **origin}, step=0, seconds={})

@@ -1,12 +1,12 @@
 """LPIPS of Zhang et al., *The Unreasonable Effectiveness of Deep Features as a Perceptual Metric* (CVPR 2018), AlexNet.
 
 Two images go through AlexNet's five convolutions (Krizhevsky 2014, "One weird trick"). After each of them, features
-are scaled to length 1 at every place, and squared differences are weighted by a linear head:
+are normalised to length 1 at every place, and squared differences are weighted by a linear head:
 
     d(x, y) = sum_l mean_hw w_l . (f^l_hw(x) - f^l_hw(y))²
 
-The heads' weights (version 0.1 of the paper's authors, 6 kB) come with torchmetrics. AlexNet's are 244 MB and yours to
-give: torchvision's file alexnet-owt-7be5be79.pth. Both files are known by their SHA-256.
+The heads' weights (version 0.1 of the paper's authors, 6 kB) come with torchmetrics. You provide AlexNet's, 244 MB:
+torchvision's file alexnet-owt-7be5be79.pth. Both files are checked by their SHA-256.
 """
 
 import hashlib
@@ -28,21 +28,20 @@ HEADS = Path(torchmetrics.__file__).parent / "functional/image/lpips_models/alex
 LAYERS = {0: (3, 64, 11, 4, 2), 3: (64, 192, 5, 1, 2), 6: (192, 384, 3, 1, 1), 8: (384, 256, 3, 1, 1)}
 LAYERS |= {10: (256, 256, 3, 1, 1)}
 """AlexNet's convolutions by their number in torchvision's `features`: channels in and out, kernel, stride, padding"""
-POOLED = (3, 6)  # the layers before which 3 x 3 places are pooled, every second one
+POOLED = (3, 6)  # the layers after a 3 x 3 max pooling of stride 2
 
 SHIFT = (-0.030, -0.088, -0.188)
 SCALE = (0.458, 0.448, 0.450)
-"""mean and deviation of ImageNet's channels for images in [-1, 1], as the paper's authors round them"""
+"""mean and standard deviation of ImageNet's channels for images in [-1, 1], as the paper's authors round them"""
 
 
 class LPIPS(nn.Module):
-    """Perceptual distance of images; not trained."""
+    """Perceptual distance of images; `load_lpips` reads its fixed weights."""
 
     shift: Tensor
     scale: Tensor
 
     def __init__(self) -> None:
-        """Build the layers with random weights; `load_lpips` fills them."""
         super().__init__()
         self.convolutions = nn.ModuleDict({str(place): nn.Conv2d(*layer) for place, layer in LAYERS.items()})
         self.heads = nn.ModuleList(nn.Conv2d(layer[1], 1, 1, bias=False) for layer in LAYERS.values())
@@ -51,7 +50,7 @@ class LPIPS(nn.Module):
         self.requires_grad_(False)
 
     def features(self, x: Float[Tensor, "n 3 h w"]) -> list[Tensor]:
-        """What each convolution finds in images in [-1, 1], of length 1 at every place."""
+        """Features of images in [-1, 1] after each convolution, of length 1 at every place."""
         x = (x - self.shift) / self.scale
         found = []
         for place, convolution in self.convolutions.items():
@@ -61,10 +60,10 @@ class LPIPS(nn.Module):
 
     @torch.no_grad()
     def forward(self, x: Float[Tensor, "n 3 h w"], y: Float[Tensor, "n 3 h w"]) -> Float[Tensor, " n"]:
-        """Distance of each x from its y, images in [-1, 1] of at least 32 x 32 pixels.
+        """Distance of each x from its y; images in [-1, 1].
 
         Raises:
-            ValueError: they are smaller.
+            ValueError: if they are smaller than 32 x 32 pixels.
         """
         if min(x.shape[-2:]) < 32:
             raise ValueError(f"LPIPS needs images of at least 32 x 32 pixels, got {tuple(x.shape[-2:])}: enlarge them")
@@ -72,54 +71,40 @@ class LPIPS(nn.Module):
         return torch.stack([head((a - b).square()).mean((1, 2, 3)) for head, a, b in layers]).sum(0)
 
 
-def load_lpips(
-    alexnet: Path | None,
-    sha256: str = ALEXNET_SHA256,
-    heads: Path = HEADS,
-    heads_sha256: str = HEADS_SHA256,
-    device: torch.device | str = "cpu",
-) -> LPIPS | None:
+def load_lpips(alexnet: Path | None, sha256: str = ALEXNET_SHA256, device: torch.device | str = "cpu") -> LPIPS | None:
     """Read the weights of LPIPS.
 
     Args:
-        alexnet: torchvision's AlexNet as a file; None where there is none, and no LPIPS then.
-        sha256: what the file has to be; change it for weights of your own.
-        heads: the linear heads as a file.
-        heads_sha256: what that has to be.
+        alexnet: file of torchvision's AlexNet; None: there is no LPIPS.
+        sha256: the file's hash; change it for your own weights.
         device: where to compute.
 
-    Returns:
-        The metric, or None without weights.
-
     Raises:
-        ValueError: a file is missing, is another one, or does not hold these layers.
+        ValueError: if a file is missing, has another hash, or does not hold these layers.
     """
     if alexnet is None:
         return None
     metric = LPIPS()
     weights = _read(alexnet, sha256, "alexnet-owt-7be5be79.pth of torchvision")
-    linear = _read(heads, heads_sha256, "alex.pth of LPIPS 0.1")
-    names = {f"convolutions.{place}.{kind}": f"features.{place}.{kind}" for place in LAYERS for kind in _KINDS}
+    heads = _read(HEADS, HEADS_SHA256, "alex.pth of LPIPS 0.1")
     try:
-        found = {name: weights[there] for name, there in names.items()}
-        found |= {f"heads.{number}.weight": linear[f"lin{number}.model.1.weight"] for number in range(len(LAYERS))}
-        metric.load_state_dict(found | {"shift": metric.shift, "scale": metric.scale})
+        for place, layer in metric.convolutions.items():
+            layer.load_state_dict({kind: weights[f"features.{place}.{kind}"] for kind in ("weight", "bias")})
+        for number, head in enumerate(metric.heads):
+            head.load_state_dict({"weight": heads[f"lin{number}.model.1.weight"]})
     except (KeyError, TypeError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(
-            f"{alexnet} and {heads} do not hold LPIPS's layers: {reason:.200}; take the originals"
+            f"{alexnet} and {HEADS} do not hold LPIPS's layers: {reason:.200}; use the originals"
         ) from error
     return metric.to(device).eval()
 
 
-_KINDS = ("weight", "bias")
-
-
 def _read(path: Path, sha256: str, original: str) -> dict[str, Tensor]:
-    """Read a file of weights whose content is known."""
+    """Read a file of weights with a known hash."""
     if not path.is_file():
         raise ValueError(f"there are no weights {path}: give the path of {original}")
     content = path.read_bytes()
     if (found := hashlib.sha256(content).hexdigest()) != sha256:
-        raise ValueError(f"{path} has SHA-256 {found}, not {sha256}: take {original}, or pass your file's own hash")
+        raise ValueError(f"{path} has SHA-256 {found}, not {sha256}: use {original}, or pass your file's own hash")
     return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)

@@ -1,16 +1,14 @@
-"""How near predicted videos are to true ones: SSIM, PSNR and LPIPS of single frames, and the best of several samples.
+"""How close predicted videos are to true ones: SSIM, PSNR and LPIPS of single frames, and the best of several samples.
 
-Every number is of one image: nothing is pooled over a batch or a video. Images are compared as they are stored and
-shown, in bytes: `images.to_uint8` makes them of decoded frames.
+Every value belongs to one image: nothing is pooled over a batch or a video. Images are compared as they are stored and
+shown, in bytes: `images.to_uint8` makes them from decoded frames.
 
 | metric | better | of an image                                                                                |
 |--------|--------|--------------------------------------------------------------------------------------------|
 | ssim   | higher | structural similarity (Wang et al. 2004), see `ssim`                                       |
 | psnr   | higher | peak signal-to-noise ratio in decibels, see `psnr`                                         |
-| lpips  | lower  | learned perceptual distance (Zhang et al. 2018) on AlexNet weights of your own: `lpips.py` |
+| lpips  | lower  | learned perceptual distance (Zhang et al. 2018) with AlexNet, whose weights you provide     |
 """
-
-from typing import Literal
 
 import numpy as np
 import torch
@@ -22,35 +20,27 @@ from experiments.video.lpips import LPIPS
 
 HIGHER_IS_BETTER = {"ssim": True, "psnr": True, "lpips": False}
 IDENTICAL = 100.0
-"""decibels of two equal images; one level of one channel in one pixel of 64 x 64 leaves 89"""
+"""decibels of two equal images; one level of one channel in one pixel of 64 x 64 gives 89"""
 NOT_AVAILABLE = "n/a"
-"""what tables say of LPIPS without weights"""
+"""in place of LPIPS where its weights are missing"""
 SIGMA, MARGIN = 1.5, 5
-"""deviation of SSIM's windows, and their pixels on either side of the centre: 11 x 11 in all"""
+"""standard deviation of SSIM's windows, and their pixels on either side of the centre: 11 x 11 in all"""
 K_1, K_2 = 0.01, 0.03
-"""SSIM's constants, as shares of the data range"""
+"""SSIM's constants, as fractions of the data range"""
 TOGETHER = 512  # images; bounds the memory
 
 
 def frame_metrics(
     predicted: UInt8[Tensor, "*batch h w c"], true: UInt8[Tensor, "*batch h w c"], lpips: LPIPS | None = None
 ) -> dict[str, Float[np.ndarray, "*batch"]]:
-    """Compare frames with the true ones, one by one.
-
-    Args:
-        predicted: frames of any arrangement, such as (B, T, H, W, 3); grey ones have one channel.
-        true: the frames that they should be.
-        lpips: adds `lpips`, on the device that it is on; without it there are `ssim` and `psnr` only.
-
-    Returns:
-        Each metric's values, such as (B, T).
+    """Compare frames, grey ones with one channel, with the true ones, one by one; `lpips` only where it is given.
 
     Raises:
-        ValueError: images are smaller than SSIM's window.
+        ValueError: if images are smaller than SSIM's window.
     """
     if min(predicted.shape[-3:-1]) < 2 * MARGIN + 1:
         height, width = predicted.shape[-3:-1]
-        raise ValueError(f"SSIM needs images of at least 11 x 11 pixels, got {height} x {width}: draw larger ones")
+        raise ValueError(f"SSIM needs images of at least 11 x 11 pixels, got {height} x {width}: use larger ones")
     batch = predicted.shape[:-3]
     values: dict[str, list[Tensor]] = {}
     pairs = (images.reshape(-1, *images.shape[-3:]).split(TOGETHER) for images in (predicted, true))
@@ -68,11 +58,11 @@ def ssim(a: Float[Tensor, "n c h w"], b: Float[Tensor, "n c h w"]) -> Float[Tens
     """Structural similarity of images with values from 0 to 255.
 
     Wang et al. 2004: Gaussian windows of 11 x 11 pixels, sigma 1.5, K1 = 0.01, K2 = 0.03, data range L = 255, variances
-    divided by the sum of weights (no sample correction); the mean over all windows that lie within the image, and over
-    the colour channels. That is scikit-image's `structural_similarity(gaussian_weights=True, sigma=1.5,
+    divided by the sum of weights (no sample correction); the mean over all windows within the image and over the colour
+    channels. Equals scikit-image's `structural_similarity(gaussian_weights=True, sigma=1.5,
     use_sample_covariance=False, data_range=255, channel_axis=...)`.
 
-    Computed in float64: in float32 the variances of bright and even surfaces lose their digits (an error of 3e-4).
+    Computed in float64: in float32 the variances of bright, even surfaces lose precision (an error of 3e-4).
     """
     a, b = a.double(), b.double()
     rows, columns = (_windows(size, a.device) for size in a.shape[-2:])
@@ -84,7 +74,7 @@ def ssim(a: Float[Tensor, "n c h w"], b: Float[Tensor, "n c h w"]) -> Float[Tens
 
 
 def _windows(size: int, device: torch.device) -> Float[Tensor, "windows size"]:
-    """Weights along one axis of all Gaussian windows that lie within an image."""
+    """Weights along one axis of all Gaussian windows within an image."""
     place = torch.arange(size, dtype=torch.float64, device=device)
     apart = place - place[MARGIN : size - MARGIN, None]
     weight = torch.exp(-0.5 * (apart / SIGMA).square()) * (apart.abs() <= MARGIN)
@@ -94,26 +84,16 @@ def _windows(size: int, device: torch.device) -> Float[Tensor, "windows size"]:
 def psnr(a: Float[Tensor, "n c h w"], b: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
     """Peak signal-to-noise ratio of images with values from 0 to 255: 10 log10(255² / mean squared error), decibels.
 
-    The error is the mean over an image's pixels and channels; equal images have `IDENTICAL` decibels, not infinity.
+    The error is the mean over an image's pixels and channels; equal images have `IDENTICAL` decibels.
     """
     values = peak_signal_noise_ratio(a, b, data_range=255.0, reduction="none", dim=(1, 2, 3))
     return values.clamp(max=IDENTICAL)
 
 
-def best_of(
-    values: Float[np.ndarray, "s b t *rest"], metric: Literal["ssim", "psnr", "lpips"]
-) -> Float[np.ndarray, "b t *rest"]:
-    """Choose for each sequence the sample whose mean over the video is the best (Denton and Fergus 2018).
+def best_of(values: Float[np.ndarray, "s t"], metric: str) -> Float[np.ndarray, " t"]:
+    """The values of the sample of one video with the best mean over its frames (Denton and Fergus 2018).
 
-    Every metric chooses for itself, so that the best sample by SSIM may be another than the best by PSNR.
-
-    Args:
-        values: of S samples of B sequences with T frames each.
-        metric: what the values are; it tells whether higher is better.
-
-    Returns:
-        The chosen samples' values, frame by frame.
+    Each metric chooses on its own: the best sample by SSIM need not be the best by PSNR.
     """
-    means = values.reshape(*values.shape[:2], -1).mean(-1)
-    chosen = means.argmax(0) if HIGHER_IS_BETTER[metric] else means.argmin(0)
-    return values[chosen, np.arange(values.shape[1])]
+    means = values.mean(1)
+    return values[means.argmax() if HIGHER_IS_BETTER[metric] else means.argmin()]

@@ -1,15 +1,15 @@
-"""`jumpy predict`: a trained run on the test videos of a data set, open loop, the best of several samples.
+"""`jumpy predict`: open-loop prediction of the test videos of a data set, the best of several samples.
 
 A model sees the first frames of a video and samples the rest several times. Every sampled frame is compared with the
-true one; each metric chooses the sample whose mean over the video is the best (Denton and Fergus 2018; Zakharov et al.
+true one; each metric chooses the sample with the best mean over the video (Denton and Fergus 2018; Zakharov et al.
 2022, section 4.1).
 
 | file | content |
 |---|---|
 | `config.json` | what decides the results |
-| `sequences/NUMBER.npz` | the chosen sample's values, frame by frame, of one test video |
-| `curves.csv` | their means over the videos, a row a predicted frame, with 95 % bootstrap intervals over videos |
-| `row.json` | the means over videos and frames, likewise: the rows of Table 1 |
+| `sequences/NUMBER.npz` | the chosen sample's values of one test video, frame by frame |
+| `curves.csv` | their means over the videos, one row per predicted frame, with 95 % bootstrap intervals over videos |
+| `row.json` | the means over videos and frames with such intervals: the rows of Table 1 |
 """
 
 from __future__ import annotations
@@ -22,75 +22,62 @@ from typing import Any, Literal, cast
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from tqdm import tqdm
 
 from agent.data.replay import Replay
 from agent.system.atomic_files import locked, write_file, write_json
 from agent.system.device import choose_device
 from agent.system.versions import commit, versions
+from agent.training.evaluation_mode import seeded
 from experiments.common.command_line import arguments
 from experiments.common.result_folder import begin_or_resume
-from experiments.common.trained_runs import load_trained
+from experiments.common.trained_runs import TrainedRun, load_trained
 from experiments.video.floors import fixed_baseline
 from experiments.video.lpips import ALEXNET_SHA256, LPIPS, load_lpips
-from experiments.video.metric_files import (
-    CURVES,
-    ROW,
-    SEQUENCES,
-    curves,
-    means_table,
-    read_scores,
-    rows,
-    scores_file,
-    write_scores,
-)
+from experiments.video.metric_files import CURVES, ROW, SEQUENCES, curves, means_table, read_best, write_scores
 from experiments.video.metrics import best_of, frame_metrics
-from experiments.video.rows import Predictor
+from experiments.video.rows import Scores, prediction_rows
 from world_models.blocks.images import to_float, to_uint8
 from world_models.interface import Generative
 from world_models.registry import MODELS
 from world_models.spec import ModelSpec
 
-Metric = Literal["ssim", "psnr", "lpips"]
-
 
 @dataclass(frozen=True)
 class PredictConfig:
-    """Predict test videos from their first frames, and tell how near the best of several samples is to the truth.
+    """Predict test videos from their first frames, and measure how close the best of several samples is to the truth.
 
-    A call that was cut off goes on where it stopped, with the same results; so does one with more --sequences.
+    An interrupted call resumes where it stopped, with the same results; so does one with more --sequences.
     """
 
     data: Path
-    """data set that the run was trained on; its test split counts"""
+    """data set that the run was trained on; its test split is predicted"""
     out: Path
     """folder of the results"""
     run: str | None = None
-    """run of 'jumpy train'; its checkpoint says which model it is of"""
+    """run of 'jumpy train'"""
     floor: Literal["last-frame", "black"] | None = None
-    """instead of a run, a fixed baseline: the last frame that is shown, or black frames"""
+    """instead of a run, a fixed baseline: the last frame of the context, or black frames"""
     context: int | None = None
-    """frames that are shown of each video; default: as many as the papers show the model, 30 or 36"""
+    """frames of each video that the model sees; default: as many as in its paper, 30 or 36"""
     samples: int = 100
-    """how often each video is predicted; the best counts"""
+    """samples of each video; the best one counts"""
     sequences: int | None = None
-    """test videos, the first of them; default: all"""
+    """how many test videos, from the first; default: all"""
     batch: int = 25
-    """samples drawn side by side"""
+    """samples that are computed in parallel"""
     alexnet: Path | None = None
     """torchvision's alexnet-owt-7be5be79.pth, for LPIPS; without it LPIPS is n/a"""
     alexnet_sha256: str = ALEXNET_SHA256
-    """what that file has to be"""
+    """hash of that file"""
     seed: int = 0
-    """of the samples"""
+    """seed of the samples"""
     device: str = "auto"
     """auto (CUDA where there is one), cpu or cuda"""
     overwrite: bool = False
     """replace results that are already there"""
 
     def __post_init__(self) -> None:
-        """Check that counts are positive, and that there is either a run or a fixed baseline."""
         for name in ("context", "samples", "sequences", "batch"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise ValueError(f"--{name} must be at least 1, got {value}")
@@ -101,38 +88,44 @@ class PredictConfig:
 
     @property
     def predictions(self) -> int:
-        """How often each video is predicted: once by a fixed baseline, all of whose samples are the same."""
+        """Samples that are computed of each video: one for a fixed baseline, whose samples are all the same."""
         return self.samples if self.floor is None else 1
 
 
 def predict(config: PredictConfig) -> dict[str, Any]:
-    """Predict every video that is not finished yet, print the means and write the curves and the row.
+    """Predict every video that is not finished yet, print the means, and write the curves and the rows.
 
     Returns:
-        What `row.json` holds.
+        The content of `row.json`.
 
     Raises:
-        ValueError: if run, data, context or weights do not suit, or the folder holds something else.
+        ValueError: if run, data, context or weights do not fit, or the folder holds something else.
         OSError: if the folder cannot be written.
     """
-    device = choose_device(config.device)
-    replay = Replay.open(config.data)
+    device, replay = choose_device(config.device), Replay.open(config.data)
     predictor = _predictor(config, replay, device)
-    episodes = _episodes(config, replay)
-    _check_context(config, predictor, replay)
-    lpips = load_lpips(config.alexnet, config.alexnet_sha256, device=device)
-    identity = _identity(config, predictor, replay, device)
-    begin_or_resume(config.out, "prediction", identity, (SEQUENCES, CURVES, ROW), config.overwrite)
+    _check_frames(config, predictor, replay)
+    episodes = replay.split("test")[: config.sequences]
+    lpips = load_lpips(config.alexnet, config.alexnet_sha256, device)
+    settings = _settings(config, predictor, replay, device)
+    begin_or_resume(config.out, "prediction", settings, (SEQUENCES, CURVES, ROW), config.overwrite)
     (config.out / SEQUENCES).mkdir(exist_ok=True)
     with locked(config.out, f"{config.out} is in use by another jumpy predict: wait for it, or choose another --out"):
         for number in tqdm(episodes, desc=f"predict {predictor.training['model']}", unit=" videos"):
-            path = scores_file(config.out, number)
-            if not path.exists():
+            if not (path := config.out / SEQUENCES / f"{number:05d}.npz").exists():
                 write_scores(path, predict_video(config, predictor, replay, number, lpips))
-        best = [read_scores(scores_file(config.out, number)) for number in episodes]
+        best = read_best(config.out, len(episodes))
         write_file(config.out / CURVES, curves(best).encode())
-        result = _origin(config, predictor) | {"rows": rows(predictor, best), "sequences": len(episodes)}
-        result |= {"runs": [predictor.facts]}
+        result = {
+            "command": shlex.join(["jumpy", "predict", *arguments(config)]),
+            "commit": commit(),
+            "versions": versions(),
+            "context": _shown(config, predictor),
+            "samples": config.predictions,
+            "rows": prediction_rows(predictor, best),
+            "sequences": len(episodes),
+            "runs": [predictor.facts],
+        }
         write_json(config.out / ROW, result)
     print(means_table(result))
     return result
@@ -140,85 +133,66 @@ def predict(config: PredictConfig) -> dict[str, Any]:
 
 @torch.no_grad()
 def predict_video(
-    config: PredictConfig, predictor: Predictor, replay: Replay, episode: int, lpips: LPIPS | None = None
-) -> dict[str, Float[np.ndarray, " t"]]:
-    """Predict one video; its samples do not depend on the others.
-
-    Returns:
-        For each metric, the values of the sample that it chooses, one a predicted frame.
-    """
+    config: PredictConfig, predictor: TrainedRun, replay: Replay, episode: int, lpips: LPIPS | None = None
+) -> Scores:
+    """Predict one video, independently of the others; returns each metric's values of the sample that it chooses."""
     device, shown = choose_device(config.device), _shown(config, predictor)
     fields = replay.slices(np.array([episode]), np.array([0]), replay.episode_length)
     true = torch.from_numpy(fields["observation"]).to(device)
-    colours = 1 if replay.grey else 3
-    x, future = to_float(true[:, :shown]), true[:, shown:, ..., :colours]
+    x, future = to_float(true[:, :shown]), true[:, shown:, ..., : 1 if replay.grey else 3]
     parts: dict[str, list[np.ndarray]] = {}
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        for first in range(0, config.predictions, config.batch):
-            draw = np.random.default_rng([config.seed, episode, first])
-            torch.manual_seed(int(draw.integers(2**63)))
-            samples = min(config.batch, config.predictions - first)
-            none = torch.zeros(samples, replay.episode_length, dtype=torch.long, device=device)
+    for first in range(0, config.predictions, config.batch):
+        samples = min(config.batch, config.predictions - first)
+        none = torch.zeros(samples, replay.episode_length, dtype=torch.long, device=device)
+        with seeded(device, int(np.random.default_rng([config.seed, episode, first]).integers(2**63))):
             frames, _ = predictor.model.generate(
                 x.expand(samples, -1, -1, -1, -1), none[:, : shown - 1], none[:, 0] + shown, none[:, shown:], "full"
             )
-            predicted = to_uint8(frames.mean(2, keepdim=True) if replay.grey else frames)
-            for name, values in frame_metrics(predicted, future.expand_as(predicted), lpips).items():
-                parts.setdefault(name, []).append(values)
-    return {name: best_of(np.concatenate(values)[:, None], cast(Metric, name))[0] for name, values in parts.items()}
+        predicted = to_uint8(frames.mean(2, keepdim=True) if replay.grey else frames)
+        for name, values in frame_metrics(predicted, future.expand_as(predicted), lpips).items():
+            parts.setdefault(name, []).append(values)
+    return {name: best_of(np.concatenate(values), name) for name, values in parts.items()}
 
 
-# ---------------------------------------------------------------- what suits
-
-
-def _shown(config: PredictConfig, predictor: Predictor) -> int:
-    """Frames of each video that are shown: as many as in the model's paper, unless the command says otherwise."""
+def _shown(config: PredictConfig, predictor: TrainedRun) -> int:
+    """Frames of each video that the model sees: as many as in its paper, unless the command line says otherwise."""
     spec = MODELS.get(predictor.training.get("model", ""))
     return config.context or (spec.shown if spec else ModelSpec.shown)
 
 
-def _predictor(config: PredictConfig, replay: Replay, device: torch.device) -> Predictor:
-    """The run or the fixed baseline; the run must be of the data."""
-    if config.run is None:
-        return fixed_baseline(cast(Literal["last-frame", "black"], config.floor), replay)
-    run = load_trained(config.run, device=device, data="videos")
+def _predictor(config: PredictConfig, replay: Replay, device: torch.device) -> TrainedRun:
+    """The fixed baseline, or the run, which must have been trained on the data."""
+    if config.floor is not None:
+        return fixed_baseline(config.floor, replay)
+    run = load_trained(str(config.run), device=device, data="videos")
     run.data_of([replay])
     if not isinstance(run.model, Generative):
         raise ValueError(f"{run.name} cannot predict: {run.training['model']} does not generate frames (Generative)")
     return run
 
 
-def _episodes(config: PredictConfig, replay: Replay) -> range:
-    """The test videos that are asked for."""
-    test = replay.split("test")
+def _check_frames(config: PredictConfig, predictor: TrainedRun, replay: Replay) -> None:
+    """Check that there are enough videos, something to predict, and a context that the model has learned to read."""
+    test, shown = len(replay.split("test")), _shown(config, predictor)
     if not test:
         raise ValueError(f"{config.data} has no test video ({replay.episodes} in all): make more")
-    if config.sequences is not None and config.sequences > len(test):
-        raise ValueError(
-            f"--sequences must be at most the {len(test)} test videos of {config.data}, got {config.sequences}"
-        )
-    return test[: config.sequences]
-
-
-def _check_context(config: PredictConfig, predictor: Predictor, replay: Replay) -> None:
-    """Check that the context leaves something to predict, and is no longer than the run has learned to read."""
-    shown, spec = _shown(config, predictor), MODELS.get(predictor.training.get("model", ""))
+    if config.sequences is not None and config.sequences > test:
+        raise ValueError(f"--sequences must be at most the {test} test videos of {config.data}, got {config.sequences}")
     if shown >= replay.episode_length:
         raise ValueError(
             f"--context must be less than the {replay.episode_length} frames of the videos in {config.data}, "
             f"got {shown}: shorten it, or make longer videos"
         )
-    longest = cast(Generative, predictor.model).context if spec is not None and spec.bounded_context else shown
-    if shown > longest:
+    spec = MODELS.get(predictor.training["model"])
+    if spec is not None and spec.bounded_context and shown > (longest := cast(Generative, predictor.model).context):
         raise ValueError(
-            f"{config.run} has learned from contexts of at most {longest} frames, asked for is {shown}: give "
+            f"{config.run} was trained with contexts of at most {longest} frames, got --context {shown}: give "
             f"--context {longest}, or train it with --options context={shown} window=…"
         )
 
 
-def _identity(config: PredictConfig, predictor: Predictor, replay: Replay, device: torch.device) -> dict[str, Any]:
+def _settings(config: PredictConfig, predictor: TrainedRun, replay: Replay, device: torch.device) -> dict[str, Any]:
     """What decides the results, by the names of the command line where there is one."""
-    files = hashlib.sha256(" ".join(replay.manifest.checksums).encode()).hexdigest()
     return {
         "--floor": config.floor,
         "--context": _shown(config, predictor),
@@ -228,16 +202,5 @@ def _identity(config: PredictConfig, predictor: Predictor, replay: Replay, devic
         "--device": str(device),
         "--alexnet": None if config.alexnet is None else config.alexnet_sha256,
         "--run of SHA-256": predictor.facts.get("checkpoint"),
-        "--data of SHA-256": files,
-    }
-
-
-def _origin(config: PredictConfig, predictor: Predictor) -> dict[str, Any]:
-    """The command that makes the results, and by which code."""
-    return {
-        "command": shlex.join(["jumpy", "predict", *arguments(config)]),
-        "commit": commit(),
-        "versions": versions(),
-        "context": _shown(config, predictor),
-        "samples": config.predictions,
+        "--data of SHA-256": hashlib.sha256(" ".join(replay.manifest.checksums).encode()).hexdigest(),
     }

@@ -1,4 +1,4 @@
-"""Runs and figures that several tests look at."""
+"""Runs and figures shared by several tests."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Figure 3 of Kim et al. 2019: measured from a run and its videos, drawn from the numbers alone."""
+"""Figure 3 of Kim et al. 2019: measured from a run and its videos, rendered from the numbers alone."""
 
 import json
 from pathlib import Path
@@ -32,7 +32,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_is_measured_and_drawn_again_without_the_run(world, tmp_path, monkeypatch):
+def test_is_measured_then_rendered_without_the_run(world, tmp_path, monkeypatch):
     monkeypatch.chdir(world)
     figure = ["figure", "vta-3", "--numbers", str(tmp_path)]
     assert cli.main([*figure, "--measure", "--runs", "run", "--data", "balls"]) == 0
@@ -60,18 +60,18 @@ def test_bars_and_changes_are_at_the_same_frame(world, monkeypatch):
     assert len(numbers.arrays["frames"]) == ROWS
     assert numbers.facts["scores"]["boundary_f1_exact"] == 1
     true = change[:, 2:] > 0
-    by_chance = match(true, np.roll(true, 1, axis=0), 1).f1  # beside another sequence's changes
+    by_chance = match(true, np.roll(true, 1, axis=0), 1).f1  # against another sequence's changes
     assert numbers.facts["scores"]["boundary_f1_chance"] == pytest.approx(by_chance)
 
 
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ("lambda", "lambda holds .*recolour 0.1.* run was trained on .*recolour 0.0.*: give --data"),
+        ("lambda", "lambda.*recolour 0.1.*recolour 0.0.*--data"),
         ("run", "not a data set"),
     ],
 )
-def test_other_data_is_refused(world, monkeypatch, data, message):
+def test_other_data_raises(world, monkeypatch, data, message):
     monkeypatch.chdir(world)
     with pytest.raises(ValueError, match=message):
         measure_boundaries([load_trained("run")], (Path(data),))

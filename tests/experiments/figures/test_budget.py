@@ -37,5 +37,5 @@ def test_labels_of_one_benchmark(tmp_path: Path) -> None:
     assert [text.get_text() for text in axes.texts] == ["1", "3"]
 
 
-def test_one_budget_is_no_curve(tmp_path: Path) -> None:
+def test_one_budget_gives_no_curve(tmp_path: Path) -> None:
     assert measure_budget((walked(tmp_path, {"hrssm": trained("hrssm", 2)}, episodes=2),)) is None

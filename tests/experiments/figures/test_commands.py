@@ -1,4 +1,4 @@
-"""The commands figure, table and plot: what is rendered from numbers, what is measured, what is refused."""
+"""The commands figure, table and plot: rendering from numbers, measuring, and invalid input."""
 
 import json
 from dataclasses import replace
@@ -50,7 +50,7 @@ def test_all_committed_numbers_are_rendered(show: Any, config: Any, artefacts: A
             assert path.read_bytes() == (folder / path.name).read_bytes()
 
 
-def test_all_names_what_is_not_measured(numbers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_lists_what_is_not_measured(numbers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "pictures"
     figure(FigureConfig("all", numbers=numbers, out=out))
     have = {"vta-4", "vta-8", "budget"}
@@ -58,17 +58,17 @@ def test_all_names_what_is_not_measured(numbers: Path, tmp_path: Path, capsys: p
     rest = [name for name in FIGURES if name not in have]
     assert f"not measured: {', '.join(rest)}; " in capsys.readouterr().out
     for name in rest:
-        with pytest.raises(ValueError, match=f"{name}.json is missing: make it with 'jumpy "):
+        with pytest.raises(ValueError, match=f"{name}.json is missing.*'jumpy "):
             figure(FigureConfig(name, numbers=numbers, out=out))
 
 
-def test_all_names_what_is_damaged_after_the_others(numbers: Path, tmp_path: Path) -> None:
+def test_all_reports_damaged_numbers_after_rendering_the_others(numbers: Path, tmp_path: Path) -> None:
     (numbers / "vta-4.csv").unlink()
     (numbers / "budget.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"vta-4.csv is missing: make.*vta-4 --measure.*budget.*damaged.*make it with"):
+    with pytest.raises(ValueError, match=r"vta-4.csv is missing.*vta-4 --measure.*budget.*damaged.*budget --measure"):
         figure(FigureConfig("all", numbers=numbers, out=tmp_path / "pictures"))
     assert (tmp_path / "pictures" / "vta-8.png").exists()
-    with pytest.raises(ValueError, match="nowhere holds no numbers"):
+    with pytest.raises(ValueError, match=r"nowhere.*no numbers"):
         figure(FigureConfig("all", numbers=tmp_path / "nowhere"))
 
 
@@ -93,17 +93,17 @@ def test_numbers_are_replaced_only_when_asked(numbers: Path, tmp_path: Path) -> 
 
 
 BAD: list[tuple[FigureConfig, str]] = [
-    (FigureConfig("vta-9"), "unknown figure 'vta-9': use one of vta-"),
-    (TableConfig("dlh-4"), "unknown table 'dlh-4': use one of dlh-1, dlh-2"),
-    (FigureConfig("vta-5"), r"vta-5\.json is missing: .*'jumpy figure vta-5 --measure --runs RUN' \(runs of hrssm\)"),
+    (FigureConfig("vta-9"), "'vta-9'.*vta-3"),
+    (TableConfig("dlh-4"), "'dlh-4'.*dlh-1, dlh-2"),
+    (FigureConfig("vta-5"), r"vta-5\.json is missing.*vta-5 --measure --runs RUN.*hrssm"),
     (FigureConfig("unseen"), r"unseen\.json is missing: .*jumpy unseen"),
     (FigureConfig("vta-5", sources=Sources(runs=("run",))), "--runs .* add --measure"),
     (FigureConfig("all", measure=True), "one figure: name one of vta-"),
     (FigureConfig("unseen", measure=True), "not measured by this command"),
     (FigureConfig("vta-5", measure=True), "--runs needs RUN, got 0: make it with"),
     (FigureConfig("vta-5", measure=True, sources=Sources(runs=("one", "two"))), "--runs needs RUN, got 2"),
-    (FigureConfig("vta-8", measure=True, sources=Sources(runs=("run",))), "vta-8 is not measured from --runs"),
-    (FigureConfig("vta-8", measure=True, sources=Sources(seed=1)), "vta-8 is not measured from --seed"),
+    (FigureConfig("vta-8", measure=True, sources=Sources(runs=("run",))), "vta-8.*--runs"),
+    (FigureConfig("vta-8", measure=True, sources=Sources(seed=1)), "vta-8.*--seed"),
     (FigureConfig("vta-5", measure=True, sources=Sources(runs=("nowhere",))), "no run nowhere"),
     (FigureConfig("budget", measure=True, sources=Sources(benchmarks=(Path("no"),))), "no finished benchmark"),
 ]
@@ -117,9 +117,9 @@ def test_bad_input_writes_nothing(config: FigureConfig, message: str, tmp_path: 
     assert not list(tmp_path.rglob("*.*"))
 
 
-def test_runs_of_another_model_are_refused(maze_runs: Path, tmp_path: Path) -> None:
+def test_runs_of_another_model_raise(maze_runs: Path, tmp_path: Path) -> None:
     arguments = ["--measure", "--runs", f"mine={maze_runs / 'rssm'}", "--numbers", str(tmp_path)]
-    with pytest.raises(ValueError, match="rssm is a run of rssm: give --runs of hrssm"):
+    with pytest.raises(ValueError, match=r"run of rssm.*--runs of hrssm"):
         figure(FigureConfig("vta-5", True, tmp_path, sources=Sources(runs=(arguments[2],))))
     assert cli.main(["figure", "vta-5", *arguments]) == 2
     assert not list(tmp_path.iterdir())
@@ -142,7 +142,7 @@ def test_budgets_make_a_third_plot(tmp_path: Path, figures: dict[str, Figure]) -
     assert list(figures) == ["rewards", "budget", "routes"]
 
 
-def test_folder_without_a_summary_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_a_summary_raises(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no finished benchmark.*jumpy benchmark --out"):
         plot(PlotConfig(tmp_path))
     (tmp_path / "summary.json").write_text('{"agents"')  # half written

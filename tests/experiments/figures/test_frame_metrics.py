@@ -1,4 +1,4 @@
-"""Metrics frame by frame, from what `jumpy predict` wrote."""
+"""Metrics frame by frame, from the results of `jumpy predict`."""
 
 from pathlib import Path
 
@@ -25,6 +25,6 @@ def test_curves_are_those_of_the_predictions(tmp_path: Path) -> None:
         np.testing.assert_allclose(mean, np.mean([video[metric] for video in best], 0), rtol=1e-4, atol=1e-6)
 
 
-def test_unfinished_predictions_are_refused(tmp_path: Path) -> None:
+def test_unfinished_predictions_raise(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no finished prediction.*jumpy predict"):
         measure_frame_metrics((tmp_path,))

@@ -27,6 +27,6 @@ def test_thick_line_is_the_mean_of_the_training_seeds() -> None:
     assert np.asarray(mean.get_xydata()).tolist() == [[1, 2.5], [2, 2]]
 
 
-def test_a_run_without_tensorboard_files_is_refused(tmp_path: Path) -> None:
+def test_a_run_without_tensorboard_files_raises(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no TensorBoard files"):
         read_scalars(tmp_path)

@@ -28,6 +28,6 @@ def test_markdown_and_csv(tmp_path: Path) -> None:
     ("given", "message"),
     [(("file",), "LABEL=FILE"), (("a=b", "a=c"), "different labels"), (("a=b",), "b does not hold")],
 )
-def test_what_is_no_such_file_is_refused(given: tuple[str, ...], message: str) -> None:
+def test_invalid_labels_and_files_raise(given: tuple[str, ...], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         measure_options(given)

@@ -43,4 +43,4 @@ def test_shapes_and_means_of_one_benchmark(tmp_path: Path, labels: tuple[str, ..
         np.testing.assert_allclose(width / width.max(), counts / counts.max())
     places = np.array([patch.get_x() for patch in above.patches]).reshape(len(means), -1)  # type: ignore[attr-defined]
     ends = [(left.min(), (left + width).max()) for left, width in zip(places, widths, strict=True)]
-    assert all(one[1] <= other[0] + 1e-9 for one, other in pairwise(ends))  # none covers another
+    assert all(one[1] <= other[0] + 1e-9 for one, other in pairwise(ends))  # they do not overlap

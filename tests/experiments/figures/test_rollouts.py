@@ -1,4 +1,4 @@
-"""Figures of videos: measured from tiny runs, drawn from their numbers alone, and what is refused."""
+"""Figures of videos: measured from tiny runs, rendered from their numbers alone, and invalid input."""
 
 from pathlib import Path
 
@@ -10,14 +10,14 @@ from experiments.common.numbers import read_numbers
 from experiments.figures.artefact import Sources
 from experiments.figures.commands import FigureConfig, figure
 from experiments.figures.registry import FIGURES
-from experiments.figures.rollouts import DRAWS, SHOWN, VIDEOS
+from experiments.figures.rollouts import SAMPLES, SHOWN, VIDEOS
 from experiments.figures.style import model_name
 from tests.support.video_runs import FRAMES, run_of, videos
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Data, three models on it, and a hierarchy of three levels; the clocks' context is longer than the others'."""
+    """Data, three models on it, and a hierarchy of three levels; CW-VAE has the longest context."""
     folder = tmp_path_factory.mktemp("world")
     videos(folder / "data")
     for kind, context in (("dlh", 6), ("cwvae", 8), ("hrssm", 6)):
@@ -32,7 +32,7 @@ def given(world: Path, *runs: str) -> Sources:
 
 
 @pytest.mark.parametrize("name", ["dlh-6", "dlh-7"])
-def test_futures_stand_beside_the_frames_that_they_are_of(world, tmp_path, figures, name):
+def test_futures_are_next_to_their_true_frames(world, tmp_path, figures, name):
     kinds = ("dlh", "cwvae", "hrssm")[: 2 if name == "dlh-6" else 3]
     figure(FigureConfig(name, measure=True, numbers=tmp_path, sources=given(world, *kinds)))
     numbers = read_numbers(tmp_path, name, FIGURES[name].files)
@@ -48,25 +48,25 @@ def test_futures_stand_beside_the_frames_that_they_are_of(world, tmp_path, figur
     assert [text.get_text() for text in figures[name].axes[0].texts] == ["true", *map(model_name, kinds)] * VIDEOS
 
 
-def test_levels_are_drawn_in_groups(world, tmp_path, figures):
+def test_levels_are_resampled_in_groups(world, tmp_path, figures):
     sources = given(world, "dlh", "three")
     figure(FigureConfig("dlh-11", measure=True, numbers=tmp_path, sources=sources))
     numbers = read_numbers(tmp_path, "dlh-11", FIGURES["dlh-11"].files)
     assert numbers.facts["rows"] == [{"levels": 2, "drawn": [1, 2]}, {"levels": 3, "drawn": [1, 2]}]
     for array in numbers.arrays.values():
-        assert array.shape == (VIDEOS, 2 + DRAWS, 32, 32, 3)
-        assert len({frame.tobytes() for frame in array[0]}) == 2 + DRAWS  # every draw is another
+        assert array.shape == (VIDEOS, 2 + SAMPLES, 32, 32, 3)
+        assert len({frame.tobytes() for frame in array[0]}) == 2 + SAMPLES  # all samples differ
     texts = [text.get_text() for text in figures["dlh-11"].axes[0].texts]
-    assert texts == ["2 levels\ndrawn: 1, 2\nfixed: none", "", "3 levels\ndrawn: 1, 2\nfixed: 3", ""]
+    assert texts == ["2 levels\nresampled: 1, 2\nfixed: none", "", "3 levels\nresampled: 1, 2\nfixed: 3", ""]
 
 
-def test_which_levels_are_sampled_together(world, tmp_path):
+def test_which_levels_are_resampled_together(world, tmp_path):
     for name, run, groups in (("dlh-5", "three", [[1], [2], [3]]), ("dlh-10", "three", [[3]])):
         figure(FigureConfig(name, measure=True, numbers=tmp_path, sources=given(world, run)))
         assert [row["drawn"] for row in read_numbers(tmp_path, name, ("json",)).facts["rows"]] == groups
 
 
-def test_what_cannot_be_sampled_is_refused(world, tmp_path):
+def test_sources_that_cannot_be_sampled_raise(world, tmp_path):
     def measured(name: str, *runs: str) -> None:
         figure(FigureConfig(name, measure=True, numbers=tmp_path, sources=given(world, *runs)))
 

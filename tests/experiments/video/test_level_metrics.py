@@ -1,4 +1,4 @@
-"""What is measured of a hierarchy's levels: by hand, and of a perfect one."""
+"""Metrics of a hierarchy's levels: by hand, and for a perfect one."""
 
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ def test_changes_by_hand():
         "paired_exact": 1,
         "paired_other": 2,  # there is no other
     }
-    found = level_metrics.change_numbers(columns)
+    found = level_metrics.estimates(columns, level_metrics.CHANGES)
     assert found["f1"].value == pytest.approx(2 * 2 / (2 + 3))
     assert found["f1_exact"].value == pytest.approx(2 * 1 / (2 + 3))
     assert (found["precision"].value, found["recall"].value) == (pytest.approx(1 / 2), pytest.approx(1 / 3))
@@ -39,7 +39,7 @@ def test_changes_by_hand():
 def test_by_chance_is_what_another_videos_changes_would_give():
     true = np.array([[0, 1, 0, 0, 1, 0, 0, 1], [0, 0, 1, 0, 0, 0, 0, 0]], bool)
     columns = level_metrics.changing(np.stack([true, true], -1), true)
-    found = level_metrics.change_numbers(columns)
+    found = level_metrics.estimates(columns, level_metrics.CHANGES)
     assert (found["f1"].value, found["f1_chance"].value) == (1.0, pytest.approx((1 + 1) / (3 + 1)))
 
 
@@ -53,7 +53,7 @@ def test_chances_leave_out_what_cannot_be_foreseen():
 
 @pytest.mark.parametrize("recolour", [0.0, 0.3])
 def test_generators_chance_is_how_often_colours_change(recolour, tmp_path):
-    """Of all frames that it gives a chance to, that share changes: where a ball bounces all, elsewhere lambda."""
+    """The fraction of frames that change is the chance given to them: 1 where a ball bounces, elsewhere lambda."""
     replay = Replay.open(videos(tmp_path / "data", recolour))
     everything = np.arange(replay.episodes)
     fields = replay.slices(everything, np.zeros_like(everything), FRAMES)
@@ -67,7 +67,7 @@ def test_generators_chance_is_how_often_colours_change(recolour, tmp_path):
 
 
 class Seer(nn.Module):
-    """A hierarchy of three levels whose second changes with the colour and knows the chance of it."""
+    """A hierarchy of three levels whose second level changes with the colour and knows the chance of that."""
 
     def __init__(self, fields: dict[str, np.ndarray]) -> None:
         super().__init__()
@@ -93,13 +93,13 @@ def test_a_perfect_hierarchy_has_the_generators_numbers(tmp_path):
     run = TrainedRun(Path("run"), "run", "dlh", Seer(fields), {"video": {"recolour": 0.0}}, 0, None)
     columns = level_metrics.measure(run, replay)
     assert {len(values) for values in columns.values()} == {TESTED}
-    changes = level_metrics.change_numbers(columns)
+    changes = level_metrics.estimates(columns, level_metrics.CHANGES)
     assert {each.value for name, each in changes.items() if name != "f1_chance"} == {1.0}
     assert 0 < changes["f1_chance"].value < 1
-    levels, chances = level_metrics.level_numbers(columns), level_metrics.chance_numbers(columns)
-    assert levels["levels_used"].value == pytest.approx(levels["one_plus_change"].value)
-    assert levels["levels_used"].value == pytest.approx(1 + fields["change"][:, 1:].mean())
-    assert (levels["kl"].value, levels["kl_e"].value) == (10.0, 0.5)
-    assert (chances["p_change"].value, chances["p_static"].value) == (1.0, 0.0)
-    assert (chances["generator_change"].value, chances["generator_static"].value) == (1.0, 0.0)
-    assert level_metrics.kl_numbers(columns)["kl_share_above_2"].value == pytest.approx(0.1)
+    names = [name for name in level_metrics.STATISTICS if not name.startswith("kl_") or name in columns]
+    found = {name: each.value for name, each in level_metrics.estimates(columns, [*names, "kl_share_above_2"]).items()}
+    assert found["levels_used"] == pytest.approx(found["one_plus_change"])
+    assert found["levels_used"] == pytest.approx(1 + fields["change"][:, 1:].mean())
+    assert (found["kl"], found["kl_e"], found["kl_share_above_2"]) == (10.0, 0.5, pytest.approx(0.1))
+    assert (found["p_change"], found["p_static"]) == (1.0, 0.0)
+    assert (found["generator_change"], found["generator_static"]) == (1.0, 0.0)

@@ -1,4 +1,4 @@
-"""Metrics of predicted videos: against scikit-image, by hand, one image at a time; whose weights LPIPS takes."""
+"""Metrics of predicted videos: against scikit-image, by hand, one image at a time; the weights of LPIPS."""
 
 import hashlib
 from pathlib import Path
@@ -15,7 +15,7 @@ from experiments.video.metrics import IDENTICAL, best_of, frame_metrics
 
 
 def videos(height: int = 20, width: int = 24, noise: int = 30) -> tuple[Tensor, Tensor]:
-    """Two videos of three frames, and what somebody predicts: from even and dark to bright."""
+    """Two videos of three frames, from even and dark to bright, and a noisy prediction of them."""
     rng = np.random.default_rng(0)
     true = rng.integers(0, 256, (2, 3, height, width, 3))
     true[0, 0], true[0, 1] = 0, 250
@@ -71,21 +71,18 @@ def test_ssim_of_even_images_by_hand():
 
 def test_images_smaller_than_a_window_are_refused():
     predicted, true = videos(height=10)
-    with pytest.raises(ValueError, match="SSIM needs images of at least 11 x 11 pixels, got 10 x 24: draw larger ones"):
+    with pytest.raises(ValueError, match=r"SSIM.*11 x 11.*got 10 x 24"):
         frame_metrics(predicted, true)
 
 
 # ------------------------------------------------------------------------ the best of several samples
 
 
-def test_best_sample_of_each_sequence_by_its_mean_over_the_video():
-    """Sequence 0: means 2, 3, 1, though sample 0 has the best single frame; sequence 1: means 5, 4, 6."""
-    values = np.array([[[0.0, 4.0], [5, 5]], [[3, 3], [0, 8]], [[1, 1], [7, 5]]])
-    np.testing.assert_array_equal(best_of(values, "psnr"), [[3, 3], [7, 5]])
-    np.testing.assert_array_equal(best_of(values, "ssim"), [[3, 3], [7, 5]])
-    np.testing.assert_array_equal(best_of(values, "lpips"), [[1, 1], [0, 8]])  # a distance: the lowest
-    more = np.stack([values, values + 10], -1)  # (S, B, T, 2): one choice for all that follows
-    np.testing.assert_array_equal(best_of(more, "psnr"), [[[3, 13], [3, 13]], [[7, 17], [5, 15]]])
+def test_best_sample_by_its_mean_over_the_video():
+    """Means 2, 3 and 1, though sample 0 has the best single frame."""
+    values = np.array([[0.0, 4.0], [3, 3], [1, 1]])
+    assert best_of(values, "psnr").tolist() == best_of(values, "ssim").tolist() == [3, 3]
+    assert best_of(values, "lpips").tolist() == [1, 1]  # a distance: the lowest
 
 
 def test_lpips_is_not_measured_without_weights():
@@ -146,22 +143,19 @@ def test_the_heads_that_come_with_torchmetrics_are_the_originals():
 
 def test_other_weights_are_refused(weights, tmp_path):
     path, sha256 = weights
-    with pytest.raises(ValueError, match=f"has SHA-256 {sha256}, not {ALEXNET_SHA256}: take alexnet-owt-7be5be79.pth"):
+    with pytest.raises(ValueError, match=f"{sha256}, not {ALEXNET_SHA256}.*alexnet-owt-7be5be79.pth"):
         load_lpips(path)
     altered = tmp_path / "altered.pth"
     altered.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(ValueError, match=r"altered.pth has SHA-256 \w{64}, not "):
+    with pytest.raises(ValueError, match=r"altered.pth has SHA-256 \w{64}"):
         load_lpips(altered, sha256)
-    with pytest.raises(ValueError, match=r"there are no weights .*missing.pth: give the path of alexnet-owt-7be5be79"):
+    with pytest.raises(ValueError, match=r"no weights .*missing.pth.*alexnet-owt-7be5be79"):
         load_lpips(tmp_path / "missing.pth")
-    heads_alone = (HEADS, HEADS_SHA256)
-    with pytest.raises(ValueError, match=r"do not hold LPIPS's layers: 'features.0.weight'; take the originals"):
-        load_lpips(*heads_alone)
+    with pytest.raises(ValueError, match=r"LPIPS's layers.*'features.0.weight'"):
+        load_lpips(HEADS, HEADS_SHA256)
 
 
-def test_lpips_refuses_images_that_its_network_swallows(weights):
+def test_images_too_small_for_lpips_raise(weights):
     lpips = load_lpips(*weights)
-    with pytest.raises(
-        ValueError, match=r"LPIPS needs images of at least 32 x 32 pixels, got \(20, 24\): enlarge them"
-    ):
+    with pytest.raises(ValueError, match=r"LPIPS.*32 x 32.*got \(20, 24\)"):
         frame_metrics(*videos(), lpips)
