@@ -89,4 +89,4 @@ def _configuration(model: str, config: Mapping[str, Any]) -> ModelConfig:
         rest = {name: value for name, value in config.items() if name not in ("sizes", "options")}
         return ModelConfig(sizes(**config["sizes"]), options(**given), **rest)
     except (KeyError, TypeError) as error:
-        raise ValueError(f"this version does not support this configuration of {model} ({error})") from error
+        raise ValueError(f"this version does not support {model} of this configuration ({error})") from error

@@ -72,8 +72,8 @@ def check_goals(actions: int, options: Any) -> None:
     needs = [name for name in ("imagination_weight", "legal_weight") if getattr(options, name) is not None]
     if needs and not actions:
         raise ValueError(
-            f"options {' and '.join(needs)} need goals and legal actions, which videos lack: use --variant vta, or "
-            f"--options {' '.join(f'{name}=none' for name in needs)}"
+            f"options {' and '.join(needs)} learn from goals and legal actions; videos have none: use --variant vta, "
+            f"or --options {' '.join(f'{name}=none' for name in needs)}"
         )
 
 
