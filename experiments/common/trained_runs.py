@@ -7,16 +7,21 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
+from torch import nn
 
 from agent.data.replay import Replay
 from agent.training.runs import CHECKPOINT, load_model
 from experiments.common.pretrained import find_run
+from world_models.interface import Trainable
 
 SUBJECT = ("layout", "dataset", "video")  # identifies the maze or the kind of videos
 FACTS = ("model", "preset", "variant", "config", "recipe", "precision", "seed", *SUBJECT, "data_seed")
+
+
+Capability = TypeVar("Capability")
 
 
 @dataclass(frozen=True)
@@ -29,13 +34,26 @@ class TrainedRun:
     """its name in results: its path, or pretrained/MODEL-VARIANT"""
     label: str
     """its name in figures, by default its model"""
-    model: Any
+    model: nn.Module
     training: dict[str, Any]
     """what defines it: model, preset, variant, config, recipe, seed; layout, or dataset and video"""
     step: int
     """training steps taken"""
     seconds: dict[str, float] | None
     """training time by device; unknown for older runs"""
+
+    def able(self, capability: type[Capability]) -> Capability:
+        """The model as one that has a capability of `world_models.interface`, or is of a class.
+
+        Raises:
+            ValueError: if it is not.
+        """
+        if isinstance(self.model, capability):
+            return self.model
+        raise ValueError(
+            f"{self.name} cannot be used here: {self.training['model']} is not {capability.__name__}, see "
+            "world_models/interface.py"
+        )
 
     @property
     def checkpoint(self) -> str:
@@ -109,7 +127,7 @@ def check_same_likelihood(runs: Sequence[TrainedRun]) -> None:
     """
     for run in runs[1:]:
         for name in ("sigma", "context", "window"):
-            ours, theirs = (getattr(each.model.config.options, name) for each in (runs[0], run))
+            ours, theirs = (getattr(each.able(Trainable).config.options, name) for each in (runs[0], run))
             if ours != theirs:
                 found = f"{runs[0].name} has {name} {ours}, {run.name} {theirs}"
                 raise ValueError(f"{found}, so their bounds cannot be compared: give runs with the same {name}")

@@ -21,6 +21,7 @@ from experiments.common.numbers import Numbers
 from experiments.common.trained_runs import TrainedRun
 from experiments.figures.style import COLOURS, DOTS, GREY, WIDTH
 from world_models.blocks.images import to_float, to_uint8
+from world_models.hrssm.hrssm import HRSSM
 
 ROWS = 4  # sequences shown
 CPU = torch.device("cpu")
@@ -35,7 +36,7 @@ def measure_boundaries(runs: list[TrainedRun], data: tuple[Path, ...]) -> Number
         probability that it starts a subsequence, and ``change``, whether it shows a change.
     """
     (run,) = runs
-    replay, model = run.data_of([Replay.open(path) for path in data]), run.model
+    replay, model = run.data_of([Replay.open(path) for path in data]), run.able(HRSSM)
     test = replay.split("test")
     chosen = np.array(test[:ROWS])
     fields = replay.slices(chosen, np.zeros_like(chosen), model.window_length)

@@ -17,6 +17,7 @@ from experiments.video.level_metrics import estimates, measure
 from experiments.video.metric_files import read_best, read_prediction
 from experiments.video.published import CHANCES, LEVELS, PARAMETERS, PREDICTION, Published
 from experiments.video.rows import Row, paired_rows, predictor_row, result_row
+from world_models.dlh.dlh import DLH
 
 # ---------------------------------------------------------------- Table 1
 
@@ -91,4 +92,4 @@ def measure_levels(
 
 def _levels_and_recolour(run: TrainedRun) -> tuple[int, float]:
     """The number of levels, and lambda: the chance that a colour changes without a bounce."""
-    return run.model.config.options.levels, run.training["video"]["recolour"]
+    return run.able(DLH).config.options.levels, run.training["video"]["recolour"]

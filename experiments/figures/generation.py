@@ -24,6 +24,7 @@ from experiments.common.numbers import Numbers
 from experiments.common.trained_runs import TrainedRun
 from experiments.navigation.jump_accuracy import arrivals, contexts, hallway_features, pass_on
 from world_models.blocks.images import to_uint8
+from world_models.hrssm.hrssm import HRSSM
 
 PASSAGES = 5
 SEVERAL = 9  # jumpy generations of Figure 6
@@ -117,13 +118,15 @@ def _measured(
     run: TrainedRun, layout: Layout, pose: np.ndarray, actions: np.ndarray, seed: int, modes: tuple[str, ...]
 ) -> Numbers:
     """Generate from the context, one generation per row of actions."""
-    model, camera = run.model, Camera(size=run.model.config.frame_size)
+    model = run.able(HRSSM)
+    camera = Camera(size=model.config.frame_size)
     context = contexts(pose[None], model.context, layout, camera, 1, seed, CPU)
     arrays = {"context": to_uint8(context[0])[0].numpy()}
-    repeated, taken = [field.expand(len(actions), *field.shape[1:]) for field in context], torch.tensor(actions)
+    x, a, length = (field.expand(len(actions), *field.shape[1:]) for field in context)
+    taken = torch.tensor(actions)
     with seeded(CPU, seed):
         for mode in modes:
-            frames, begins = model.generate(*repeated, taken, mode)
+            frames, begins = model.generate(x, a, length, taken, mode)
             arrays[mode] = to_uint8(frames).numpy()
             if mode == "full":
                 arrays["start"] = begins.numpy() > 0.5
@@ -142,7 +145,7 @@ def _measured(
     return Numbers(facts | {"layout": layout.name, "generations": generations}, arrays=arrays)
 
 
-def _imagined_hallways(model: Any, layout: Layout, context: tuple[Tensor, ...], actions: Tensor) -> Tensor:
+def _imagined_hallways(model: HRSSM, layout: Layout, context: tuple[Tensor, ...], actions: Tensor) -> Tensor:
     """The hallway after each jump, (N, K)."""
     state, hallway = model.observe(*context), hallway_features(model, layout, CPU)
     state = type(state)(*(field.expand(len(actions), -1) for field in state))

@@ -17,6 +17,8 @@ from experiments.common.trained_runs import TrainedRun
 from experiments.figures.style import DOTS, WIDTH, label_name
 from experiments.video.rows import dataset_label
 from world_models.blocks.images import to_float, to_uint8
+from world_models.dlh.dlh import DLH
+from world_models.interface import Generative
 
 VIDEOS, SHOWN, SAMPLES = 2, 15, 12  # test videos; frames of each; samples of levels
 MARGIN = 1.25  # inches for the texts in front of the strips
@@ -26,7 +28,7 @@ def _test_videos(runs: list[TrainedRun], data: tuple[Path, ...]) -> dict[str, np
     """The first test videos of the data set that all runs were trained on; they must be longer than all contexts."""
     replays = [Replay.open(path) for path in data]
     replay, *_ = [run.data_of(replays) for run in runs]
-    longest = max(run.model.config.options.context for run in runs)
+    longest = max(run.able(Generative).context for run in runs)
     test = replay.split("test")
     if longest >= replay.episode_length or not test:
         raise ValueError(
@@ -49,7 +51,7 @@ def measure_rollouts(runs: list[TrainedRun], data: tuple[Path, ...], seed: int, 
     Returns:
         ``true`` and one array per label, (N, F, H, W, 3); where known, ``…_start`` (N, F): where something begins.
     """
-    contexts = {run.label: run.model.config.options.context for run in runs}
+    contexts = {run.label: run.able(Generative).context for run in runs}
     if len(contexts) < len(runs):
         raise ValueError(f"--runs need different labels, got {[run.label for run in runs]}: give LABEL=RUN")
     fields = _test_videos(runs, data)
@@ -66,7 +68,9 @@ def measure_rollouts(runs: list[TrainedRun], data: tuple[Path, ...], seed: int, 
         torch.manual_seed(seed)
         context = contexts[run.label]
         x = to_float(torch.from_numpy(frames[:, :context]))
-        sampled, start = run.model.generate(x, none[:, : context - 1], none[:, 0] + context, none[:, context:], "full")
+        sampled, start = run.able(Generative).generate(
+            x, none[:, : context - 1], none[:, 0] + context, none[:, context:], "full"
+        )
         arrays[run.label] = to_uint8(sampled[:, places - context]).numpy()
         if start is not None:
             arrays[f"{run.label}_start"] = (start[:, places - context] > 0.5).numpy().astype(np.int8)
@@ -111,16 +115,17 @@ def measure_level_samples(
     rows: list[dict[str, Any]] = []
     arrays: dict[str, np.ndarray] = {}
     for run in runs:
-        levels, context = run.model.config.options.levels, run.model.config.options.context
+        model = run.able(DLH)
+        levels, context = model.config.options.levels, model.context
         if not groups(levels):
             raise ValueError(f"{run.name} has {levels} levels, none to resample: give --runs of more levels")
         torch.manual_seed(seed)
         x = to_float(torch.from_numpy(frames[:, :context]))
         none = torch.zeros(len(x), context, dtype=torch.long)
-        state = run.model.observe(x, none[:, 1:], none[:, 0] + context)
+        state = model.observe(x, none[:, 1:], none[:, 0] + context)
         for group in groups(levels):
-            states = [state, *(run.model.resample(state, group) for _ in range(SAMPLES))]
-            decoded = [to_uint8(run.model.decode(each)).numpy() for each in states]
+            states = [state, *(model.resample(state, group) for _ in range(SAMPLES))]
+            decoded = [to_uint8(model.decode(each)).numpy() for each in states]
             arrays[f"drawn_{len(rows)}"] = np.stack([frames[:, context - 1], *decoded], 1)
             rows.append({"levels": levels, "drawn": group})
     facts = {"runs": [run.facts for run in runs], "dataset": dataset_label(runs[0]), "rows": rows}

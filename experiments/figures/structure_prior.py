@@ -17,6 +17,7 @@ from experiments.common.numbers import Numbers
 from experiments.common.trained_runs import TrainedRun
 from experiments.figures.learning_curves import plot_seeds, read_scalars, seed_curves
 from experiments.figures.style import COLOURS, DOTS, GREY, WIDTH
+from world_models.interface import Segmenting
 
 PROFILE_EPISODES, PROFILE_FRAMES = 200, 3  # test episodes of the profile, and frames on either side
 CPU = torch.device("cpu")
@@ -40,7 +41,7 @@ def measure_structure_prior(runs: list[TrainedRun], data: tuple[Path, ...]) -> N
             recall = scalars["boundary_recall"][step]
             row["true_share"] = share * scalars["boundary_precision"][step] / recall if recall else ""
             rows.append(row | {name: scalars[name][step] for name in ("boundary_f1", "boundary_f1_exact")})
-        profile = boundary_profile(run.model, run.data_of(replays), CPU, PROFILE_EPISODES, PROFILE_FRAMES)
+        profile = boundary_profile(run.able(Segmenting), run.data_of(replays), CPU, PROFILE_EPISODES, PROFILE_FRAMES)
         facts.append({"label": run.label, **run.facts, "profile": {str(k): share for k, share in profile.items()}})
     return Numbers({"runs": facts}, rows)
 

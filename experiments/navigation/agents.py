@@ -78,8 +78,7 @@ def _trained(
             f"{run.name} was trained on frames of {frame_size} pixels, got {camera.size}: "
             f"use --camera.size {frame_size}"
         )
-    if not isinstance(run.model, Plannable):
-        raise ValueError(f"{run.name} cannot plan: {training['model']} does not implement Plannable, see interface.py")
+    model = run.able(Plannable)
     facts = {
         "trained": True,
         "label": run.label,
@@ -97,5 +96,5 @@ def _trained(
         its = planner_of(planner.with_budget(budget) if budgets else planner, training["model"])
         name = f"{run.label}@{budget}" if budgets else run.label
         own = {"planner": planner_facts(its), "budget": budget}
-        agents.append(BenchmarkAgent(name, WorldModelAgent(run.model, its), facts | own))
+        agents.append(BenchmarkAgent(name, WorldModelAgent(model, its), facts | own))
     return agents

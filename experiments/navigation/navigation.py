@@ -41,6 +41,7 @@ from experiments.navigation.targets import GAP, Measured, merged, targets_table,
 from planners.interface import Planner
 from planners.shooting import Shooting
 from planners.tree import TreeSearch, full_tree
+from world_models.interface import Plannable, Segmenting, Trainable
 
 
 @dataclass(frozen=True)
@@ -129,13 +130,13 @@ def _measure(
     """Every row of one training seed."""
     rows = _benchmarks(config, hrssm, rssm)
     if replay is not None:
-        device = next(hrssm.model.parameters()).device
-        scores = boundary_scores(hrssm.model, replay, device, config.evaluation.episodes)
+        model = hrssm.able(Segmenting)
+        scores = boundary_scores(model, replay, next(model.parameters()).device, config.evaluation.episodes)
         rows |= {name: Estimate(scores[name]) for name in ("boundary_f1", "boundary_f1_exact")}
-    accuracy = jump_accuracy(hrssm.model, Layout.parse(hrssm.training["layout"]), config.camera)
+    accuracy = jump_accuracy(hrssm.able(Plannable), Layout.parse(hrssm.training["layout"]), config.camera)
     rows |= {f"jump_accuracy_{passages}": Estimate(share) for passages, share in enumerate(accuracy, 1)}
     if replay is not None and rssm is not None:
-        models = {"hrssm": (hrssm.model, hrssm.step), "rssm": (rssm.model, rssm.step)}
+        models = {"hrssm": (hrssm.able(Trainable), hrssm.step), "rssm": (rssm.able(Trainable), rssm.step)}
         bounds = PairedBootstrap(negative_bounds(models, replay, config.evaluation))
         rows["elbo_gap"] = bounds.estimate(lambda mean: (mean["hrssm"] - mean["rssm"]) / mean["rssm"])
     return rows

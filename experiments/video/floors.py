@@ -22,6 +22,8 @@ FLOORS = ("last-frame", "black")
 class Floor(nn.Module):
     """Repeats the last frame of the context, or predicts black frames; it has no parameters."""
 
+    context, generation_modes = 1, ("full",)
+
     def __init__(self, kind: Literal["last-frame", "black"]) -> None:
         super().__init__()
         self.kind = kind

@@ -36,6 +36,7 @@ from agent.training.evaluation_mode import seeded
 from experiments.common.bootstrap import Estimate, Means, PairedBootstrap
 from experiments.common.trained_runs import TrainedRun
 from world_models.blocks.images import to_float
+from world_models.dlh.dlh import DLH
 
 TOGETHER = 20  # videos inferred at once; bounds the memory
 FORESEEN = 2  # first frame, counted from 0, whose change can be foreseen from those before it
@@ -45,13 +46,14 @@ Columns = dict[str, np.ndarray]
 @torch.no_grad()
 def measure(run: TrainedRun, replay: Replay, sequences: int | None = None, seed: int = 0) -> Columns:
     """Every column of a DLH of two levels or more, one entry per test video; `seed` is of the divergences' samples."""
-    device, recolour = next(run.model.parameters()).device, float(run.training["video"]["recolour"])
+    model, recolour = run.able(DLH), float(run.training["video"]["recolour"])
+    device = next(model.parameters()).device
     test = np.array(replay.split("test")[:sequences])
     parts: list[Columns] = []
     for numbers in tqdm(np.split(test, range(TOGETHER, len(test), TOGETHER)), desc=run.name):
         fields = replay.slices(numbers, np.zeros_like(numbers), replay.episode_length)
         batch, true = to_batch(fields, device), fields["change"] > 0
-        changes = run.model.infer(to_float(batch.observation), batch.action)
+        changes = model.infer(to_float(batch.observation), batch.action)
         inferred, prior = (changes.q > 0.5).cpu().numpy(), changes.p[..., 1].cpu().numpy()
         columns = changing(inferred, true) | chances(inferred[..., 1], prior, "pn")
         columns |= chances(true, generator_chance(fields["bounce"] > 0, recolour), "gm")
@@ -105,12 +107,13 @@ def _divergences(
     run: TrainedRun, fields: dict[str, Shaped[np.ndarray, "b ..."]], numbers: np.ndarray, seed: int
 ) -> Columns:
     """Divergences of each video, sampled independently of the others."""
-    device, levels = next(run.model.parameters()).device, run.model.config.options.levels
+    model = run.able(DLH)
+    device, levels = next(model.parameters()).device, model.config.options.levels
     columns = defaultdict(list)
     for place, number in enumerate(numbers):
         one = to_batch({name: values[place : place + 1] for name, values in fields.items()}, device)
         with seeded(device, int(np.random.default_rng([seed, number]).integers(2**63))):
-            losses = run.model.loss(one, run.step)
+            losses = model.loss(one, run.step)
         for level in range(1, levels + 1):
             columns[f"kl_{level}"].append(float(losses.metrics[f"kl_s_{level}"]))
         columns["kl_e"].append(float(losses.terms["kl_e"]))

@@ -18,7 +18,7 @@ import hashlib
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -145,7 +145,7 @@ def predict_video(
         samples = min(config.batch, config.predictions - first)
         none = torch.zeros(samples, replay.episode_length, dtype=torch.long, device=device)
         with seeded(device, int(np.random.default_rng([config.seed, episode, first]).integers(2**63))):
-            frames, _ = predictor.model.generate(
+            frames, _ = predictor.able(Generative).generate(
                 x.expand(samples, -1, -1, -1, -1), none[:, : shown - 1], none[:, 0] + shown, none[:, shown:], "full"
             )
         predicted = to_uint8(frames.mean(2, keepdim=True) if replay.grey else frames)
@@ -166,8 +166,7 @@ def _predictor(config: PredictConfig, replay: Replay, device: torch.device) -> T
         return fixed_baseline(config.floor, replay)
     run = load_trained(str(config.run), device=device, data="videos")
     run.data_of([replay])
-    if not isinstance(run.model, Generative):
-        raise ValueError(f"{run.name} cannot predict: {run.training['model']} does not generate frames (Generative)")
+    run.able(Generative)
     return run
 
 
@@ -184,7 +183,7 @@ def _check_frames(config: PredictConfig, predictor: TrainedRun, replay: Replay) 
             f"got {shown}: shorten it, or make longer videos"
         )
     spec = MODELS.get(predictor.training["model"])
-    if spec is not None and spec.bounded_context and shown > (longest := cast(Generative, predictor.model).context):
+    if spec is not None and spec.bounded_context and shown > (longest := predictor.able(Generative).context):
         raise ValueError(
             f"{config.run} was trained with contexts of at most {longest} frames, got --context {shown}: give "
             f"--context {longest}, or train it with --options context={shown} window=…"

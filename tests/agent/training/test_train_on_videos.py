@@ -121,7 +121,7 @@ def world(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 BAD_INPUT = {
-    "train --data balls --out new": ("goals", "videos have none", "--variant vta"),
+    "train --data balls --out new": ("goals", "videos", "--variant vta"),
     "train --data short --out new --variant vta": ("20 frames", "30", "longer"),
     "train --data odd --out new --variant vta": ("40 pixels",),
     "train --data few --out new --variant vta": ("no episode to train", "1 in all"),

@@ -24,6 +24,8 @@ from experiments.navigation.navigation import NavigationConfig, navigation
 from experiments.navigation.planning import planner_facts
 from planners.shooting import Shooting
 from planners.tree import TreeSearch
+from world_models.hrssm.hrssm import HRSSM
+from world_models.interface import Trainable
 
 CPU = torch.device("cpu")
 EVALUATION = EvaluationConfig(batches=2, batch_size=2, episodes=2)
@@ -163,10 +165,10 @@ def test_boundaries_and_bounds_of_the_test_split(finished: NavigationConfig) -> 
     assert finished.data is not None
     rows, replay = json.loads(finished.json.read_text())["ours"]["quick"], Replay.open(finished.data)
     one, other = load_trained(finished.hrssm[0]), load_trained(finished.rssm[0])
-    scores = boundary_scores(one.model, replay, CPU, 2)
+    scores = boundary_scores(one.able(HRSSM), replay, CPU, 2)
     assert rows["boundary_f1"]["seeds"][0] == scores["boundary_f1"]
     assert rows["boundary_f1_exact"]["seeds"][0] == scores["boundary_f1_exact"]
-    models = {"hrssm": (one.model, one.step), "rssm": (other.model, other.step)}
+    models = {"hrssm": (one.able(Trainable), one.step), "rssm": (other.able(Trainable), other.step)}
     bounds = {name: values.mean() for name, values in negative_bounds(models, replay, EVALUATION).items()}
     assert rows["elbo_gap"]["seeds"][0] == pytest.approx((bounds["hrssm"] - bounds["rssm"]) / bounds["rssm"])
 
@@ -185,7 +187,7 @@ def test_both_models_see_the_same_windows_and_contexts(finished: NavigationConfi
             return loss(batch, step)
 
         monkeypatch.setattr(run.model, "loss", spy)
-    models = {"hrssm": (one.model, one.step), "rssm": (other.model, other.step)}
+    models = {"hrssm": (one.able(Trainable), one.step), "rssm": (other.able(Trainable), other.step)}
     negative_bounds(models, Replay.open(finished.data), EVALUATION)
     for (frames, context), (its_frames, its_context) in zip(seen["hrssm"], seen["rssm"], strict=True):
         assert torch.equal(frames, its_frames)
@@ -265,8 +267,9 @@ def test_data_of_another_maze_and_other_likelihoods_are_an_error(
 
     def narrow(path, kind, device, data):
         run = load(path, kind, device, data)
-        options = replace(run.model.config.options, sigma=0.3 if kind == "rssm" else 1.0)
-        run.model.config = replace(run.model.config, options=options)
+        model = run.able(Trainable)
+        options = replace(model.config.options, sigma=0.3 if kind == "rssm" else 1.0)
+        model.config = replace(model.config, options=options)
         return run
 
     monkeypatch.setattr(module, "load_trained", narrow)

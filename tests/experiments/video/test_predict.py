@@ -62,6 +62,8 @@ class Gradients(Replay):
 class Given(nn.Module):
     """Generates given frames, sample after sample."""
 
+    context, generation_modes = 2, ("full",)
+
     def __init__(self, samples: torch.Tensor) -> None:
         super().__init__()
         self.weight, self.left = nn.Parameter(torch.zeros(1)), samples
@@ -81,7 +83,7 @@ def test_each_metric_chooses_its_sample_by_its_mean_over_the_video():
     lucky = true + 1
     lucky[1:] = 255 - lucky[1:]  # the best in its first frame, the worst on average
     samples = torch.stack([lucky, shifted, rough]).clamp(0, 255).to(torch.uint8)
-    run = TrainedRun(Path("run"), "run", "rssm", Given(samples), {}, 0, None)
+    run = TrainedRun(Path("run"), "run", "rssm", Given(samples), {"model": "rssm"}, 0, None)
     config = PredictConfig(Path("data"), Path("out"), "run", context=2, samples=3, batch=2)
     best = predict_video(config, run, replay, 0)
     each = frame_metrics(samples, torch.from_numpy(replay.frames[0, 2:]).expand_as(samples))
@@ -94,7 +96,7 @@ def test_grey_videos_are_compared_with_the_mean_over_a_models_colours(monkeypatc
     replay = Gradients()
     true = torch.from_numpy(replay.frames[0, 2:]).int()
     coloured = true + torch.tensor([-20, 5, 30])  # 5 too bright on average
-    run = TrainedRun(Path("run"), "run", "rssm", Given(coloured[None].to(torch.uint8)), {}, 0, None)
+    run = TrainedRun(Path("run"), "run", "rssm", Given(coloured[None].to(torch.uint8)), {"model": "rssm"}, 0, None)
     monkeypatch.setattr(Gradients, "grey", True)
     config = PredictConfig(Path("data"), Path("out"), "run", context=2, samples=1)
     decibels = predict_video(config, run, replay, 0)["psnr"]
