@@ -19,8 +19,9 @@ def plot_unseen(numbers: Numbers) -> Figure:
         x, y, low, high = np.array([[float(row[name]) for name in columns] for row in rows]).T
         axes.fill_between(x, low, high, color=colour, alpha=0.12, linewidth=0)
         axes.plot(x, y, "o-", color=colour, linewidth=1, markersize=2.5, label=layout)
-    x, y = np.array([[point["minutes"], point["reward_over_ceiling"]] for point in numbers.facts["median"]]).T
-    axes.plot(x, y, color="black", linewidth=2.5, label="median")
+    if numbers.facts["median"]:  # none where no minute is within all curves
+        x, y = np.array([[point["minutes"], point["reward_over_ceiling"]] for point in numbers.facts["median"]]).T
+        axes.plot(x, y, color="black", linewidth=2.5, label="median")
     target, minutes = numbers.facts["within"]["reach"], numbers.facts["within"]["minutes"]
     axes.axhline(target, color=GREY, linestyle="--")
     axes.axvline(minutes, color=GREY, linestyle=":")

@@ -16,11 +16,13 @@ def test_a_benchmark_has_its_pictures(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.glob("*.png")) == ["rewards.png", "routes.png"]
 
 
-def test_unseen_layouts_are_plotted_from_their_numbers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("median", [[{"minutes": 1, "reward_over_ceiling": 0.5}], []], ids=["median", "none"])
+def test_unseen_layouts_are_plotted_from_their_numbers(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, median: list
+) -> None:
     def unseen(config: UnseenConfig) -> dict:
         lines = ["layout,minutes,reward_over_ceiling,low,high", "random-1,1,0.5,0.4,0.6", "random-1,2,0.9,0.8,1.0"]
         (config.numbers / "unseen.csv").write_text("\n".join(lines) + "\n")
-        median = [{"minutes": 1, "reward_over_ceiling": 0.5}, {"minutes": 2, "reward_over_ceiling": 0.9}]
         facts = {"median": median, "within": {"reach": 0.95, "minutes": 10}}
         (config.numbers / "unseen.json").write_text(json.dumps(facts))
         return facts
