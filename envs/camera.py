@@ -14,6 +14,8 @@ import numba
 import numpy as np
 from jaxtyping import Float32, Int64
 
+from envs.code_cache import CACHE
+
 GOLDEN_GAMMA = np.uint64(0x9E3779B97F4A7C15)  # the increment and multipliers of SplitMix64
 MULTIPLIERS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 FARTHEST = 0.4  # cells (10 default standard deviations): the camera never leaves its cell
@@ -66,7 +68,7 @@ def camera_jitter(
     return jitter
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=CACHE)
 def _mix(word: np.uint64) -> np.uint64:
     """SplitMix64's finaliser: every bit of the result depends on every bit of the word."""
     word = (word ^ (word >> np.uint64(30))) * MULTIPLIERS[0]
@@ -74,13 +76,13 @@ def _mix(word: np.uint64) -> np.uint64:
     return word ^ (word >> np.uint64(31))
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=CACHE)
 def _uniform(word: np.uint64) -> float:
     """A number in (0, 1) from the upper 53 bits."""
     return (np.float64(word >> np.uint64(11)) + 0.5) * 2.0**-53
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=CACHE)
 def _polar(word: np.uint64) -> tuple[np.uint64, float, float]:
     """Two steps of the generator: its new state, and the radius and angle of a pair of normals (Box-Muller)."""
     first = _mix(word + GOLDEN_GAMMA)
@@ -88,7 +90,7 @@ def _polar(word: np.uint64) -> tuple[np.uint64, float, float]:
     return second, math.sqrt(-2.0 * math.log(_uniform(first))), 2.0 * math.pi * _uniform(second)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=CACHE)
 def _fill(jitter, seed, episode, t, yaw, position):
     """Write the jitter of each row."""
     for row in range(len(jitter)):

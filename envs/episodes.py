@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import reprlib
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from gymnasium import Space, spaces
-from jaxtyping import Bool, Float32, Float64, Int16, Integer, UInt8
+from jaxtyping import Bool, Float32, Float64, Int16, Int64, UInt8
 
 from envs.camera import Camera, camera_jitter
 from envs.dynamics import ACTIONS, Dynamics
@@ -85,19 +86,18 @@ class Episodes:
         self.success[row] = self.illegal[row] = False
 
     def act(
-        self, action: Integer[np.ndarray, " n"], acting: Bool[np.ndarray, " n"]
+        self, given: object, acting: Bool[np.ndarray, " n"]
     ) -> tuple[Float64[np.ndarray, " n"], Bool[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
-        """Take one action in each acting row; the other rows do not change.
+        """Take the given action in each acting row; the other rows do not change.
 
         Returns:
             Rewards, terminated and truncated of all rows; 0 and False for rows that do not act.
 
         Raises:
-            ValueError: if the action of an acting row is not 0, 1 or 2.
+            ValueError: before anything changes, if there is not one action per row, or that of an acting row is not 0,
+                1 or 2.
         """
-        action = np.where(acting, action, 0)
-        if action.dtype.kind not in "iu" or ((action < 0) | (action >= ACTIONS)).any():
-            raise ValueError(f"an action must be 0 (forward), 1 (left) or 2 (right), got {action.tolist()}")
+        action = _actions(given, acting)
         pose, illegal = self.dynamics.step(self.pose, action)
         self.pose = np.where(acting[:, None], pose, self.pose)
         self.illegal = np.where(acting, illegal, self.illegal)
@@ -140,3 +140,23 @@ class Episodes:
         """Release the view's resources."""
         if hasattr(self.view, "close"):
             self.view.close()
+
+
+def _actions(given: object, acting: Bool[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
+    """The actions of the acting rows, 0 for the others, from whatever `step` was given; as in `Episodes.act`."""
+    rule = "an action must be 0 (forward), 1 (left) or 2 (right)"
+    try:
+        action = np.asarray(given)
+    except Exception:  # whatever the object raises when it is converted
+        action = np.array(None)
+    if action.dtype.kind not in "biu":
+        raise ValueError(f"{rule}, got {' '.join(reprlib.repr(given).split())}")
+    if action.ndim == 0 and len(acting) == 1:
+        action = action[None]
+    if action.shape != acting.shape:
+        raise ValueError(f"{rule}, one per maze in an array of shape {acting.shape}, got the shape {action.shape}")
+    wrong = acting & ((action < 0) | (action >= ACTIONS))
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise ValueError(f"{rule}, got {action[row]}" + (f" for maze {row}" if len(acting) > 1 else ""))
+    return np.where(acting, action, 0).astype(np.int64)

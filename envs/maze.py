@@ -156,16 +156,16 @@ class JumpyMaze(gymnasium.Env[dict[str, Any], np.int64]):
         self._over = False
         return self._observation(), self._info()
 
-    def step(self, action: int | np.integer) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
-        """Take one action.
+    def step(self, action: object) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
+        """Take one action: 0, 1 or 2, also in an array of shape () or (1,).
 
         Raises:
-            ValueError: if the action is not 0, 1 or 2.
+            ValueError: for anything else, before the episode changes.
             gymnasium.error.ResetNeeded: if the episode is over.
         """
         if self._over:
             raise gymnasium.error.ResetNeeded("the episode is over or has not begun: call reset() before step()")
-        reward, terminated, truncated = self._episodes.act(np.array([action]), ROW)
+        reward, terminated, truncated = self._episodes.act(action, ROW)
         self._trail.append(self._episodes.pose[0].copy())
         self._over = bool(terminated[0] or truncated[0])
         return self._observation(), float(reward[0]), bool(terminated[0]), bool(truncated[0]), self._info()

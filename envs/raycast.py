@@ -9,6 +9,10 @@ to OpenGL's (`envs/parity.py` measures it).
 """
 
 import math
+import os
+import threading
+from functools import partial
+from multiprocessing import current_process, get_context
 from typing import NamedTuple
 
 import numba
@@ -16,16 +20,22 @@ import numpy as np
 from jaxtyping import Float32, Int16, UInt8
 
 from envs.camera import Camera
+from envs.code_cache import CACHE
 from envs.geometry import WALL_HEIGHT
 from envs.layout import Layout
 from envs.scene import Scene
 
-PARALLEL_FROM = 16  # frames; fewer are rendered on the calling thread only, which also keeps forked processes safe
+PARALLEL_FROM = 16  # frames; fewer are rendered on the calling thread only
 
 _SNAP = 256.0  # steps per pixel
 _TIE = 1e-7  # pixels; less than the smallest distance between a sample and an edge
 _NEAR = 0.04  # Miniworld's near plane, cells
 _CHUNK = 8  # frames per task of a thread
+_THREADS = threading.Lock()  # numba's threads serve one caller; another one meanwhile renders on its own thread
+if hasattr(os, "register_at_fork"):  # and a forked process has none: there the lock is never free
+    os.register_at_fork(after_in_child=partial(_THREADS.acquire, blocking=False))
+    if isinstance(current_process(), get_context("fork").Process):  # which began before this line was reached
+        _THREADS.acquire()
 
 
 class Raycaster:
@@ -63,8 +73,14 @@ class Raycaster:
             out = np.empty(shape, np.uint8)
         elif out.shape != shape or not out.flags.c_contiguous:
             raise ValueError(f"out must be C-contiguous and of shape {shape}, got {out.shape}: pass such an array")
-        draw = _draw_parallel if len(pose) >= PARALLEL_FROM else _draw
-        blocked = draw(pose, jitter, self._scene, out.reshape(len(pose), self.size, 3 * self.size))
+        frames = out.reshape(len(pose), self.size, 3 * self.size)
+        if len(pose) >= PARALLEL_FROM and _THREADS.acquire(blocking=False):
+            try:
+                blocked = _draw_parallel(pose, jitter, self._scene, frames)
+            finally:
+                _THREADS.release()
+        else:
+            blocked = _draw(pose, jitter, self._scene, frames)
         if blocked >= 0:
             raise ValueError(
                 f"a camera must be inside a free cell, got pose {pose[blocked].tolist()} "
@@ -73,7 +89,7 @@ class Raycaster:
         return out
 
 
-@numba.njit(cache=True, parallel=True)
+@numba.njit(cache=CACHE, parallel=True)
 def _draw_parallel(pose, jitter, scene, frames):
     """Render all frames on all threads; the index of a camera that is not in a free cell, or -1."""
     n = len(pose)
@@ -85,7 +101,7 @@ def _draw_parallel(pose, jitter, scene, frames):
     return blocked
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=CACHE)
 def _draw(pose, jitter, scene, frames):
     """Render all frames on one thread; the first index of a camera that is not in a free cell, or -1."""
     size = frames.shape[1]
@@ -108,7 +124,7 @@ def _draw(pose, jitter, scene, frames):
     return -1
 
 
-@numba.njit(cache=True, error_model="numpy")
+@numba.njit(cache=CACHE, error_model="numpy")
 def _look(camera, room, ahead, corners, beyond, bundles, ends):
     """Follow all rays: write one row of `ends` per bundle that meets a wall, and return their number.
 
@@ -137,7 +153,7 @@ def _look(camera, room, ahead, corners, beyond, bundles, ends):
     return ended
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=CACHE)
 def _split(bundles, waiting, room, ahead, begin, stop, camera, corners):
     """Split a bundle by the side where it leaves a room: left, ahead or right; the new number waiting."""
     left = _column(_transform(corners, room, (ahead + 1) % 4, camera), camera)
@@ -149,7 +165,7 @@ def _split(bundles, waiting, room, ahead, begin, stop, camera, corners):
     return _add(bundles, waiting, room, (ahead + 1) % 4, right, stop)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=CACHE)
 def _add(bundles, number, room, side, begin, stop):
     """Add a bundle if it has rays; the new number of bundles."""
     if begin >= stop:
@@ -158,7 +174,7 @@ def _add(bundles, number, room, side, begin, stop):
     return number + 1
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=CACHE)
 def _measure(walls, number, camera, corners, x, y, seen, first, end):
     """For each sub-column, find the wall it sees and the rows [first, end) whose samples the wall covers."""
     size = len(x) // 4
@@ -188,7 +204,7 @@ class _Camera(NamedTuple):
     scale: float
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=CACHE)
 def _camera(x, y, angle, size, scale):
     cos, sin, x, y = np.float32(math.cos(angle)), np.float32(math.sin(angle)), np.float32(x), np.float32(y)
     length = np.float32(math.sqrt(cos * cos + sin * sin))  # gluLookAt normalises
@@ -196,7 +212,7 @@ def _camera(x, y, angle, size, scale):
     return _Camera(cos, sin, sin * x - cos * y, -(cos * x + sin * y), size / 2, scale)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=CACHE)
 def _transform(corners, room, corner, camera):
     """A corner's distance to the right of the camera and ahead of it, in cells; rounded as in OpenGL."""
     x, y = np.float32(corners[room, corner, 0]), np.float32(corners[room, corner, 1])
@@ -205,7 +221,7 @@ def _transform(corners, room, corner, camera):
     return float(right), float(depth)
 
 
-@numba.njit(cache=True, error_model="numpy")
+@numba.njit(cache=CACHE, error_model="numpy")
 def _column(corner, camera):
     """The first sub-column at or right of a corner; for a corner behind the camera, the edge of the screen."""
     right, depth = corner
@@ -215,7 +231,7 @@ def _column(corner, camera):
     return math.ceil(4 * pixels - 0.5)
 
 
-@numba.njit(cache=True, error_model="numpy")
+@numba.njit(cache=CACHE, error_model="numpy")
 def _upper_edge(left_corner, right_corner, camera):
     """A wall's clipped and snapped upper edge: slope and height, with height + slope * column above the centre."""
     (left, left_depth), (right, right_depth), centre = left_corner, right_corner, camera.centre
@@ -245,12 +261,12 @@ def _upper_edge(left_corner, right_corner, camera):
     return slope, high_left - slope * left
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=CACHE)
 def _snap(pixels):
     return math.floor(pixels * _SNAP + 0.5) / _SNAP
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=CACHE)
 def _join(colour, blend, seen, first, end, top, bottom, wall):
     """For each byte of a row, find the rows [top, bottom) where all four samples are wall, and their mean there."""
     for px in range(len(wall) // 3):
@@ -267,13 +283,13 @@ def _join(colour, blend, seen, first, end, top, bottom, wall):
                 wall[i + rgb] = _quarter(colour[a, rgb] + colour[b, rgb] + colour[c, rgb] + colour[d, rgb])
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=CACHE)
 def _quarter(total):
     """The mean of four samples, rounded to a byte."""
     return np.uint8(total * np.float32(0.25) + np.float32(0.5))
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=CACHE)
 def _fill(ceiling, top, wall, bottom, floor, frame):
     """Render the pixels whose four samples are all ceiling, all wall or all floor."""
     for r in range(len(frame)):
@@ -284,7 +300,7 @@ def _fill(ceiling, top, wall, bottom, floor, frame):
             row[b] = above if at < begin else lower
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=CACHE)
 def _draw_edges(blend, ceiling, colour, floor, seen, first, end, top, bottom, frame):
     """Render the pixels with mixed samples, above `top` and below `bottom`."""
     for px in range(len(frame)):
@@ -309,7 +325,7 @@ def _draw_edges(blend, ceiling, colour, floor, seen, first, end, top, bottom, fr
                 _draw_mixed(ceiling, colour, floor, seen, first, end, r, px, frame)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=CACHE)
 def _draw_mixed(ceiling, colour, floor, seen, first, end, r, px, frame):
     """Render the pixel in row r and column px as the mean of its four samples."""
     red, green, blue = np.float32(0), np.float32(0), np.float32(0)

@@ -11,7 +11,7 @@ from gymnasium.spaces import Discrete
 from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
-from jaxtyping import Bool, Float64, Integer
+from jaxtyping import Bool, Float64
 
 from envs.camera import Camera
 from envs.dynamics import ACTIONS
@@ -91,21 +91,21 @@ class HallwayMazeVector(VectorEnv[Batch, np.ndarray, np.ndarray]):
         self._over &= ~mask
         return self._episodes.observation(), self._episodes.info()
 
-    def step(self, actions: Integer[np.ndarray, " n"]) -> tuple[Batch, Rewards, Flags, Flags, dict[str, Any]]:
+    def step(self, actions: object) -> tuple[Batch, Rewards, Flags, Flags, dict[str, Any]]:
         """Step all sub-environments; the autoreset mode decides what happens to ended episodes.
 
+        Args:
+            actions: 0, 1 or 2 for each, in an array (N,).
+
         Raises:
-            ValueError: if there are not N actions, or one is not 0, 1 or 2.
+            ValueError: if there are not N actions, or one is not 0, 1 or 2, before anything changes.
             gymnasium.error.ResetNeeded: if an ended episode was not reset (mode DISABLED), or before the first reset.
         """
-        actions = np.asarray(actions)
-        if actions.shape != (self.num_envs,):
-            raise ValueError(f"a step needs one action for each of {self.num_envs} mazes, got shape {actions.shape}")
         resetting = self._over
         self._check_reset()
+        rewards, terminated, truncated = self._episodes.act(actions, acting=~resetting)
         for row in np.flatnonzero(resetting):
             self._begin(int(row))
-        rewards, terminated, truncated = self._episodes.act(actions, acting=~resetting)
         over = terminated | truncated
         observation, info = self._episodes.observation(), self._episodes.info()
         if self.autoreset_mode is AutoresetMode.SAME_STEP:

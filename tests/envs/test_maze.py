@@ -6,7 +6,7 @@ import sys
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.utils.env_checker import check_env
+from gymnasium.utils.env_checker import check_env, data_equivalence
 
 from envs.camera import Camera
 from envs.dynamics import EAST, LEFT, Dynamics
@@ -151,7 +151,7 @@ def test_camera_size_is_the_observations_size():
     assert observation in maze.observation_space
 
 
-def test_bad_arguments_and_actions_are_errors(maze):
+def test_bad_arguments_are_errors():
     with pytest.raises(ValueError, match=r"layout 'maze'.*'paper'.*'random-<seed>'"):
         JumpyMaze(layout="maze")
     with pytest.raises(ValueError, match=r"view 'opengl'.*'raycast'.*'miniworld'"):
@@ -160,10 +160,39 @@ def test_bad_arguments_and_actions_are_errors(maze):
         JumpyMaze(render_mode="human")
     with pytest.raises(ValueError, match="max_steps=0"):
         JumpyMaze(max_steps=0)
-    maze.reset(seed=0)
-    for action in (-1, 3):
-        with pytest.raises(ValueError, match=rf"action.*got \[{action}\]"):
-            maze.step(action)
+
+
+class Broken:
+    """Cannot be converted."""
+
+    def __array__(self, *_, **__):
+        raise RuntimeError("broken")
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        *(-1, 3, 10**30, 1.0, np.float32(0), np.nan, "x", b"1", None, {}, [], [0, 1], [[0]], [[0], [1, 2]], [None]),
+        *(np.array([0, 1]), np.array([[0]]), np.array([0.0]), np.array([3]), np.zeros(0, int), Broken()),
+    ],
+    ids=lambda action: repr(action)[:20],
+)
+def test_what_is_no_action_is_refused_and_changes_nothing(maze, action):
+    expected = [maze.reset(seed=0), maze.step(0), maze.reset(), maze.step(0)]
+    again = [maze.reset(seed=0)]
+    with pytest.raises(ValueError, match=r"^an action must be 0 \(forward\), 1 \(left\) or 2 \(right\), .*got .+$"):
+        maze.step(action)
+    again += [maze.step(0), maze.reset(), maze.step(0)]
+    assert data_equivalence(again, expected)
+
+
+@pytest.mark.parametrize("form", [np.array, lambda one: np.array([one]), np.uint64, np.int8])
+def test_a_whole_number_in_an_array_is_that_action(maze, form):
+    for action in range(3):
+        maze.reset(seed=0)
+        expected = maze.step(action)
+        maze.reset(seed=0)
+        assert data_equivalence(maze.step(form(action)), expected)
 
 
 def test_a_step_outside_an_episode_asks_for_a_reset():

@@ -119,10 +119,6 @@ def test_what_a_user_can_get_wrong_is_named():
         with pytest.raises(ValueError, match=r"reset_mask.*bool.*\(3,\)"):
             ours.reset(options={"reset_mask": mask})
     ours.reset(seed=0)
-    with pytest.raises(ValueError, match=r"3 mazes.*got shape \(2,\)"):
-        ours.step(forward[:2])
-    with pytest.raises(ValueError, match=r"action.*got \[0, 5, 0\]"):
-        ours.step(np.array([0, 5, 0]))
     ours.step(forward)
     with pytest.raises(gymnasium.error.ResetNeeded, match=r"\[0, 1, 2\].*reset_mask"):
         ours.step(forward)
@@ -131,3 +127,22 @@ def test_what_a_user_can_get_wrong_is_named():
         ours.step(forward)
     with pytest.raises(ValueError, match=r"number of environments.*got 0"):
         HallwayMazeVector(0)
+
+
+@pytest.mark.parametrize("mode", AutoresetMode)
+def test_what_are_no_actions_is_refused_and_changes_nothing(mode):
+    refused = [([0, 0], r"shape \(3,\), got the shape \(2,\)"), (np.zeros((3, 1), int), r"got the shape \(3, 1\)")]
+    refused += [(0, r"got the shape \(\)"), ([0.0] * 3, r"got \[0.0, 0.0, 0.0\]"), ("x", "got 'x'"), (None, "got None")]
+    ours, same = (HallwayMazeVector(3, autoreset_mode=mode, max_steps=2) for _ in range(2))
+    for one in (ours, same):
+        one.reset(seed=0)
+    for step in range(6):
+        ignored = mode is AutoresetMode.NEXT_STEP and step % 3 == 2  # as all mazes reset in this step
+        for actions, message in refused if ignored else [*refused, ([0, 5, 0], "got 5 for maze 1")]:
+            with pytest.raises(ValueError, match=rf"^an action must be 0 .*{message}$"):
+                ours.step(actions)
+        result, expected = ours.step([0, 0, 0]), same.step(np.zeros(3, int))
+        assert_step_equal(result, expected)
+        if mode is AutoresetMode.DISABLED and step % 2:
+            for one in (ours, same):
+                one.reset(options={"reset_mask": np.ones(3, bool)})
