@@ -12,6 +12,7 @@ from importlib.metadata import version
 from typing import Any, NamedTuple
 
 from agent.system.cpu_tuning import tune_cpu
+from agent.system.signals import exit_status, interrupt_on_signal
 
 
 class Command(NamedTuple):
@@ -54,18 +55,19 @@ VERSION = (["-V"], ["--version"])
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `jumpy` with the given arguments (the process's own if None) and return the exit status.
 
-    0 after success; 2 after an error that the user can fix; 1 after a training that diverged; 130 after Ctrl-C. Errors
-    are one line on stderr.
+    0 after success; 2 after an error that the user can fix; 1 after a training that diverged; 130 after Ctrl-C, 143
+    after SIGTERM, 129 after SIGHUP. Errors are one line on stderr.
     """
     tune_cpu()  # before a subcommand imports torch
     try:
-        _run(list(sys.argv[1:] if arguments is None else arguments))
+        with interrupt_on_signal():
+            _run(list(sys.argv[1:] if arguments is None else arguments))
     except (ValueError, OSError, FloatingPointError) as error:
         print(f"jumpy: error: {_one_line(error)}", file=sys.stderr)
         return 1 if isinstance(error, FloatingPointError) else 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print("jumpy: interrupted", file=sys.stderr)
-        return 130
+        return exit_status(stop)
     return 0
 
 

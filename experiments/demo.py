@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from agent.data.collect import CollectConfig, collect
+from agent.system.children import python
+from agent.system.signals import Interrupted
 from agent.system.threads import threads
 from agent.training.config import TrainConfig
 from agent.training.runs import CHECKPOINT
 from agent.training.train import train
 from experiments.common.command_line import arguments
-from experiments.common.stage_timer import Stages, check_reached
+from experiments.common.stage_timer import Stages
 from experiments.figures.measured import benchmark_and_plot
 from experiments.figures.registry import PLOTS
 from experiments.navigation.benchmark import BenchmarkConfig
@@ -23,6 +24,7 @@ from experiments.navigation.planning import PlannerChoice, Standard
 
 REPORT = "demo.json"
 STAGES = ("collect", "train", "benchmark")
+COMMAND = "from experiments.cli import main; sys.exit(main())"
 
 
 @dataclass(frozen=True)
@@ -88,22 +90,26 @@ def _train(config: DemoConfig) -> None:
     # two processes of one thread are faster than two threads, one model after the other
     with threads(1), log.open("wb") as messages:
         process = subprocess.Popen(
-            [sys.executable, "-m", "experiments.cli", "train", *arguments(other)],
+            python(COMMAND, "train", *arguments(other)),
             stdout=messages,
             stderr=subprocess.STDOUT,
             env=os.environ | {"OMP_NUM_THREADS": "1"},
         )
         try:
             train(_training(config, "hrssm", config.hrssm_steps))
-            check_reached(config.out / "hrssm")
+            status = process.wait()
         except BaseException:
             process.terminate()  # it saves first
+            process.wait()
             raise
         finally:
-            status = process.wait()
+            process.kill()  # in case a second signal ended the wait
+    if status < 0:
+        raise OSError("training rssm was killed, perhaps for lack of memory: repeat the command to resume")
+    if status > 128:
+        raise Interrupted(status - 128)
     if status:
         raise ValueError(f"training rssm failed: {log.read_text().splitlines()[-1]}")
-    check_reached(other.out)
 
 
 def _training(config: DemoConfig, model: str, steps: int | None) -> TrainConfig:

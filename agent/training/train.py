@@ -1,15 +1,13 @@
 """`jumpy train`: train any world model on a data set, bit-exactly resumable."""
 
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 
 from torch.utils.tensorboard import SummaryWriter
 
 from agent.data.replay import Replay
 from agent.system.device import choose_device
 from agent.system.memory import limited_memory
+from agent.system.signals import stop_on_signal
 from agent.training.config import TrainConfig
 from agent.training.runs import TENSORBOARD
 from agent.training.trainer import Trainer
@@ -21,6 +19,7 @@ def train(config: TrainConfig) -> None:
     Raises:
         ValueError: the data set, the run folder or an option is unsuitable; nothing is changed.
         FloatingPointError: a loss term or the gradient is not finite; the last checkpoint is kept.
+        Interrupted: a signal came; the run is saved. A second Ctrl-C ends it at once, without.
     """
     device = choose_device(config.device)
     replay = Replay.open(config.data)
@@ -30,16 +29,3 @@ def train(config: TrainConfig) -> None:
     limit = limited_memory() if device.type == "cpu" else nullcontext()
     with limit, stop_on_signal() as stop, SummaryWriter(config.out / TENSORBOARD, purge_step=after) as writer:
         trainer.fit(writer, stop)
-
-
-@contextmanager
-def stop_on_signal() -> Iterator[threading.Event]:
-    """Turn SIGINT and SIGTERM into an event within the block (main thread only)."""
-    stop = threading.Event()
-    signals = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in signals}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from agent.system.atomic_files import write_json
-from agent.training.runs import load_model
 from experiments.common.hardware import own_seconds
 from experiments.common.json_files import read_json
 
@@ -52,14 +51,3 @@ class Stages:
                 spent[name] = spent.get(name, 0.0) + (clock() - began[kind]) / 60
                 spent["total"] = sum(spent.get(stage, 0.0) for stage in self.names)
             write_json(self.path, report)
-
-
-def check_reached(run: Path, step: int | None = None) -> None:
-    """Check that a training reached a step (by default its last one): on a signal it stops early without an error.
-
-    Raises:
-        KeyboardInterrupt: if it stopped early.
-    """
-    _, meta = load_model(run)
-    if meta["step"] < (step or meta["run"]["recipe"]["steps"]):
-        raise KeyboardInterrupt

@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,9 @@ from tqdm import tqdm
 from agent.acting.agents import Agent
 from agent.acting.navigate import navigate
 from agent.system.atomic_files import write_json
-from agent.system.cpu_tuning import tune_cpu
+from agent.system.children import start_worker
 from agent.system.device import choose_device
-from agent.system.threads import set_threads, threads
+from agent.system.threads import threads
 from agent.system.versions import versions
 from envs.camera import Camera
 from envs.layout import Layout
@@ -131,7 +132,7 @@ def _results(
     processes = config.processes or min(most, max(1, sum(map(len, batches)) // 500))
     if processes > 1:
         try:
-            with ProcessPoolExecutor(processes, get_context("spawn"), _start_worker) as pool:
+            with _workers(processes) as pool:
                 yield from pool.map(run, batches)
         except BrokenProcessPool:
             raise OSError(
@@ -143,10 +144,18 @@ def _results(
         yield from map(run, batches)
 
 
-def _start_worker() -> None:
-    """Prepare a worker process."""
-    tune_cpu()
-    set_threads(1)
+@contextmanager
+def _workers(processes: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes of one thread each, which are killed where the block ends early."""
+    others = active_children()
+    with ProcessPoolExecutor(processes, get_context("spawn"), start_worker, (os.getpid(),)) as pool:
+        try:
+            yield pool
+        except BaseException:
+            for worker in active_children():
+                if worker not in others:
+                    worker.kill()
+            raise
 
 
 def _identity(config: BenchmarkConfig, agents: list[BenchmarkAgent], device: torch.device) -> dict[str, Any]:

@@ -41,7 +41,7 @@ from experiments.common.hardware import about
 from experiments.common.json_files import read_json
 from experiments.common.numbers import Numbers, print_numbers, write_numbers
 from experiments.common.result_folder import begin_or_resume
-from experiments.common.stage_timer import Stages, check_reached
+from experiments.common.stage_timer import Stages
 from experiments.navigation.agents import CEILING, FLOOR
 from experiments.navigation.benchmark import BenchmarkConfig, benchmark
 from planners.tree import TreeSearch
@@ -198,7 +198,6 @@ def _train_to(step: int, whole: TrainConfig) -> None:
     done = load_model(whole.out)[1]["step"] if begun else 0
     if done < step:
         train(replace(whole, pause_after=step - done, checkpoint_every=whole.recipe.steps, resume=begun))
-        check_reached(whole.out, step)
 
 
 def _benchmark(config: UnseenConfig, folder: Path, step: int) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ import torch
 from agent.data.collect import random_navigation
 from agent.data.manifest import EPISODE_LENGTH
 from agent.system.atomic_files import write_json
+from agent.system.children import python
 from agent.system.threads import threads
 from envs.dynamics import ACTIONS, Dynamics
 from envs.extras import MissingDependency
@@ -184,5 +184,5 @@ def _compile_seconds() -> float:
     """Seconds of the raycaster's very first call, in a separate process with an empty cache."""
     with tempfile.TemporaryDirectory() as cache:
         environment = os.environ | {"NUMBA_CACHE_DIR": cache}
-        done = subprocess.run([sys.executable, "-c", FIRST_FRAMES], env=environment, capture_output=True, check=True)
+        done = subprocess.run(python(FIRST_FRAMES), env=environment, capture_output=True, check=True)
     return float(done.stdout)

@@ -2,6 +2,7 @@ import dataclasses
 import importlib.metadata
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from importlib import import_module
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.system.signals import Interrupted
 from experiments import cli
 
 
@@ -191,6 +193,8 @@ def test_bad_input_is_one_line_and_status_2_and_changes_nothing(world, capsys, m
     ("error", "status", "told"),
     [
         (KeyboardInterrupt(), 130, "jumpy: interrupted\n"),
+        (Interrupted(signal.SIGTERM), 143, "jumpy: interrupted\n"),
+        (Interrupted(signal.SIGHUP), 129, "jumpy: interrupted\n"),
         (FloatingPointError("step 7: kl_z is not finite"), 1, "jumpy: error: step 7: kl_z is not finite\n"),
         (ValueError("one\n  two"), 2, "jumpy: error: one two\n"),
     ],

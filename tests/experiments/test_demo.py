@@ -1,14 +1,18 @@
 """The whole job at the smallest size."""
 
 import json
+import signal
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from agent.system.signals import Interrupted
+from agent.training.config import TrainConfig
 from experiments import demo as module
 from experiments.demo import DemoConfig, demo
 from experiments.navigation.planning import Standard
+from tests.support.processes import Marked, linux
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +54,52 @@ def test_other_options_are_refused(finished: DemoConfig) -> None:
 
 def test_stopped_training_stops_the_demo(finished: DemoConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train = module.train
-    monkeypatch.setattr(module, "train", lambda config: train(replace(config, pause_after=1)))
+
+    def stopped(config: TrainConfig) -> None:
+        train(replace(config, pause_after=1))
+        raise Interrupted(signal.SIGTERM)
+
+    monkeypatch.setattr(module, "train", stopped)
     config = replace(finished, out=tmp_path / "demo")
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted):
         demo(config)
     assert json.loads((config.out / "demo.json").read_text())["finished"] == ["collect"]
     assert not (config.out / "benchmark").exists()
+
+
+@pytest.mark.parametrize(
+    ("program", "error"),
+    [
+        ("sys.exit(143)", Interrupted),
+        ("import os; os.kill(os.getpid(), 9)", OSError),
+        ("sys.exit('jumpy: error: no')", ValueError),
+    ],
+)
+def test_every_end_of_the_second_training_ends_the_demo(
+    finished: DemoConfig, monkeypatch: pytest.MonkeyPatch, program: str, error: type[BaseException]
+) -> None:
+    monkeypatch.setattr(module, "COMMAND", program)
+    monkeypatch.setattr(module, "train", lambda config: None)
+    with pytest.raises(error):
+        module._train(finished)
+
+
+def test_second_training_finds_our_packages_beside_folders_of_the_same_names(
+    finished: DemoConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("agent", "envs", "experiments", "planners", "world_models"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit('not ours')")
+    config = replace(finished, out=finished.out.absolute())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(module, "train", lambda config: None)
+    module._train(config)
+
+
+@linux
+def test_second_training_does_not_outlive_a_killed_demo(tmp_path: Path) -> None:
+    options = "--frames 1000 --hrssm-steps 10000 --rssm-steps 10000 --device cpu --out"
+    demo = Marked("-m", "experiments.cli", "demo", *options.split(), str(tmp_path / "demo"), folder=tmp_path)
+    demo.wait_for(lambda: len(demo.family()) == 2)
+    demo.end()
+    assert demo.left() == []

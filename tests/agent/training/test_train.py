@@ -77,7 +77,7 @@ def test_training_time_stays_unknown_where_its_beginning_was_not_noted(data, tmp
     assert read_checkpoint(tmp_path / CHECKPOINT)[1]["trained_seconds"] is None
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_signal_saves_and_stops_and_the_run_continues(data, tmp_path, monkeypatch, capsys, number):
     update = Trainer.update
 
@@ -89,13 +89,45 @@ def test_signal_saves_and_stops_and_the_run_continues(data, tmp_path, monkeypatc
     before = signal.getsignal(number)
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "update", signalled)
-        train(tiny(data, tmp_path))
+        with pytest.raises(KeyboardInterrupt):
+            train(tiny(data, tmp_path))
     assert signal.getsignal(number) == before
     assert step_of(tmp_path) == 4  # the step under way was finished
     output = capsys.readouterr().out
     assert all(word in output for word in ("step 4 of 40", str(tmp_path), "--resume"))
     train(tiny(data, tmp_path, resume=True, pause_after=1))
     assert step_of(tmp_path) == 5
+
+
+def test_interrupted_command_saves_and_fails_with_the_status_of_its_signal(data, tmp_path):
+    options = f"train --data {data} --out {tmp_path} --steps 9 --batch-size 2 --device cpu --evaluation.batches 1"
+    signalled = """
+import os, signal, sys
+from agent.training.trainer import Trainer
+from experiments.cli import main
+update = Trainer.update
+def signalled(self):
+    os.kill(os.getpid(), signal.SIGTERM)
+    return update(self)
+Trainer.update = signalled
+sys.exit(main())
+"""
+    ended = subprocess.run([sys.executable, "-c", signalled, *options.split()], capture_output=True, text=True)
+    assert ended.returncode == 143, ended.stderr
+    assert ended.stderr.endswith("jumpy: interrupted\n")
+    assert step_of(tmp_path) == 1
+
+
+def test_second_ctrl_c_ends_at_once(data, tmp_path, monkeypatch):
+    def twice(self: Trainer):
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        pytest.fail("went on")
+
+    monkeypatch.setattr(Trainer, "update", twice)
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny(data, tmp_path))
+    assert not (tmp_path / CHECKPOINT).exists()
 
 
 def poisoned(poison) -> Any:

@@ -2,7 +2,9 @@
 
 import json
 import os
+import time
 from dataclasses import dataclass, replace
+from multiprocessing import active_children
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,6 +23,7 @@ from planners.interface import ModelFunctions, Plan, Planner
 from planners.shooting import Shooting
 from planners.tree import TreeSearch
 from tests.support.navigation_runs import untrained
+from tests.support.processes import Marked, linux
 
 DETERMINED = list(COLUMNS)[:-1]  # all but the wall time
 
@@ -275,3 +278,21 @@ def test_killed_process_is_an_error_with_a_remedy(finished: BenchmarkConfig) -> 
     config = replace(finished, processes=2)
     with pytest.raises(OSError, match=r"one of 2 processes was killed.*resume.*--processes 1"):
         list(module._results(Dying(), config, Layout.paper(), [range(2), range(2, 4)]))
+
+
+@linux
+def test_workers_do_not_outlive_a_benchmark_that_is_killed_while_they_start(
+    runs: dict[str, Path], tmp_path: Path
+) -> None:
+    options = f"--agents h={runs['hrssm']} --episodes 1000 --processes 2 --device cpu --out {tmp_path / 'benchmark'}"
+    killed = Marked("-m", "experiments.cli", "benchmark", *options.split(), folder=tmp_path)
+    killed.wait_for(lambda: len(killed.family()) == 3)
+    killed.end()
+    assert killed.left() == []
+
+
+def test_interrupted_benchmark_waits_for_no_worker() -> None:
+    with pytest.raises(KeyboardInterrupt), module._workers(2) as pool:
+        pool.submit(time.sleep, 600)
+        raise KeyboardInterrupt
+    assert active_children() == []

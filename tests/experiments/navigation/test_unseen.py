@@ -13,6 +13,7 @@ import torch
 
 from agent.system.atomic_files import locked
 from agent.training.checkpoint import read_checkpoint
+from agent.training.config import TrainConfig
 from agent.training.runs import CHECKPOINT
 from agent.training.train import train
 from experiments import cli
@@ -123,11 +124,16 @@ def test_goes_on_where_it_stopped(finished: UnseenConfig, tmp_path: Path, monkey
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(module, "benchmark", killed)
         unseen(config)
+
+    def stopped(piece: TrainConfig) -> None:
+        train(replace(piece, pause_after=1))
+        raise KeyboardInterrupt  # as Ctrl-C at step 2
+
     report = config.out / "random-1" / "minutes.json"
     before = json.loads(report.read_text())
     assert before["finished"] == ["collect", "train to step 1"]
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(module, "train", lambda piece: train(replace(piece, pause_after=1)))  # as Ctrl-C at step 2
+        patch.setattr(module, "train", stopped)
         unseen(config)
     half = json.loads(report.read_text())
     assert half["finished"] == before["finished"]
