@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.data.collect import CollectConfig, collect
+from agent.system.atomic_files import locked
 from agent.system.children import python
 from agent.system.signals import Interrupted
 from agent.system.threads import threads
@@ -58,11 +59,16 @@ def demo(config: DemoConfig) -> dict[str, Any]:
     """Run all stages, each of which reuses its finished work, and return the benchmark's summary.
 
     Raises:
-        ValueError: if the folder holds a demo with other options.
+        ValueError: if the folder holds a demo with other options, or another process writes to it.
         KeyboardInterrupt: if a training was stopped; its run is saved.
     """
+    with locked(config.out):
+        return _run(config)
+
+
+def _run(config: DemoConfig) -> dict[str, Any]:
+    """Run all stages."""
     out = config.out
-    out.mkdir(parents=True, exist_ok=True)
     if config.overwrite:
         (out / REPORT).unlink(missing_ok=True)
     stages = Stages(out / REPORT, STAGES)

@@ -33,11 +33,11 @@ from tqdm import tqdm
 
 from agent.data.manifest import Manifest, read_manifest
 from agent.data.manifest.base import MANIFEST
-from agent.system.atomic_files import locked, sync_folder, write_and_sync
+from agent.system.atomic_files import LOCK, locked, sync_folder, write_and_sync
 from agent.system.settings import check_same_settings
 
 # Everything that a data set's folder may hold, finished or interrupted.
-OURS = re.compile(r"\.?(manifest\.json|shard-\d{5})(\.partial)?")
+OURS = re.compile(rf"\.?(manifest\.json|shard-\d{{5}})(\.partial)?|{re.escape(LOCK)}")
 
 
 def write_shard(folder: Path, shard: int, arrays: dict[str, np.ndarray]) -> str:
@@ -120,8 +120,7 @@ def write_data(
         ValueError: the folder holds a data set with other settings or other files, or another process writes to it.
         OSError: the folder cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder, f"another process collects into {folder}: wait for it, or choose another --out"):
+    with locked(folder):
         manifest, length = _begin_or_resume(folder, wanted, overwrite), wanted.length
         done, total = manifest.episodes_written * length, manifest.episodes * length
         with tqdm(initial=done, total=total, desc=command, unit=" frames", unit_scale=True) as progress:
@@ -144,7 +143,8 @@ def _begin_or_resume(folder: Path, wanted: Manifest, overwrite: bool) -> Manifes
             open_shard(folder, shard, found)
             verify_shard(folder, shard, found)
         return found
-    for path in sorted(folder.iterdir()):  # the manifest first, so that it never lists a deleted shard
+    # the manifest first, so that it never lists a deleted shard
+    for path in sorted(path for path in folder.iterdir() if path.name != LOCK):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     wanted.write(folder)
     return wanted

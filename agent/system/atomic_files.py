@@ -1,12 +1,18 @@
-"""Writes that survive a kill or a power cut: temporary name, fsync, rename, fsync of the folder."""
+"""Writes that survive a kill or a power cut: temporary name, fsync, rename, fsync of the folder; locks of folders."""
 
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
+
+LOCK = ".lock"
+"""the file with the process id of who holds a folder's lock"""
+_held: ContextVar[frozenset[Path]] = ContextVar("held", default=frozenset())
 
 
 def write_file(path: Path, content: bytes | memoryview) -> None:
@@ -37,22 +43,49 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def locked(folder: Path, busy: str | None = None) -> Iterator[None]:
+def locked(folder: Path, remedy: str = "wait for it, or choose another --out", *, wait: bool = False) -> Iterator[None]:
     """Hold a folder's lock; the system releases it even if the process is killed.
 
+    Whoever writes a folder holds its lock from before the first look into it to the last write. Within a block, the
+    thread may take the same lock again.
+
     Args:
-        folder: it must exist.
-        busy: the error message if another process holds the lock; None: wait for that process.
+        folder: it is made if it does not exist.
+        remedy: what to do if another process holds the lock.
+        wait: wait for that process instead.
 
     Raises:
-        ValueError: `busy`.
+        ValueError: another process holds the lock; the message names it.
     """
+    folder.mkdir(parents=True, exist_ok=True)
+    place = folder.resolve()
+    if place in _held.get():
+        yield
+        return
     with _opened(folder) as descriptor:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
-            raise ValueError(busy) from None
-        yield
+            raise ValueError(f"{folder} is in use by {_holder(folder)}: {remedy}") from None
+        token = _held.set(_held.get() | {place})
+        try:
+            (place / LOCK).write_text(str(os.getpid()))
+            yield
+        finally:
+            (place / LOCK).unlink(missing_ok=True)
+            _held.reset(token)
+
+
+def _holder(folder: Path) -> str:
+    """The process that holds a folder's lock; it may have taken it a moment ago, and not have left its id yet."""
+    for _ in range(20):
+        try:
+            if number := (folder / LOCK).read_text():
+                return f"process {number}"
+        except FileNotFoundError:
+            pass
+        time.sleep(0.01)
+    return "another process"
 
 
 @contextmanager

@@ -66,6 +66,8 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"--{name.replace('_', '-')} must be more than 0, got {value}")
+        if self.resume and self.overwrite:
+            raise ValueError("--resume continues the run, --overwrite replaces it, got both: give one of them")
         if self.seed < 0:
             raise ValueError(f"--seed must be 0 or more, got {self.seed}")
 

@@ -1,6 +1,7 @@
 """What TensorBoard shows of a training run: means of the loss terms, reconstructions and generated sequences."""
 
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,8 +12,23 @@ from agent.data.batch import to_batch
 from agent.data.replay import Replay
 from agent.training.evaluation_mode import evaluating, seeded
 from agent.training.image_grid import stack, strip
+from agent.training.runs import TENSORBOARD
 from world_models.blocks.images import to_float, to_uint8
 from world_models.interface import Batch, Generative, Losses, Rebuilding, Trainable
+
+OURS = ".jumpy"
+"""ends the names of the files that a training writes"""
+
+
+def open_curves(run: Path, step: int) -> SummaryWriter:
+    """A run's writer from a step on; hides what a run that was killed logged from there on."""
+    return SummaryWriter(run / TENSORBOARD, purge_step=step, filename_suffix=OURS)
+
+
+def remove_curves(run: Path) -> None:
+    """Remove the files that trainings wrote with `open_curves`, and no others."""
+    for path in (run / TENSORBOARD).glob(f"events.out.tfevents.*{OURS}"):
+        path.unlink()
 
 
 class Meter:

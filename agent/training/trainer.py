@@ -5,7 +5,6 @@ moments and the step determine the rest of the run.
 """
 
 import math
-import shutil
 import threading
 import time
 from dataclasses import asdict
@@ -23,8 +22,8 @@ from agent.system.device import choose_precision, device_name
 from agent.system.memory import is_out_of_memory
 from agent.training.config import TrainConfig
 from agent.training.evaluate import evaluate
-from agent.training.runs import CHECKPOINT, TENSORBOARD, load_run, save_run
-from agent.training.tensorboard import Meter, log_pictures, log_scalars
+from agent.training.runs import CHECKPOINT, load_run, save_run
+from agent.training.tensorboard import Meter, log_pictures, log_scalars, remove_curves
 from world_models.blocks.images import scale
 from world_models.blocks.networks import set_precision
 from world_models.interface import Colouring, Losses, Trainable
@@ -73,19 +72,20 @@ class Trainer:
             "precision": self.precision,
             "seed": self.config.seed,
             **self.replay.manifest.origin,
+            "data_sha256": self.replay.manifest.digest,
         }
 
     def restore(self) -> None:
-        """Start a new run, or load the one in `out`, according to the configuration."""
+        """Start a new run, or load the one in `out`, according to the configuration; hold its lock."""
         path = self.config.out / CHECKPOINT
-        if path.exists() and self.config.resume:
+        if self.config.resume:
             found = load_run(path, self.model, self.optimiser, self.meta, self.device)
             self.step, self.trained_seconds = found["step"], found.get("trained_seconds")
-        elif path.exists() and not self.config.overwrite:
+        elif self.config.overwrite:
+            remove_curves(self.config.out)
+        elif path.exists():
             raise ValueError(f"{self.config.out} already holds a run: --resume continues it, --overwrite replaces it")
-        else:
-            shutil.rmtree(self.config.out / TENSORBOARD, ignore_errors=True)  # curves of the replaced run
-            self.config.out.mkdir(parents=True, exist_ok=True)
+        self.config.out.mkdir(parents=True, exist_ok=True)
 
     def save(self) -> None:
         """Replace the checkpoint."""

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from agent.system.atomic_files import write_file, write_json
+from agent.system.atomic_files import locked, write_file, write_json
 from agent.system.versions import commit
 from agent.training.runs import load_model, save_weights
 from experiments.common import pretrained
@@ -59,8 +59,8 @@ def ship(config: ShipConfig) -> Path:
         ValueError: if the run is unfinished or does not match the name, the file would be too large, or the name is
             already shipped (unless overwritten); nothing is changed then.
     """
-    manifest, path = pretrained.read_manifest(), pretrained.weights_file(config.name)
-    if config.name in manifest and not config.overwrite:
+    path = pretrained.weights_file(config.name)
+    if config.name in pretrained.read_manifest() and not config.overwrite:
         raise ValueError(f"{config.name} is shipped already: add --overwrite to replace it")
     model, meta = load_model(config.run)
     _check(config, meta)
@@ -71,8 +71,10 @@ def ship(config: ShipConfig) -> Path:
         size = f"{len(content) / 1e6:.1f} MB, must be smaller than {LARGEST / 1e6:g} MB"
         raise ValueError(f"weights of {config.run} have {size}: ship a smaller preset")
     entry = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)} | _record(config, meta)
-    write_file(path, content)
-    write_json(pretrained.FOLDER / pretrained.MANIFEST, dict(sorted((manifest | {config.name: entry}).items())))
+    with locked(pretrained.FOLDER, wait=True):
+        manifest = pretrained.read_manifest() | {config.name: entry}
+        write_file(path, content)
+        write_json(pretrained.FOLDER / pretrained.MANIFEST, dict(sorted(manifest.items())))
     print(f"{config.run} is shipped as {pretrained.WORD}/{config.name}: {path}, {len(content) / 1e6:.1f} MB")
     return path
 

@@ -26,15 +26,16 @@ def begin_or_resume(
     Before a new beginning, everything that matches the glob patterns of `products` is removed.
 
     Raises:
-        ValueError: if the folder holds other results (unless overwritten) or other files.
+        ValueError: if the folder holds other results (unless overwritten) or other files (always).
     """
     path, wanted = out / CONFIG, json.loads(json.dumps(settings))  # as read back from the file
     remedy = "choose another --out, or --overwrite"
-    if path.exists() and not overwrite:
+    ours = path.exists() and b'"settings"' in path.read_bytes()  # other tools have such a file, too
+    if ours and not overwrite:
         found = read_json(path, remedy, "settings")["settings"]
         check_same_settings(f"{out} holds a {what}", found, wanted, remedy)
         return
-    if not path.exists() and out.is_dir() and any(not entry.name.startswith(".") for entry in out.iterdir()):
+    if not ours and out.is_dir() and any(not entry.name.startswith(".") for entry in out.iterdir()):
         raise ValueError(f"{out} holds other files and no {what}: choose an empty folder for --out")
     out.mkdir(parents=True, exist_ok=True)
     write_json(path, {"settings": {}})  # so that a half-emptied folder is never resumed

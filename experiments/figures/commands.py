@@ -12,7 +12,7 @@ import matplotlib as mpl
 import tyro
 from matplotlib.figure import Figure
 
-from agent.system.atomic_files import write_file
+from agent.system.atomic_files import locked, write_file
 from agent.system.device import choose_device
 from experiments.common.command_line import arguments, given_options
 from experiments.common.numbers import Numbers, read_numbers, write_numbers
@@ -78,15 +78,20 @@ def table(config: TableConfig) -> list[Path]:
 def plot(config: PlotConfig) -> list[Path]:
     """Plot reward distributions, routes and, for several budgets, what a budget buys; return the files.
 
+    A plot of which there is nothing to show any more is removed.
+
     Raises:
-        ValueError: if the folder holds no finished benchmark.
+        ValueError: if the folder holds no finished benchmark, or another process writes to it.
     """
     read_summary(config.run)
     written = []
-    for name, artefact in PLOTS.items():
-        assert artefact.measure is not None
-        if (numbers := artefact.measure(benchmarks=(config.run,))) is not None:
-            written += _render(artefact, name, numbers, config.run)
+    with locked(config.run, "wait for it"):
+        for name, artefact in PLOTS.items():
+            assert artefact.measure is not None
+            if (numbers := artefact.measure(benchmarks=(config.run,))) is not None:
+                written += _render(artefact, name, numbers, config.run)
+            else:
+                (config.run / f"{name}.png").unlink(missing_ok=True)
     return written
 
 
@@ -128,14 +133,13 @@ def _files(artefact: Artefact, name: str, config: FigureConfig) -> list[Path]:
 
 def _render(artefact: Artefact, name: str, numbers: Numbers, out: Path) -> list[Path]:
     """Write a figure as PNG, or texts; return the files."""
-    out.mkdir(parents=True, exist_ok=True)
-    with mpl.rc_context(STYLE):
+    with locked(out, wait=True), mpl.rc_context(STYLE):
         rendered = artefact.render(numbers)
         if isinstance(rendered, Figure):
             save_png(rendered, out / f"{name}.png")
             return [out / f"{name}.png"]
-    for suffix, text in rendered.items():
-        write_file(out / f"{name}.{suffix}", text.encode())
+        for suffix, text in rendered.items():
+            write_file(out / f"{name}.{suffix}", text.encode())
     return [out / f"{name}.{suffix}" for suffix in rendered]
 
 
@@ -148,12 +152,19 @@ def _measure(kind: str, artefacts: Mapping[str, Artefact], config: FigureConfig)
     if artefact.measure is None:
         raise ValueError(f"the numbers of {name} are not measured by this command: {artefact.origin}")
     inputs = _inputs(artefact, config.sources, call)
-    for path in _files(artefact, name, config):
-        if path.exists() and not config.overwrite:
-            raise ValueError(f"{path} is already there: choose another --numbers, or --overwrite")
+    _check_free(_files(artefact, name, config), config)
     if (numbers := artefact.measure(**inputs)) is None:
         raise ValueError(f"there is nothing to show: {artefact.remedy(call)}")
-    write_numbers(config.numbers, name, numbers, f"{call} --measure {shlex.join(arguments(config.sources))}")
+    with locked(config.numbers, wait=True):
+        _check_free(_files(artefact, name, config), config)  # another call may have measured the same
+        write_numbers(config.numbers, name, numbers, f"{call} --measure {shlex.join(arguments(config.sources))}")
+
+
+def _check_free(files: list[Path], config: FigureConfig) -> None:
+    """Check that no numbers are replaced unless asked to."""
+    for path in files:
+        if path.exists() and not config.overwrite:
+            raise ValueError(f"{path} is already there: choose another --numbers, or --overwrite")
 
 
 def _inputs(artefact: Artefact, sources: Sources, call: str) -> dict[str, Any]:

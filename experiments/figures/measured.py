@@ -11,9 +11,7 @@ from experiments.navigation.unseen import NAME, UnseenConfig, unseen
 
 def benchmark_and_plot(config: BenchmarkConfig) -> dict[str, Any]:
     """Run a benchmark and plot its figures into its folder; returns and raises as `benchmark`."""
-    summary = benchmark(config)
-    plot(PlotConfig(config.out))
-    return summary
+    return benchmark(config, lambda: plot(PlotConfig(config.out)))
 
 
 def unseen_and_plot(config: UnseenConfig) -> dict[str, Any]:

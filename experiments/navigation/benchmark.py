@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from agent.acting.agents import Agent
 from agent.acting.navigate import navigate
-from agent.system.atomic_files import write_json
+from agent.system.atomic_files import locked, write_json
 from agent.system.children import start_worker
 from agent.system.device import choose_device
 from agent.system.threads import threads
@@ -83,8 +83,8 @@ class BenchmarkConfig:
         return range(self.first_seed, self.first_seed + self.episodes)
 
 
-def benchmark(config: BenchmarkConfig) -> dict[str, Any]:
-    """Run every agent, print the table, write and return `summary.json`.
+def benchmark(config: BenchmarkConfig, plot: Callable[[], object] = lambda: None) -> dict[str, Any]:
+    """Run every agent, print the table, write and return `summary.json`; last call `plot`, still holding the lock.
 
     Raises:
         ValueError: if an agent, a run or the layout cannot be used, or the folder holds something else.
@@ -92,17 +92,26 @@ def benchmark(config: BenchmarkConfig) -> dict[str, Any]:
     """
     layout, device = Layout.parse(config.layout), choose_device(config.device)
     agents = load_agents(config.agents, config.planner, config.budgets, layout, config.camera, device)
-    products = (SUMMARY, "*.png", EPISODES, PATHS)
-    begin_or_resume(config.out, "benchmark", _identity(config, agents, device), products, config.overwrite)
-    for agent in agents:
-        _run(agent, config, layout)
+    products, identity = (SUMMARY, EPISODES, PATHS), _identity(config, agents, device)
+    with locked(config.out):
+        begin_or_resume(config.out, "benchmark", identity, products, config.overwrite)
+        for agent in agents:
+            _run(agent, config, layout)
+        summary = _summary(config, agents, layout, device)
+        write_json(config.out / SUMMARY, summary)
+        print(summary_table(summary))
+        plot()
+    return summary
+
+
+def _summary(
+    config: BenchmarkConfig, agents: list[BenchmarkAgent], layout: Layout, device: torch.device
+) -> dict[str, Any]:
+    """The numbers of the finished episodes."""
     episodes = {agent.name: read_episodes(config.out / EPISODES / f"{agent.name}.csv") for agent in agents}
     head = {"episodes": config.episodes, "layout": layout.name, "first_seed": config.first_seed}
     numbers = summarise(episodes, {agent.name: agent.facts for agent in agents})
-    summary = head | {"device": str(device)} | numbers | {"versions": versions()}
-    write_json(config.out / SUMMARY, summary)
-    print(summary_table(summary))
-    return summary
+    return head | {"device": str(device)} | numbers | {"versions": versions()}
 
 
 def _run(agent: BenchmarkAgent, config: BenchmarkConfig, layout: Layout) -> None:

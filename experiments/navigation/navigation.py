@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.data.replay import Replay
-from agent.system.atomic_files import write_json
+from agent.system.atomic_files import locked, write_json
 from agent.system.device import choose_device
 from agent.system.versions import versions
 from agent.training.boundary_scores import boundary_scores
@@ -112,10 +112,11 @@ def navigation(config: NavigationConfig) -> dict[str, dict[str, Any]]:
     training = hrssm[0].training
     measured = Measured(training["variant"], training["preset"], _about(config, replay, hrssm, rssm))
     merged(config.json, measured, config.overwrite)  # checked before hours of work
-    seeds = [_measure(config, replay, one, other) for one, other in zip_longest(hrssm, rssm)]
+    with locked(config.out):
+        seeds = [_measure(config, replay, one, other) for one, other in zip_longest(hrssm, rssm)]
     rows = {row: worst(row, [estimates[row] for estimates in seeds]) for row in seeds[0]}
-    config.json.parent.mkdir(parents=True, exist_ok=True)
-    write_json(config.json, merged(config.json, replace(measured, rows=rows), config.overwrite))
+    with locked(config.json.parent, wait=True):
+        write_json(config.json, merged(config.json, replace(measured, rows=rows), config.overwrite))
     print(f"{measured.variant}, {measured.preset}, {len(seeds)} training seeds, {config.episodes} episodes")
     print(targets_table(rows))
     return rows

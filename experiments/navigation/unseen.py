@@ -127,8 +127,7 @@ def unseen(config: UnseenConfig) -> dict[str, Any]:
     device, threads = choose_device(config.device), torch.get_num_threads()
     settings: dict[str, Any] = {"--frames": config.frames, "--steps": config.milestones[-1], "--points": config.points}
     settings |= {"--episodes": config.episodes, "--depth": config.depth, "--seed": config.seed, "--device": str(device)}
-    config.out.mkdir(parents=True, exist_ok=True)
-    with locked(config.out):
+    with locked(config.out, wait=True):
         begin_or_resume(config.out, WHAT, {}, ())
     for layout in config.layouts:  # all are checked before hours of work
         with _locked(config, layout) as folder:
@@ -138,7 +137,7 @@ def unseen(config: UnseenConfig) -> dict[str, Any]:
     for layout in config.layouts:
         with _locked(config, layout) as folder:
             _measure(config, folder, settings, device, threads)
-        with locked(config.out):
+        with locked(config.numbers, wait=True):
             facts = _merge(config, settings)
     print_numbers(facts["within"])
     return facts
@@ -163,8 +162,7 @@ def _check_numbers(config: UnseenConfig, settings: dict[str, Any]) -> None:
 def _locked(config: UnseenConfig, layout: str) -> Iterator[Path]:
     """Hold the lock of a layout's folder, which is created if needed."""
     folder = config.out / layout
-    folder.mkdir(exist_ok=True)
-    with locked(folder, f"another process measures {folder}: wait for it, or give the remaining --layouts"):
+    with locked(folder, "wait for it, or give the remaining --layouts"):
         yield folder
 
 

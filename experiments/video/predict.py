@@ -14,7 +14,6 @@ true one; each metric chooses the sample with the best mean over the video (Dent
 
 from __future__ import annotations
 
-import hashlib
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,9 +107,9 @@ def predict(config: PredictConfig) -> dict[str, Any]:
     episodes = replay.split("test")[: config.sequences]
     lpips = load_lpips(config.alexnet, config.alexnet_sha256, device)
     settings = _settings(config, predictor, replay, device)
-    begin_or_resume(config.out, "prediction", settings, (SEQUENCES, CURVES, ROW), config.overwrite)
-    (config.out / SEQUENCES).mkdir(exist_ok=True)
-    with locked(config.out, f"{config.out} is in use by another jumpy predict: wait for it, or choose another --out"):
+    with locked(config.out):
+        begin_or_resume(config.out, "prediction", settings, (SEQUENCES, CURVES, ROW), config.overwrite)
+        (config.out / SEQUENCES).mkdir(exist_ok=True)
         for number in tqdm(episodes, desc=f"predict {predictor.training['model']}", unit=" videos"):
             if not (path := config.out / SEQUENCES / f"{number:05d}.npz").exists():
                 write_scores(path, predict_video(config, predictor, replay, number, lpips))
@@ -201,5 +200,5 @@ def _settings(config: PredictConfig, predictor: TrainedRun, replay: Replay, devi
         "--device": str(device),
         "--alexnet": None if config.alexnet is None else config.alexnet_sha256,
         "--run of SHA-256": predictor.facts.get("checkpoint"),
-        "--data of SHA-256": hashlib.sha256(" ".join(replay.manifest.checksums).encode()).hexdigest(),
+        "--data of SHA-256": replay.manifest.digest,
     }

@@ -136,5 +136,5 @@ def test_without_a_home_only_a_private_folder_keeps_machine_code(folder, tmp_pat
     elif folder == "a link":
         private.symlink_to(ENVS)
     assert choose_cache() == (folder == "none")
-    assert (str(private) if folder == "none" else "") == numba.config.CACHE_DIR
+    assert (str(private) if folder == "none" else "") == numba.config.CACHE_DIR  # type: ignore[attr-defined]
     assert [*tmp_path.iterdir()] == [private]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -69,6 +70,11 @@ class Manifest(ABC):
     @abstractmethod
     def from_json(cls, content: dict[str, Any]) -> Manifest:
         """The inverse of `to_json`, without the kind; wrong contents raise what `read_manifest` catches."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the checksums: equal for equal bytes."""
+        return hashlib.sha256(" ".join(self.checksums).encode()).hexdigest()
 
     @property
     def frame_size(self) -> int:

@@ -53,8 +53,9 @@ class MazeManifest(Manifest):
 
     @property
     def origin(self) -> dict[str, Any]:
-        """The layout and the seed."""
-        return {"layout": self.layout.name, "rows": list(self.layout.rows), "data_seed": self.seed}
+        """The layout, the seed and the camera."""
+        maze = {"layout": self.layout.name, "rows": list(self.layout.rows)}
+        return maze | {"data_seed": self.seed, "camera": asdict(self.camera)}
 
     def subsequence_ends(self, fields: dict[str, np.ndarray]) -> Bool[np.ndarray, "e t"]:
         """The frames at which a passage is chosen."""

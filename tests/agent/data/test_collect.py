@@ -1,4 +1,3 @@
-import fcntl
 import os
 import signal
 import subprocess
@@ -143,15 +142,6 @@ def test_a_damaged_data_set_is_not_completed(tmp_path):
     (tmp_path / "shard-00000" / "pose.npy").write_bytes(b"")
     with pytest.raises(ValueError, match="shard-00000"):
         collect(CollectConfig(tmp_path, steps=100, camera=SMALL))
-
-
-def test_two_processes_cannot_collect_into_one_folder(tmp_path):
-    descriptor = os.open(tmp_path, os.O_RDONLY)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    with pytest.raises(ValueError, match=r"another process.*--out"):
-        collect(CollectConfig(tmp_path, steps=100, camera=SMALL))
-    os.close(descriptor)
-    collect(CollectConfig(tmp_path, steps=100, camera=SMALL))
 
 
 @pytest.mark.parametrize("steps", [0, -100, 99, 150])

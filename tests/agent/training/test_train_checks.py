@@ -5,6 +5,7 @@ import torch
 
 from agent.data.collect import CollectConfig, collect
 from agent.system.device import choose_device
+from agent.training.checkpoint import read_checkpoint, write_checkpoint
 from agent.training.config import TrainConfig
 from agent.training.runs import CHECKPOINT
 from agent.training.train import train
@@ -79,3 +80,47 @@ def test_device(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert choose_device("auto").type == choose_device("cuda").type == "cuda"
     assert choose_device("cpu").type == "cpu"
+
+
+def test_resuming_on_other_frames_of_the_same_maze_is_refused(whole, tmp_path):
+    before = (whole / CHECKPOINT).read_bytes()
+    collect(CollectConfig(tmp_path / "more", steps=1100))
+    with pytest.raises(ValueError, match=r"trained with data_sha256 \w+\.{3}, asked for is \w+"):
+        train(tiny(tmp_path / "more", whole, resume=True))
+    collect(CollectConfig(tmp_path / "straight", steps=1000, camera=Camera(yaw_degrees=0.0)))
+    with pytest.raises(ValueError, match=r"camera.yaw_degrees [\d.]+, asked for is 0"):
+        train(tiny(tmp_path / "straight", whole, resume=True))
+    assert (whole / CHECKPOINT).read_bytes() == before
+
+
+def test_a_run_that_did_not_note_its_data_resumes_and_notes_them(data, tmp_path):
+    train(tiny(data, tmp_path, pause_after=1))
+    tensors, meta = read_checkpoint(tmp_path / CHECKPOINT)
+    noted = {name: meta["run"].pop(name) for name in ("camera", "data_sha256")}
+    write_checkpoint(tmp_path / CHECKPOINT, tensors, meta)  # as older versions wrote it
+    train(tiny(data, tmp_path, resume=True, pause_after=1))
+    assert read_checkpoint(tmp_path / CHECKPOINT)[1]["run"].items() >= noted.items()
+
+
+def test_resuming_where_there_is_no_run_begins_none(data, tmp_path):
+    with pytest.raises(ValueError, match=r"mistyped holds no run that --resume could continue.*--out"):
+        train(tiny(data, tmp_path / "mistyped", resume=True))
+    assert not (tmp_path / "mistyped").exists()
+
+
+def test_resuming_and_replacing_exclude_each_other(tmp_path):
+    with pytest.raises(ValueError, match=r"--resume.*--overwrite.*one of them"):
+        tiny(tmp_path, tmp_path, resume=True, overwrite=True)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_only_curves_of_trainings_are_ever_removed(data, tmp_path, overwrite):
+    folder = tmp_path / "tensorboard"
+    folder.mkdir()
+    others = [folder / name for name in ("notes.txt", "events.out.tfevents.1.host.2.0")]
+    ours = folder / "events.out.tfevents.1.host.2.0.jumpy"
+    for path in (*others, ours):
+        path.write_bytes(b"")
+    train(tiny(data, tmp_path, overwrite=overwrite, pause_after=1))
+    assert all(path.exists() for path in others)
+    assert ours.exists() != overwrite

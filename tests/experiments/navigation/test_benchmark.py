@@ -296,3 +296,15 @@ def test_interrupted_benchmark_waits_for_no_worker() -> None:
         pool.submit(time.sleep, 600)
         raise KeyboardInterrupt
     assert active_children() == []
+
+
+def test_overwriting_spares_what_no_benchmark_made(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"architectures": ["GPT2LMHeadModel"]}')  # of another tool
+    (tmp_path / "episodes").mkdir()
+    with pytest.raises(ValueError, match=r"holds other files and no benchmark.*--out"):
+        benchmark(BenchmarkConfig(tmp_path, episodes=1, overwrite=True))
+    assert (tmp_path / "episodes").exists()
+    benchmark(BenchmarkConfig(tmp_path / "own", episodes=1))
+    (tmp_path / "own" / "photo.png").touch()
+    benchmark(BenchmarkConfig(tmp_path / "own", episodes=2, overwrite=True))
+    assert (tmp_path / "own" / "photo.png").exists()

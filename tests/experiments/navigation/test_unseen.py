@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-from agent.system.atomic_files import locked
 from agent.training.checkpoint import read_checkpoint
 from agent.training.config import TrainConfig
 from agent.training.runs import CHECKPOINT
@@ -21,6 +20,7 @@ from experiments.common import stage_timer
 from experiments.common.numbers import read_numbers
 from experiments.navigation import unseen as module
 from experiments.navigation.unseen import UnseenConfig, median, unseen
+from tests.support.holder import held
 from world_models.rssm import RECIPES
 
 QUICK = ("quick", "ours")
@@ -164,9 +164,8 @@ def test_other_work_is_refused(finished: UnseenConfig, tmp_path: Path) -> None:
         unseen(replace(finished, episodes=3))
     with pytest.raises(ValueError, match=r"numbers.unseen\.json holds.*--episodes 2, asked for is 3.*--numbers"):
         unseen(replace(finished, out=tmp_path / "new", episodes=3))
-    with pytest.raises(ValueError, match=r"another process measures .*random-1.*--layouts"):  # noqa: SIM117
-        with locked(finished.out / "random-1"):
-            unseen(finished)
+    with held(finished.out / "random-1") as holder, pytest.raises(ValueError, match=rf"{holder}: .*--layouts"):
+        unseen(finished)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "notes.txt").touch()
     with pytest.raises(ValueError, match=r"out holds other files.*--out"):
