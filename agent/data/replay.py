@@ -38,11 +38,10 @@ class Replay:
         """
         manifest = read_manifest(folder)
         numbers = range(len(manifest.checksums))
-        shards = [open_shard(folder, shard, manifest) for shard in numbers]
         if verify:
             with ThreadPoolExecutor(cpu_count()) as threads:
                 list(threads.map(lambda shard: verify_shard(folder, shard, manifest), numbers))
-        return cls(folder, manifest, shards)
+        return cls(folder, manifest, [open_shard(folder, shard, manifest) for shard in numbers])
 
     @property
     def layout(self) -> Layout:

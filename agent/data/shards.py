@@ -66,8 +66,8 @@ def open_shard(folder: Path, shard: int, manifest: Manifest) -> dict[str, np.nda
     """The arrays of a complete shard, memory-mapped and read-only.
 
     Call it from one thread at a time: numpy reads a file's header with Python's parser, which can fail with a
-    SystemError if threads share it (Python 3.11, github.com/python/cpython/issues/106905). A file that is missing,
-    truncated or of another shape is a ValueError.
+    SystemError if threads share it (Python 3.11, github.com/python/cpython/issues/106905); after `verify_shard`, since
+    that parser is not made for damaged headers. A file that is missing, damaged or of another shape is a ValueError.
     """
     path = _shard_folder(folder, shard)
     arrays = {}
@@ -100,7 +100,7 @@ def _damage_named(path: Path) -> Iterator[None]:
     """Turn errors in reading a shard into a ValueError that names the shard and the remedy."""
     try:
         yield
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # numpy hands on whatever Python's parser raises
         raise ValueError(f"shard {path} is damaged ({error}): restore it, or collect again with --overwrite") from error
 
 
@@ -140,8 +140,8 @@ def _begin_or_resume(folder: Path, wanted: Manifest, overwrite: bool) -> Manifes
         remedy = "choose another --out, or --overwrite"
         check_same_settings(f"{folder} was collected", found.settings, wanted.settings, remedy)
         for shard in range(len(found.checksums)):
-            open_shard(folder, shard, found)
             verify_shard(folder, shard, found)
+            open_shard(folder, shard, found)
         return found
     # the manifest first, so that it never lists a deleted shard
     for path in sorted(path for path in folder.iterdir() if path.name != LOCK):

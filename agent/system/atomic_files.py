@@ -10,6 +10,8 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+from agent.system.seal import sealed
+
 LOCK = ".lock"
 """the file with the process id of who holds a folder's lock"""
 _held: ContextVar[frozenset[Path]] = ContextVar("held", default=frozenset())
@@ -24,8 +26,8 @@ def write_file(path: Path, content: bytes | memoryview) -> None:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Replace a file by indented JSON, atomically."""
-    write_file(path, (json.dumps(content, indent=2) + "\n").encode())
+    """Replace a file by indented JSON with its checksum, atomically."""
+    write_file(path, (json.dumps(sealed(content), indent=2) + "\n").encode())
 
 
 def write_and_sync(path: Path, content: bytes | memoryview) -> None:

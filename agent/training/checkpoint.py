@@ -41,7 +41,9 @@ def read_checkpoint(path: Path, device: str | torch.device = "cpu") -> tuple[dic
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get(HEADER, "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  safe_open is no mapping
-    except (SafetensorError, json.JSONDecodeError) as error:
+        if not isinstance(header, dict):
+            raise ValueError(f"its header is a {type(header).__name__}")
+    except (SafetensorError, ValueError, RecursionError) as error:
         raise ValueError(f"checkpoint {path} is damaged or not a safetensors file ({error}): use a copy") from error
     if (found := header.get("format")) != FORMAT:
         raise ValueError(f"{path} is not a checkpoint of format {FORMAT}, got {found}: use one of 'jumpy train'")

@@ -85,7 +85,7 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> tuple[Any, dic
     run = meta["run"]
     try:
         model = rebuild_model(run["model"], run["config"])
-    except (KeyError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"{path} cannot be used: {error}; train it again") from error
     _fill(model, tensors, path)
     return model.to(device).eval(), meta

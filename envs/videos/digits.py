@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -16,6 +17,8 @@ from envs.videos.idx import read_idx
 DIGIT = 28
 """height and width of a digit in pixels"""
 PACKAGED = "packaged"
+SHA256 = "ee1ed6b0c6a43a643efdb282ab745a5f03ef0a95c4e9237b56fb92d8c835e6d9"
+"""of digits.npz"""
 TEST_SHARE = 0.2
 """fraction of the packaged digits for test videos: the last ones of each class"""
 SIDES = ("train", "t10k")
@@ -40,8 +43,12 @@ class Digits:
     @staticmethod
     @lru_cache(maxsize=1)
     def packaged() -> Digits:
-        """The digits of this package."""
-        with files("envs.videos").joinpath("digits.npz").open("rb") as file, np.load(file) as arrays:
+        """The digits of this package; ValueError if their file is missing or altered."""
+        path = files("envs.videos").joinpath("digits.npz")
+        content = path.read_bytes() if path.is_file() else b""
+        if hashlib.sha256(content).hexdigest() != SHA256:
+            raise ValueError(f"{path} is missing or was altered: install this package again")
+        with np.load(io.BytesIO(content)) as arrays:
             image, label = arrays["image"], arrays["label"]
         place = np.arange(len(label)) - np.searchsorted(label, label)  # within the class; digits are sorted by class
         test = place >= ((1 - TEST_SHARE) * np.bincount(label)).astype(np.int64)[label]

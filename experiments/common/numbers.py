@@ -20,7 +20,10 @@ from typing import Any
 import numpy as np
 
 from agent.system.atomic_files import write_file
+from agent.system.seal import sealed
 from agent.system.versions import commit, versions
+from experiments.common.array_files import read_arrays
+from experiments.common.json_files import FILES, check_digest, digests, read_json
 
 
 @dataclass(frozen=True)
@@ -67,35 +70,39 @@ def write_numbers(folder: Path, name: str, numbers: Numbers, command: str) -> No
         write_file(folder / f"{name}.npz", content.getvalue())
     if numbers.rows:
         write_file(folder / f"{name}.csv", csv_text(numbers.rows).encode())
+    files = [f"{name}.csv"] * bool(numbers.rows) + [f"{name}.npz"] * bool(numbers.arrays)
     facts = {"command": command, "commit": commit(), "versions": versions()} | numbers.facts
-    text = json.dumps(facts, indent=1, default=lambda value: value.tolist())  # NumPy arrays and numbers
-    write_file(folder / f"{name}.json", f"{text}\n".encode())
+    facts |= {FILES: digests(folder, files)} if files else {}
+    plain = json.loads(json.dumps(facts, default=lambda value: value.tolist()))  # NumPy arrays and numbers
+    write_file(folder / f"{name}.json", f"{json.dumps(sealed(plain), indent=1)}\n".encode())
 
 
 def read_numbers(folder: Path, name: str, suffixes: Sequence[str], remedy: str = "") -> Numbers:
     """Read the files of numbers with these suffixes (json, csv, npz).
 
     Raises:
-        ValueError: if one is missing or damaged; the message ends with the remedy.
+        ValueError: if one is missing, damaged or altered; the message ends with the remedy.
     """
-    found: dict[str, Any] = {"json": {}, "csv": [], "npz": {}}
-    for suffix in suffixes:
+    facts = read_json(folder / f"{name}.json", remedy, command=str) if "json" in suffixes else {}
+    found: dict[str, Any] = {"csv": [], "npz": {}}
+    for suffix in (each for each in suffixes if each != "json"):
         path = folder / f"{name}.{suffix}"
-        if not path.is_file():
-            raise ValueError(f"{path} is missing: {remedy}")
-        try:
-            found[suffix] = _read(path)
-        except Exception as error:  # zip, JSON and text have errors of their own
-            raise ValueError(f"{path} is damaged ({type(error).__name__}): {remedy}") from error
-    return Numbers(found["json"], found["csv"], found["npz"])
+        check_digest(path, path.name, facts, remedy)
+        found[suffix] = read_rows(path, remedy) if suffix == "csv" else read_arrays(path, remedy)
+    return Numbers(facts, found["csv"], found["npz"])
 
 
-def _read(path: Path) -> Any:
-    """Read one file, as its suffix says."""
-    if path.suffix == ".json":
-        return json.loads(path.read_text())
-    if path.suffix == ".csv":
+def read_rows(path: Path, remedy: str) -> list[dict[str, str]]:
+    """Read a CSV file with a header.
+
+    Raises:
+        ValueError: if it cannot be read as such, or has a row of another length; the message ends with the remedy.
+    """
+    try:
         with path.open(newline="") as file:
-            return list(csv.DictReader(file, strict=True))
-    with np.load(path) as arrays:
-        return dict(arrays)
+            rows = list(csv.DictReader(file, strict=True))
+        if not rows or any(None in row or None in row.values() for row in rows):
+            raise ValueError("a row has another number of columns than the first one")
+    except (csv.Error, ValueError) as error:
+        raise ValueError(f"{path} is damaged ({error}): {remedy}") from error
+    return rows

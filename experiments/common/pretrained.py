@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from experiments.common.json_files import read_json
+from experiments.common.json_files import damage_named, read_json
 from world_models.registry import MODELS
 
 WORD = "pretrained"
@@ -54,7 +54,12 @@ def read_manifest() -> dict[str, dict[str, Any]]:
     Raises:
         ValueError: if the manifest is missing or damaged.
     """
-    return read_json(FOLDER / MANIFEST, "install this package again")
+    path, remedy = FOLDER / MANIFEST, "install this package again"
+    manifest = read_json(path, remedy)
+    with damage_named(path, remedy):
+        for entry in manifest.values():
+            bytes.fromhex(entry["sha256"])
+    return manifest
 
 
 def weights_file(name: str) -> Path:

@@ -32,7 +32,7 @@ def begin_or_resume(
     remedy = "choose another --out, or --overwrite"
     ours = path.exists() and b'"settings"' in path.read_bytes()  # other tools have such a file, too
     if ours and not overwrite:
-        found = read_json(path, remedy, "settings")["settings"]
+        found = read_json(path, remedy, settings=dict)["settings"]
         check_same_settings(f"{out} holds a {what}", found, wanted, remedy)
         return
     if not ours and out.is_dir() and any(not entry.name.startswith(".") for entry in out.iterdir()):

@@ -11,7 +11,7 @@ from typing import Any
 
 from agent.system.atomic_files import write_json
 from experiments.common.hardware import own_seconds
-from experiments.common.json_files import read_json
+from experiments.common.json_files import damage_named, read_json
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,17 @@ class Stages:
     """the stages in order"""
 
     def read(self) -> dict[str, Any]:
-        """The report so far."""
-        empty: dict[str, Any] = {"minutes": {}, "cpu_minutes": {}, "finished": []}
-        return empty | (read_json(self.path, "begin again with --overwrite") if self.path.exists() else {})
+        """The report so far; ValueError if its file is damaged."""
+        report: dict[str, Any] = {"minutes": {}, "cpu_minutes": {}, "finished": []}
+        if self.path.exists():
+            remedy = "begin again with --overwrite"
+            report = read_json(self.path, remedy, minutes=dict, cpu_minutes=dict, finished=list)
+            with damage_named(self.path, remedy):
+                for kind in ("minutes", "cpu_minutes"):
+                    sum(report[kind].values())
+                    if not set(report["finished"]) <= set(report[kind]):
+                        raise ValueError(f"a finished stage has no {kind}")
+        return report
 
     @contextmanager
     def run(self, name: str, what: str) -> Iterator[None]:

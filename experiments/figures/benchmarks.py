@@ -9,12 +9,10 @@ from typing import Any
 
 from experiments.figures.style import label_colours
 from experiments.navigation.agents import CEILING, FLOOR
-from experiments.navigation.episode_files import EPISODES, SUMMARY, read_episodes, read_summary
+from experiments.navigation.episode_files import AGENT, SUMMARY, read_episodes, read_summary
 from experiments.navigation.summary import Episodes
 
 KIND = ("model", "variant", "preset")
-AGENT_FACTS = ["label", *KIND, "budget", "planner", "training_seed", "run", "checkpoint", "trained_steps"]
-AGENT_FACTS += ["transitions_per_decision"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +20,7 @@ class Entry:
     """A trained agent with one budget and training seed."""
 
     facts: dict[str, Any]
-    """`AGENT_FACTS`, and a warning or None"""
+    """`AGENT`, and a warning or None"""
     episodes: Episodes
 
     @property
@@ -62,14 +60,14 @@ def read_benchmarks(folders: Iterable[Path]) -> Benchmarks:
     number = min(summary["episodes"] for summary in summaries.values())
 
     def episodes(folder: Path, name: str) -> Episodes:
-        return {key: column[:number] for key, column in read_episodes(folder / EPISODES / f"{name}.csv").items()}
+        return {key: column[:number] for key, column in read_episodes(folder, name, summaries[folder]).items()}
 
     found: dict[tuple, tuple[Path, Entry]] = {}
     for folder, summary in summaries.items():
         for name, agent in summary["agents"].items():
             if not agent["trained"]:
                 continue
-            facts = {key: agent[key] for key in AGENT_FACTS} | {"warning": agent.get("warning")}
+            facts = {key: agent[key] for key in AGENT} | {"warning": agent.get("warning")}
             entry = Entry(facts, episodes(folder, name))
             if entry.key in found:
                 raise ValueError(

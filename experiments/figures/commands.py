@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from agent.system.atomic_files import locked, write_file
 from agent.system.device import choose_device
 from experiments.common.command_line import arguments, given_options
+from experiments.common.json_files import damage_named
 from experiments.common.numbers import Numbers, read_numbers, write_numbers
 from experiments.common.trained_runs import load_trained
 from experiments.figures.artefact import Artefact, Sources, split_label
@@ -114,9 +115,8 @@ def _show(kind: str, artefacts: Mapping[str, Artefact], config: FigureConfig) ->
         remedy = artefact.remedy(f"jumpy {kind} {name}")
         try:
             numbers = read_numbers(config.numbers, name, artefact.files, remedy)
-            written += _render(artefact, name, numbers, config.out or config.numbers)
-        except (KeyError, IndexError, TypeError, AttributeError) as error:
-            missing.append(f"the numbers of {name} in {config.numbers} are damaged ({error!r}): {remedy}")
+            with damage_named(config.numbers / f"{name}.{'|'.join(artefact.files)}", remedy):
+                written += _render(artefact, name, numbers, config.out or config.numbers)
         except ValueError as error:
             missing.append(str(error))
     print(*written, sep="\n")

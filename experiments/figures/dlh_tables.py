@@ -43,7 +43,7 @@ def measure_prediction(predictions: tuple[Path, ...]) -> Numbers:
             if (model, dataset) not in found:
                 known = metrics | {"parameters": Published(PARAMETERS[model])}
                 rows += [result_row(model, dataset, metric, None, number) for metric, number in known.items()]
-    best = {which: read_best(folder, result["sequences"]) for which, (folder, result) in found.items()}
+    best = {which: read_best(folder, result["sequences"], result) for which, (folder, result) in found.items()}
     for model, dataset in found:
         pair = ("dlh", dataset), (model, dataset)
         if model != "dlh" and pair[0] in found:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from matplotlib.figure import Figure
 from experiments.common.numbers import Numbers
 from experiments.figures.style import DOTS, GREY, WIDTH, model_colour, model_name
 from experiments.video.floors import FLOORS
-from experiments.video.metric_files import CURVES, read_prediction
+from experiments.video.metric_files import read_curves, read_prediction
 from experiments.video.metrics import HIGHER_IS_BETTER, NOT_AVAILABLE
 
 TITLES = {"ssim": "SSIM ↑", "psnr": "PSNR ↑ (dB)", "lpips": "LPIPS ↓"}
@@ -25,8 +24,7 @@ def measure_frame_metrics(predictions: tuple[Path, ...]) -> Numbers:
     for folder in predictions:
         found = read_prediction(folder)
         which = {name: found["rows"][0][name] for name in ("dataset", "model")}
-        with (folder / CURVES).open(newline="") as file:
-            rows += [which | row for row in csv.DictReader(file, strict=True)]
+        rows += [which | row for row in read_curves(folder, found)]
         runs += [run | {"prediction": found["command"]} for run in found["runs"]]
     return Numbers({"runs": runs}, rows)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+from experiments.common.json_files import damage_named, read_json
 from experiments.common.numbers import Numbers, csv_text
 from experiments.figures.artefact import split_label
 from experiments.navigation.targets import ABOUT
@@ -34,15 +34,15 @@ def measure_options(navigation: tuple[str, ...]) -> Numbers:
         raise ValueError(f"--navigation needs LABEL=FILE with different labels, got {' '.join(navigation)}")
     rows = []
     for label, path in files.items():
-        try:
-            content = json.loads(Path(path).read_text())
-            ((preset, found),) = [row for name, rows in content.items() if name != ABOUT for row in rows.items()]
+        remedy = (
+            f"{path} does not hold the rows of one variant and preset: make it with 'jumpy navigation --json {path}'"
+        )
+        content = read_json(Path(path), remedy)
+        with damage_named(Path(path), remedy):
+            ((preset, found),) = [row for name, some in content.items() if name != ABOUT for row in some.items()]
             rows.append({"label": label, "preset": preset} | {name: found.get(name) for name in MEASUREMENTS})
-        except (FileNotFoundError, AttributeError, ValueError):
-            raise ValueError(
-                f"{path} does not hold the rows of one variant and preset: make it with 'jumpy navigation --json "
-                f"{path}'"
-            ) from None
+            for row in (found.get(name) or {} for name in MEASUREMENTS):
+                _, _, [*_] = row.get("value"), row.get("ci95"), row.get("seeds", [])
     return Numbers({"rows": rows})
 
 

@@ -13,7 +13,7 @@ from experiments.common.numbers import Numbers
 from experiments.figures.benchmarks import colours_of
 from experiments.figures.style import DOTS, GREY, WIDTH
 from experiments.navigation.agents import CEILING, FLOOR
-from experiments.navigation.episode_files import PATHS, read_paths, read_summary
+from experiments.navigation.episode_files import read_paths, read_summary
 
 SHOWN_EPISODES = 3
 
@@ -33,7 +33,7 @@ def measure_routes(benchmarks: tuple[Path, ...]) -> Numbers:
     chosen = [name for name in trained if name in largest.values()]
     arrays: dict[str, np.ndarray] = {}
     for name in (FLOOR, *chosen, CEILING):
-        paths = read_paths(folder / PATHS / f"{name}.npz")
+        paths = read_paths(folder, name, summary)
         arrays |= {f"{name} {key}": paths[key][:SHOWN_EPISODES] for key in ("steps", "pose", "goal")}
     agents = [{"name": name} | {key: trained[name][key] for key in ("label", "model")} for name in chosen]
     return Numbers({"layout": summary["layout"], "agents": agents}, arrays=arrays)

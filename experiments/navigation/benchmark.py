@@ -26,9 +26,20 @@ from agent.system.threads import threads
 from agent.system.versions import versions
 from envs.camera import Camera
 from envs.layout import Layout
+from experiments.common.json_files import FILES, digests
 from experiments.common.result_folder import begin_or_resume
 from experiments.navigation.agents import BenchmarkAgent, load_agents
-from experiments.navigation.episode_files import EPISODES, PATHS, SUMMARY, EpisodeFile, read_episodes, write_paths
+from experiments.navigation.episode_files import (
+    EPISODES,
+    PATHS,
+    SUMMARY,
+    EpisodeFile,
+    read_episodes,
+    read_paths,
+    read_summary,
+    write_paths,
+    written,
+)
 from experiments.navigation.planning import PlannerChoice, Standard, check_budgets
 from experiments.navigation.summary import summarise, summary_table
 
@@ -95,31 +106,51 @@ def benchmark(config: BenchmarkConfig, plot: Callable[[], object] = lambda: None
     products, identity = (SUMMARY, EPISODES, PATHS), _identity(config, agents, device)
     with locked(config.out):
         begin_or_resume(config.out, "benchmark", identity, products, config.overwrite)
+        head = {"episodes": config.episodes, "layout": layout.name, "first_seed": config.first_seed}
+        before = _finished_before(config.out, [agent.name for agent in agents]) or head
         for agent in agents:
-            _run(agent, config, layout)
-        summary = _summary(config, agents, layout, device)
+            _run(agent, config, layout, before)
+        summary = _summary(config.out, agents, head, device)
         write_json(config.out / SUMMARY, summary)
         print(summary_table(summary))
         plot()
     return summary
 
 
-def _summary(
-    config: BenchmarkConfig, agents: list[BenchmarkAgent], layout: Layout, device: torch.device
-) -> dict[str, Any]:
-    """The numbers of the finished episodes."""
-    episodes = {agent.name: read_episodes(config.out / EPISODES / f"{agent.name}.csv") for agent in agents}
-    head = {"episodes": config.episodes, "layout": layout.name, "first_seed": config.first_seed}
+def _summary(out: Path, agents: list[BenchmarkAgent], head: dict[str, Any], device: torch.device) -> dict[str, Any]:
+    """The numbers of the finished episodes, and the SHA-256 of the files behind them."""
+    episodes = {agent.name: read_episodes(out, agent.name, head) for agent in agents}
     numbers = summarise(episodes, {agent.name: agent.facts for agent in agents})
-    return head | {"device": str(device)} | numbers | {"versions": versions()}
+    files = {FILES: digests(out, written(list(episodes)))}
+    return head | {"device": str(device)} | numbers | {"versions": versions()} | files
 
 
-def _run(agent: BenchmarkAgent, config: BenchmarkConfig, layout: Layout) -> None:
-    """Run the remaining episodes of an agent, batch by batch."""
+def _finished_before(out: Path, agents: Sequence[str]) -> dict[str, Any] | None:
+    """The summary of a benchmark that was finished before, with its episodes checked; None if it has to be made."""
+    try:
+        summary = read_summary(out)
+    except ValueError:
+        return None
+    if not all((out / EPISODES / f"{name}.csv").exists() for name in agents):
+        (out / SUMMARY).unlink()  # the episodes that were lost take other times
+        return None
+    for name in agents:
+        read_episodes(out, name, summary)
+    return summary
+
+
+def _run(agent: BenchmarkAgent, config: BenchmarkConfig, layout: Layout, before: dict[str, Any]) -> None:
+    """Run the remaining episodes of an agent, batch by batch, and the first batch if its paths were lost."""
     name = agent.name
     for folder in (EPISODES, PATHS):
         (config.out / folder).mkdir(exist_ok=True)
     file = EpisodeFile(config.out / EPISODES / f"{name}.csv", name, config.seeds, config.batch)
+    if file.finished:
+        try:
+            read_paths(config.out, name, before)
+        except ValueError:
+            (first,) = _results(agent.agent, config, layout, [config.seeds[: config.batch]])
+            write_paths(config.out / PATHS / f"{name}.npz", first)
     with tqdm(initial=file.finished, total=config.episodes, desc=name, unit=" episodes") as progress:
         batches = file.remaining
         for seeds, result in zip(batches, _results(agent.agent, config, layout, batches), strict=True):

@@ -5,21 +5,24 @@
 | `config.json` | what determines the results |
 | `episodes/AGENT.csv` | one row per episode, written in whole batches |
 | `paths/AGENT.npz` | where the agent went in the first episodes |
-| `summary.json` | the numbers |
+| `summary.json` | the numbers, and the SHA-256 of these files |
 | `*.png` | the figures |
 """
 
 import csv
 import io
+import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from agent.system.atomic_files import write_file
-from experiments.common.json_files import read_json
+from envs.episodes import LIFE_STEPS
+from experiments.common.array_files import read_arrays
+from experiments.common.json_files import check_digest, damage_named, read_json
 
 SUMMARY, EPISODES, PATHS = "summary.json", "episodes", "paths"
 RECORDED = 6  # episodes whose paths are kept
@@ -37,6 +40,15 @@ COLUMNS: dict[str, type] = {
 }
 """Columns and their types; `success` is 0 or 1, the last one has microsecond resolution."""
 
+AGENT: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("label", "model", "variant", "preset", "run", "checkpoint"), str),
+    **dict.fromkeys(("budget", "training_seed", "trained_steps"), int),
+    "planner": dict,
+    "transitions_per_decision": (int, float, type(None)),
+}
+"""What a summary says of a trained agent, with its types."""
+AGAIN = "run the benchmark again with --overwrite"
+
 
 class EpisodeFile:
     """An agent's episodes so far; a killed run resumes after the last whole batch.
@@ -51,10 +63,10 @@ class EpisodeFile:
             ValueError: if a complete row is not the expected episode.
         """
         self.path, self.agent, self.seeds, self.batch = path, agent, seeds, batch
-        rows = self._whole_rows()
+        rows = _whole_rows(path, agent, seeds) if path.exists() else []
         self.finished = len(rows) if len(rows) == len(seeds) else len(rows) // batch * batch
         content = _text([COLUMNS, *rows[: self.finished]])
-        if not path.exists() or path.read_text() != content:
+        if not path.exists() or path.read_bytes() != content.encode():
             write_file(path, content.encode())
 
     @property
@@ -76,36 +88,24 @@ class EpisodeFile:
             os.fsync(file.fileno())
         self.finished += len(columns[0])
 
-    def _whole_rows(self) -> list[list[str]]:
-        """Rows up to the last line break, validated against the seeds."""
-        if not self.path.exists():
-            return []
-        text = self.path.read_text()
-        rows = list(csv.reader(text[: text.rfind("\n") + 1].splitlines()))
-        if rows and rows[0] != list(COLUMNS):
-            raise ValueError(f"{self.path} does not begin with the columns {', '.join(COLUMNS)}: use --overwrite")
-        for number, row in enumerate(rows[1:]):
-            seed = self.seeds[number] if number < len(self.seeds) else None
-            if row[:2] != [self.agent, str(seed)] or len(row) != len(COLUMNS):
-                raise ValueError(
-                    f"{self.path}, line {number + 2}: expected the episode of {self.agent} with seed {seed}, "
-                    f"got {','.join(row)!r}: use --overwrite"
-                )
-        return rows[1:]
 
+def read_episodes(folder: Path, agent: str, summary: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """An agent's episodes in a finished benchmark: one array per column except `agent`.
 
-def read_episodes(path: Path) -> dict[str, np.ndarray]:
-    """One array per column except `agent`.
+    Args:
+        folder: the benchmark's folder.
+        agent: its name.
+        summary: its summary, or at least ``episodes`` and ``first_seed``.
 
     Raises:
-        ValueError: if the file is missing or a row cannot be read.
+        ValueError: if the file is missing or was altered, a row breaks the rules of an episode, or rows are missing.
     """
-    if not path.is_file():
-        raise ValueError(f"{path} is missing: run the benchmark again")
-    with path.open(newline="") as file:
-        rows = list(csv.reader(file))[1:]
-    if not rows or any(len(row) != len(COLUMNS) for row in rows):
-        raise ValueError(f"{path} has no rows of {len(COLUMNS)} columns: run the benchmark again")
+    name = f"{EPISODES}/{agent}.csv"
+    path, first = folder / name, summary["first_seed"]
+    check_digest(path, name, summary, AGAIN)
+    rows = _whole_rows(path, agent, range(first, first + summary["episodes"]))
+    if len(rows) != summary["episodes"]:
+        raise ValueError(f"{path} has {len(rows)} of {summary['episodes']} episodes: {AGAIN}")
     columns = zip(COLUMNS.items(), zip(*rows, strict=True), strict=True)
     return {name: np.array([kind(value) for value in column]) for (name, kind), column in columns if name != "agent"}
 
@@ -114,13 +114,23 @@ def read_summary(folder: Path) -> dict[str, Any]:
     """The numbers of a finished benchmark.
 
     Raises:
-        ValueError: if the folder holds none, or one of an older version.
+        ValueError: if the folder holds none, or one that was altered or is of an older version.
     """
-    remedy = f"{folder} holds no finished benchmark, run 'jumpy benchmark --out {folder}'"
-    summary = read_json(folder / SUMMARY, remedy, "agents")
+    path, remedy = folder / SUMMARY, f"{folder} holds no finished benchmark, run 'jumpy benchmark --out {folder}'"
+    summary = read_json(path, remedy, episodes=int, first_seed=int, layout=str, agents=dict)
+    with damage_named(path, remedy):
+        for entry in summary["agents"].values():
+            for key, kind in AGENT.items() if entry.get("trained") else ():
+                if not isinstance(entry[key], kind):
+                    raise TypeError(f"{key} is a {type(entry[key]).__name__}")
     if not all("trained" in entry for entry in summary["agents"].values()):
-        raise ValueError(f"{folder} holds a benchmark of an older version: run it again with --overwrite")
+        raise ValueError(f"{folder} holds a benchmark of an older version: {AGAIN}")
     return summary
+
+
+def written(agents: Iterable[str]) -> list[str]:
+    """The files of a benchmark's agents, by their paths in its folder."""
+    return [f"{folder}/{agent}.{suffix}" for agent in agents for folder, suffix in ((EPISODES, "csv"), (PATHS, "npz"))]
 
 
 def write_paths(path: Path, result: Mapping[str, np.ndarray]) -> None:
@@ -131,16 +141,64 @@ def write_paths(path: Path, result: Mapping[str, np.ndarray]) -> None:
     write_file(path, content.getvalue())
 
 
-def read_paths(path: Path) -> dict[str, np.ndarray]:
+def read_paths(folder: Path, agent: str, summary: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """``seed`` (E,), ``steps`` (E,), ``pose`` (E, 101, 4) and ``goal`` (E, 2) of an agent's first episodes.
 
+    Args as of `read_episodes`.
+
     Raises:
-        ValueError: if the file is missing.
+        ValueError: if the file is missing, damaged or altered.
     """
-    if not path.is_file():
-        raise ValueError(f"{path} is missing: run the benchmark again")
-    with np.load(path) as arrays:
-        return dict(arrays)
+    name, remedy = f"{PATHS}/{agent}.npz", "run the benchmark again, which makes it again"
+    path, first = folder / name, summary["first_seed"]
+    check_digest(path, name, summary, remedy)
+    paths = read_arrays(path, remedy, "seed", "steps", "pose", "goal")
+    number = paths["seed"].size  # at most a batch
+    expected = {"seed": (number,), "steps": (number,), "pose": (number, LIFE_STEPS + 1, 4), "goal": (number, 2)}
+    shapes = {name: array.shape for name, array in paths.items()}
+    if not 1 <= number <= RECORDED or shapes != expected or (paths["seed"] != np.arange(first, first + number)).any():
+        raise ValueError(f"{path} does not hold the paths of the first episodes: {remedy}")
+    return paths
+
+
+def _whole_rows(path: Path, agent: str, seeds: Sequence[int]) -> list[list[str]]:
+    """The rows of an episode file up to the last line break.
+
+    Raises:
+        ValueError: if a row is not the expected episode, or breaks the rules of an episode.
+    """
+    text = path.read_bytes().decode("ascii", "replace")
+    header, *rows = [line.split(",") for line in text.split("\n")[:-1]] or [list(COLUMNS)]
+    if header != list(COLUMNS):
+        raise ValueError(f"{path} does not begin with the columns {', '.join(COLUMNS)}: {AGAIN}")
+    for number, row in enumerate(rows):
+        seed = seeds[number] if number < len(seeds) else None
+        if row[:2] != [agent, str(seed)] or not _is_episode(row):
+            raise ValueError(
+                f"{path}, line {number + 2}: expected the episode of {agent} with seed {seed}, "
+                f"got {','.join(row)!r}: {AGAIN}"
+            )
+    return rows
+
+
+def _is_episode(row: list[str]) -> bool:
+    """Whether a row's numbers are written as `EpisodeFile` writes them, and can be those of an episode."""
+    try:
+        _, _, steps, reward, success, shortest, decisions, transitions = numbers = [0, *map(int, row[1:-1])]
+        seconds = float(row[-1])
+    except ValueError:  # another number of columns, or not a number
+        return False
+    if [*map(str, numbers[1:]), f"{seconds:.6f}"] != row[1:] or min(numbers[1:]) < 0:
+        return False
+    return (
+        success in (0, 1)
+        and steps <= LIFE_STEPS
+        and (steps >= shortest if success else steps == LIFE_STEPS)
+        and reward == (LIFE_STEPS - steps if success else 0)
+        and decisions <= steps
+        and (decisions > 0 or transitions == 0)
+        and 0 <= seconds < math.inf
+    )
 
 
 def _text(rows: Iterable[Iterable[object]]) -> str:

@@ -33,7 +33,7 @@ from experiments.common.bootstrap import Estimate, PairedBootstrap
 from experiments.common.trained_runs import TrainedRun, check_agreement, check_same_likelihood, load_trained
 from experiments.navigation.agents import CEILING
 from experiments.navigation.benchmark import BenchmarkConfig, benchmark
-from experiments.navigation.episode_files import EPISODES, read_episodes
+from experiments.navigation.episode_files import read_episodes
 from experiments.navigation.jump_accuracy import jump_accuracy
 from experiments.navigation.planning import PlannerOption, check_budgets, planner_facts
 from experiments.navigation.summary import SOON, Episodes, solved_soon
@@ -182,8 +182,9 @@ def _episodes(
     shared = ("episodes", "first_seed", "camera", "batch", "device", "overwrite")
     options: dict[str, Any] = {option: getattr(config, option) for option in shared}
     agents = (f"{kind}={run.name}",)
-    benchmark(BenchmarkConfig(folder / name, agents, planner=planner, budgets=(budget,), layout=layout, **options))
-    agent, ceiling = (read_episodes(folder / name / EPISODES / f"{each}.csv") for each in (name, CEILING))
+    own = BenchmarkConfig(folder / name, agents, planner=planner, budgets=(budget,), layout=layout, **options)
+    summary = benchmark(own)
+    agent, ceiling = (read_episodes(folder / name, each, summary) for each in (name, CEILING))
     return agent, ceiling
 
 

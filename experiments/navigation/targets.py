@@ -13,7 +13,7 @@ import numpy as np
 
 from agent.system.settings import check_same_settings
 from experiments.common.bootstrap import Estimate
-from experiments.common.json_files import read_json
+from experiments.common.json_files import damage_named, read_json
 from experiments.navigation.summary import SOON, aligned
 
 TARGETS = {"success": 0.995, "reward_over_ceiling": 0.97, f"solved_in_{SOON}": 0.97}
@@ -78,10 +78,12 @@ def merged(path: Path, measured: Measured, overwrite: bool) -> dict[str, Any]:
     Raises:
         ValueError: if the file holds something else, or rows of this variant and preset with other settings.
     """
-    content = read_json(path, "choose another --json") if path.exists() else {}
-    found, rows = (
-        part.get(measured.variant, {}).get(measured.preset, {}) for part in (content.get(ABOUT, {}), content)
-    )
+    remedy = "choose another --json"
+    content = read_json(path, remedy) if path.exists() else {}
+    with damage_named(path, remedy):
+        found, rows = (
+            dict(part.get(measured.variant, {}).get(measured.preset, {})) for part in (content.get(ABOUT, {}), content)
+        )
     if overwrite:
         found, rows = {}, {}
     common = [name for name in measured.about if name != "versions" and name in found]

@@ -38,7 +38,7 @@ from agent.training.runs import CHECKPOINT, load_model
 from agent.training.train import train
 from envs.layout import Layout
 from experiments.common.hardware import about
-from experiments.common.json_files import read_json
+from experiments.common.json_files import damage_named, read_json
 from experiments.common.numbers import Numbers, print_numbers, write_numbers
 from experiments.common.result_folder import begin_or_resume
 from experiments.common.stage_timer import Stages
@@ -51,6 +51,7 @@ NAME = "unseen"  # of the figure and of its numbers
 RESULT, REPORT = f"{NAME}.json", "minutes.json"
 WHAT = "measurement"
 AGENT = "hrssm"
+POINT = ("reward_over_ceiling", "success")  # of a benchmark, for the figure
 PRODUCTS = (RESULT, REPORT, "data", AGENT, "step-*")
 TARGET, DEADLINE = 0.95, 10  # reward over the ceiling, and minutes
 
@@ -150,7 +151,7 @@ def _check_numbers(config: UnseenConfig, settings: dict[str, Any]) -> None:
         path.unlink(missing_ok=True)
     if not path.exists():
         return
-    numbers = read_json(path, "restore it, or --overwrite", "settings", "layouts")
+    numbers = read_json(path, "restore it, or --overwrite", settings=dict, layouts=dict)
     remedy = "choose another --numbers, or --overwrite"
     check_same_settings(f"{path} holds a {WHAT}", numbers["settings"], settings, remedy)
     for layout in numbers["layouts"]:
@@ -243,7 +244,14 @@ def _merge(config: UnseenConfig, settings: dict[str, Any]) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     """The result of a layout so far."""
-    return read_json(path, f"restore it, or remove {path.parent}", "settings", "about", "points")
+    remedy = f"restore it, or remove {path.parent}"
+    result = read_json(path, remedy, settings=dict, about=dict, points=list)
+    with damage_named(path, remedy):
+        for point in result["points"]:
+            low, high = point["reward_over_ceiling_ci95"]
+            sum([low, high, *(point[name] for name in ("step", "minutes", "cpu_minutes", *POINT))])
+            _ = result["floor"], result["ceiling"]
+    return result
 
 
 def _over_layouts(results: dict[str, dict[str, Any]]) -> dict[str, Any]:

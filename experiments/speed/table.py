@@ -8,7 +8,7 @@ from typing import Any
 
 from agent.system.atomic_files import write_file
 from experiments.common.hardware import about_line
-from experiments.common.json_files import read_json
+from experiments.common.json_files import damage_named, read_json
 
 RESULTS = Path(__file__).parent.parent / "results"
 TABLE = "speed.md"
@@ -32,12 +32,18 @@ def speed(config: SpeedConfig) -> None:
     """Print the table and write it.
 
     Raises:
-        ValueError: if the folder is missing or a file is not a JSON object.
+        ValueError: if the folder is missing or a file is damaged.
     """
     if not config.results.is_dir():
         raise ValueError(f"{config.results} is not a folder: use --results with the folder of speed_*.json")
     paths = {name: config.results / f"speed_{name}.json" for name in FILES}
-    found = {name: read_json(path, "measure it again") if path.exists() else {} for name, path in paths.items()}
+    found: dict[str, dict[str, Any]] = {name: {} for name in FILES}
+    for name, path in paths.items():
+        if path.exists():
+            values = read_json(path, remedy := "measure it again, or delete it")
+            with damage_named(path, remedy):
+                _rows(found | {name: values}), about_line(values)
+            found[name] = values
     table = [f"| {' | '.join(row)} |" for row in _rows(found)]
     machines = [f"- {name}: {about_line(values)}" for name, values in found.items() if values]
     head = ["# Speed", "", "| what | measured | to be reached |", "|---|---|---|"]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import io
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from agent.system.atomic_files import write_file
+from experiments.common.array_files import read_arrays
 from experiments.common.bootstrap import PairedBootstrap
-from experiments.common.numbers import csv_text
+from experiments.common.json_files import check_digest, damage_named, read_json
+from experiments.common.numbers import csv_text, read_rows
 from experiments.video.metrics import HIGHER_IS_BETTER, NOT_AVAILABLE
 from experiments.video.rows import Scores
 
@@ -54,13 +55,28 @@ def read_prediction(folder: Path) -> dict[str, Any]:
     Raises:
         ValueError: if the folder holds no finished prediction.
     """
-    try:
-        found = json.loads((folder / ROW).read_text())
-        if found["rows"] and {"command", "commit", "sequences", "context", "samples", "runs"} <= set(found):
-            return found
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    raise ValueError(f"{folder} holds no finished prediction: make it with 'jumpy predict'")
+    path, remedy = folder / ROW, f"{folder} holds no finished prediction: make it with 'jumpy predict'"
+    counts = dict.fromkeys(("sequences", "context", "samples"), int)
+    found = read_json(path, remedy, command=str, rows=list, runs=list, **counts)
+    with damage_named(path, remedy):
+        which = [
+            found["commit"],
+            *(row[name] for row in found["rows"] for name in ("dataset", "model", "metric", "value")),
+        ]
+        if len(which) < 2 or not all(isinstance(run, dict) for run in found["runs"]):
+            raise ValueError("it has no rows, or no runs")
+    return found
+
+
+def read_curves(folder: Path, prediction: dict[str, Any]) -> list[dict[str, str]]:
+    """Read the rows that `curves` made, in a folder of `jumpy predict`.
+
+    Raises:
+        ValueError: if the file is missing, damaged or altered.
+    """
+    remedy = "run 'jumpy predict' again"
+    check_digest(folder / CURVES, CURVES, prediction, remedy)
+    return read_rows(folder / CURVES, remedy)
 
 
 def write_scores(path: Path, scores: Scores) -> None:
@@ -70,20 +86,16 @@ def write_scores(path: Path, scores: Scores) -> None:
     write_file(path, content.getvalue())
 
 
-def read_best(out: Path, videos: int) -> list[Scores]:
-    """Read the values of the first test videos in a folder of `jumpy predict`.
+def read_best(out: Path, videos: int, prediction: dict[str, Any] | None = None) -> list[Scores]:
+    """Read the values of the first test videos in a folder of `jumpy predict`, once finished with its `row.json`.
 
     Raises:
-        ValueError: if a file is damaged, or there are too few.
+        ValueError: if a file is damaged or altered, or there are too few.
     """
     files = sorted((out / SEQUENCES).glob("*.npz"))[:videos]
     if len(files) < videos:
         raise ValueError(f"{out} lacks {videos - len(files)} of its {videos} videos: run 'jumpy predict' again")
-    best = []
+    remedy = "delete it, run the command again"
     for path in files:
-        try:
-            with np.load(path) as arrays:
-                best.append(dict(arrays))
-        except Exception as error:  # zip and numpy raise different errors
-            raise ValueError(f"{path} is damaged ({type(error).__name__}): delete it, run the command again") from error
-    return best
+        check_digest(path, f"{SEQUENCES}/{path.name}", prediction or {}, remedy)
+    return [read_arrays(path, remedy) for path in files]

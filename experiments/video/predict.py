@@ -29,6 +29,7 @@ from agent.system.device import choose_device
 from agent.system.versions import commit, versions
 from agent.training.evaluation_mode import seeded
 from experiments.common.command_line import arguments
+from experiments.common.json_files import FILES, digests
 from experiments.common.result_folder import begin_or_resume
 from experiments.common.trained_runs import TrainedRun, load_trained
 from experiments.video.floors import fixed_baseline
@@ -124,6 +125,7 @@ def predict(config: PredictConfig) -> dict[str, Any]:
             "rows": prediction_rows(predictor, best),
             "sequences": len(episodes),
             "runs": [predictor.facts],
+            FILES: digests(config.out, [CURVES, *(f"{SEQUENCES}/{number:05d}.npz" for number in episodes)]),
         }
         write_json(config.out / ROW, result)
     print(means_table(result))

@@ -11,6 +11,7 @@ from agent.data.manifest.base import EPISODES_PER_SHARD, FORMAT, MANIFEST, Manif
 from agent.data.manifest.maze import EPISODE_LENGTH, MazeManifest
 from agent.data.manifest.recorded import RecordedManifest
 from agent.data.manifest.video import VideoManifest
+from agent.system.seal import unsealed
 
 __all__ = ["EPISODES_PER_SHARD", "EPISODE_LENGTH", "Manifest", "MazeManifest", "RecordedManifest", "VideoManifest"]
 
@@ -18,20 +19,20 @@ KINDS: dict[str, type[Manifest]] = {kind.kind: kind for kind in (MazeManifest, V
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest in a folder; ValueError if there is none, or it has another format."""
+    """The manifest in a folder; ValueError if there is none, it was altered, or it has another format."""
     path = folder / MANIFEST
     try:
-        content = json.loads(path.read_bytes())
+        content = unsealed(json.loads(path.read_bytes()))
         if content.pop("format") != FORMAT:
             raise ValueError("it has another format")
         kind = KINDS[content.pop("kind", MazeManifest.kind)]
         return kind.from_json(content | {"checksums": tuple(content["checksums"])})
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise ValueError(
             f"{folder} is not a data set, it has no {MANIFEST}: make one with 'jumpy collect --out {folder}' or "
             "'jumpy videos'"
         ) from None
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise ValueError(
             f"{path} is not a manifest of format {FORMAT} ({type(error).__name__}: {error}): "
             "collect again with --overwrite"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from experiments.figures.rewards import histogram, measure_rewards, plot_rewards, reward
-from experiments.navigation.episode_files import read_episodes
+from experiments.navigation.episode_files import read_episodes, read_summary
 from tests.support.benchmark_folders import SEEDS, of_two_seeds, trained, walked
 
 
@@ -34,7 +34,7 @@ def test_shapes_and_means_of_one_benchmark(tmp_path: Path, labels: tuple[str, ..
     above, _ = plot_rewards(measure_rewards((run,))).axes
     means, solved = [], []
     for name in (*labels, "random", "shortest-path"):
-        episodes = read_episodes(run / "episodes" / f"{name}.csv")
+        episodes = read_episodes(run, name, read_summary(run))
         means.append(f"{episodes['reward'].mean():.1f}")
         solved.append(histogram(np.where(episodes["success"] == 1, episodes["steps"], np.nan))[0])
     assert [text.get_text() for text in above.texts] == means

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from experiments.figures.routes import measure_routes, plot_routes
-from experiments.navigation.episode_files import read_episodes
+from experiments.navigation.episode_files import read_episodes, read_summary
 from tests.support.benchmark_folders import trained, walked
 
 
 def test_route_ends_at_the_goal_or_at_a_cross(tmp_path: Path) -> None:
     run = walked(tmp_path, {})
-    success = read_episodes(run / "episodes" / "random.csv")["success"][:3]
+    success = read_episodes(run, "random", read_summary(run))["success"][:3]
     for axes, solved in zip(plot_routes(measure_routes((run,))).axes, success, strict=True):
         markers = [line.get_marker() for line in axes.lines]
         assert ("X" in markers) == (not solved)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import time
 from dataclasses import dataclass, replace
 from multiprocessing import active_children
@@ -17,11 +18,12 @@ from agent.training.runs import CHECKPOINT
 from envs.layout import Layout
 from experiments.navigation import benchmark as module
 from experiments.navigation.benchmark import BenchmarkConfig, benchmark
-from experiments.navigation.episode_files import COLUMNS, read_episodes
+from experiments.navigation.episode_files import COLUMNS, read_episodes, read_paths, read_summary
 from experiments.navigation.planning import Standard
 from planners.interface import ModelFunctions, Plan, Planner
 from planners.shooting import Shooting
 from planners.tree import TreeSearch
+from tests.support.files import content
 from tests.support.navigation_runs import untrained
 from tests.support.processes import Marked, linux
 
@@ -68,11 +70,11 @@ def test_one_row_per_episode(finished: BenchmarkConfig) -> None:
         header, *episodes = rows(finished, agent)
         assert header == ",".join(DETERMINED)
         assert [row.split(",")[:2] for row in episodes] == [[agent, str(100_000 + i)] for i in range(10)]
-        numbers = read_episodes(finished.out / "episodes" / f"{agent}.csv")
+        numbers = read_episodes(finished.out, agent, read_summary(finished.out))
         assert np.array_equal(numbers["reward"], np.where(numbers["success"], 100 - numbers["steps"], 0))
         assert (numbers["steps"] >= numbers["shortest_path"]).all()
     # A tree of 2 levels of at most 3 actions each; one trajectory of 12 transitions.
-    hrssm, rssm = (read_episodes(finished.out / "episodes" / f"{name}.csv") for name in ("hrssm", "rssm"))
+    hrssm, rssm = (read_episodes(finished.out, name, read_summary(finished.out)) for name in ("hrssm", "rssm"))
     assert (hrssm["transitions"] <= 12 * hrssm["decisions"]).all()
     assert np.array_equal(rssm["transitions"], 12 * rssm["decisions"])
 
@@ -83,7 +85,7 @@ def test_summary_has_the_promised_numbers(finished: BenchmarkConfig) -> None:
     assert {"python", "torch", "numpy", "jumpy-imagination"} <= set(summary["versions"])
     assert list(summary["agents"]) == ["random", "hrssm", "rssm", "shortest-path"]
     for name, entry in summary["agents"].items():
-        numbers = read_episodes(finished.out / "episodes" / f"{name}.csv")
+        numbers = read_episodes(finished.out, name, summary)
         assert entry["mean_reward"] == pytest.approx(numbers["reward"].mean())
         assert entry["success"] == pytest.approx(numbers["success"].mean())
         assert entry["median_steps"] == np.median(numbers["steps"])
@@ -111,6 +113,26 @@ def test_second_run_only_reads(finished: BenchmarkConfig, monkeypatch: pytest.Mo
     monkeypatch.setattr(module, "navigate", never)
     benchmark(finished)
     assert (finished.out / "summary.json").read_bytes() == before
+
+
+def test_lost_paths_are_made_again_and_altered_rows_are_refused(finished: BenchmarkConfig, tmp_path: Path) -> None:
+    config = replace(finished, out=shutil.copytree(finished.out, tmp_path / "copy"))
+    summary, lost, cut = read_summary(config.out), config.out / "paths/random.npz", config.out / "paths/hrssm.npz"
+    before = content(config.out)
+    lost.unlink()
+    cut.write_bytes(cut.read_bytes()[:100])
+    for name in ("random", "hrssm"):
+        with pytest.raises(ValueError, match=rf"{name}\.npz .*run the benchmark again"):
+            read_paths(config.out, name, summary)
+    benchmark(config)
+    assert content(config.out) == before
+    rows = config.out / "episodes/rssm.csv"
+    rows.write_bytes(b"".join(rows.read_bytes().splitlines(keepends=True)[:6]))
+    with pytest.raises(ValueError, match=r"rssm\.csv was altered.*--overwrite"):
+        benchmark(config)
+    rows.unlink()
+    benchmark(config)
+    assert read_episodes(config.out, "rssm", read_summary(config.out))["seed"].size == 10
 
 
 class Killed(Exception):

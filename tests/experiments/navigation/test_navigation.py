@@ -19,7 +19,7 @@ from agent.training.trainer import Trainer
 from experiments.common.trained_runs import load_trained
 from experiments.navigation import benchmark as benchmark_module
 from experiments.navigation import navigation as module
-from experiments.navigation.episode_files import read_episodes
+from experiments.navigation.episode_files import read_episodes, read_summary
 from experiments.navigation.navigation import NavigationConfig, navigation
 from experiments.navigation.planning import planner_facts
 from planners.shooting import Shooting
@@ -91,7 +91,8 @@ def finished(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Navigatio
 
 def episodes(config: NavigationConfig, folder: str, name: str) -> dict[str, np.ndarray]:
     """What a benchmark behind the rows wrote."""
-    return read_episodes(config.out / "ours-quick" / folder / "episodes" / f"{name}.csv")
+    run = config.out / "ours-quick" / folder
+    return read_episodes(run, name, read_summary(run))
 
 
 def test_file_holds_every_row(finished: NavigationConfig) -> None:
