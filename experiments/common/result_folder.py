@@ -36,7 +36,8 @@ def begin_or_resume(
         check_same_settings(f"{out} holds a {what}", found, wanted, remedy)
         return
     if not ours and out.is_dir() and any(not entry.name.startswith(".") for entry in out.iterdir()):
-        raise ValueError(f"{out} holds other files and no {what}: choose an empty folder for --out")
+        which = f" ({path} is damaged, or of another tool)" if path.exists() else ""
+        raise ValueError(f"{out} holds other files and no {what}{which}: choose an empty folder for --out")
     out.mkdir(parents=True, exist_ok=True)
     write_json(path, {"settings": {}})  # so that a half-emptied folder is never resumed
     for product in (found for pattern in products for found in out.glob(pattern)):

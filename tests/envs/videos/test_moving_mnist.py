@@ -87,6 +87,7 @@ def test_test_sequences_show_digits_that_training_never_shows(tmp_path):
 def test_a_data_set_that_was_cut_off_never_tests_on_training_videos(tmp_path):
     make_videos(VideosConfig(tmp_path, MOVING, sequences=300, length=2))
     manifest = json.loads((tmp_path / "manifest.json").read_text())
+    del manifest["sha256"]  # of the whole file
     for complete, train, test in ((1, 100, 0), (2, 200, 0), (3, 240, 60)):
         kept = manifest | {"checksums": manifest["checksums"][:complete]}
         (tmp_path / "manifest.json").write_text(json.dumps(kept))

@@ -1,10 +1,10 @@
 """The commands that measure and plot leave the pictures next to their numbers."""
 
-import json
 from pathlib import Path
 
 import pytest
 
+from experiments.common.numbers import Numbers, write_numbers
 from experiments.figures import measured
 from experiments.navigation.benchmark import BenchmarkConfig
 from experiments.navigation.unseen import UnseenConfig
@@ -21,10 +21,11 @@ def test_unseen_layouts_are_plotted_from_their_numbers(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, median: list
 ) -> None:
     def unseen(config: UnseenConfig) -> dict:
-        lines = ["layout,minutes,reward_over_ceiling,low,high", "random-1,1,0.5,0.4,0.6", "random-1,2,0.9,0.8,1.0"]
-        (config.numbers / "unseen.csv").write_text("\n".join(lines) + "\n")
+        rows = [
+            {"layout": "random-1", "minutes": n, "reward_over_ceiling": 0.5, "low": 0.4, "high": 0.6} for n in (1, 2)
+        ]
         facts = {"median": median, "within": {"reach": 0.95, "minutes": 10}}
-        (config.numbers / "unseen.json").write_text(json.dumps(facts))
+        write_numbers(config.numbers, "unseen", Numbers(facts, rows), "jumpy unseen")
         return facts
 
     monkeypatch.setattr(measured, "unseen", unseen)

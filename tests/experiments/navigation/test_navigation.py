@@ -97,7 +97,7 @@ def episodes(config: NavigationConfig, folder: str, name: str) -> dict[str, np.n
 
 def test_file_holds_every_row(finished: NavigationConfig) -> None:
     content = json.loads(finished.json.read_text())
-    assert list(content) == ["ours", "about"]
+    assert list(content) == ["ours", "about", "sha256"]
     rows, about = content["ours"]["quick"], content["about"]["ours"]["quick"]
     gaps = ["rssm_gap_3", "rssm_gap_12"]
     scores = ["boundary_f1", "boundary_f1_exact", *(f"jump_accuracy_{k}" for k in range(1, 6)), "elbo_gap"]
@@ -203,7 +203,7 @@ def test_rows_without_partners_and_data_are_left_out(world: Path, tmp_path: Path
     assert list(navigation(config)) == ["success", "reward_over_ceiling", "solved_in_50", *jumps]
     faithful = replace(config, hrssm=(world / "faithful",))
     navigation(faithful)
-    assert list(json.loads(config.json.read_text())) == ["ours", "about", "vta"]
+    assert list(json.loads(config.json.read_text())) == ["ours", "about", "vta", "sha256"]
 
 
 class Killed(Exception):

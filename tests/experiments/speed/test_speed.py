@@ -96,7 +96,7 @@ def test_demo_reports_minutes_and_reward(tmp_path, monkeypatch):
     def pretend(config):
         config.out.mkdir()
         minutes = {"collect": 0.5, "train": 2.0, "benchmark": 1.0, "total": 3.5}
-        (config.out / "demo.json").write_text(json.dumps({"minutes": minutes, "finished": []}))
+        (config.out / "demo.json").write_text(json.dumps({"minutes": minutes, "cpu_minutes": minutes, "finished": []}))
         return {"device": "cpu", "agents": {"hrssm": {"reward_over_ceiling": 0.97}}}
 
     monkeypatch.setattr(speed_demo, "demo", pretend)

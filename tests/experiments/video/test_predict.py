@@ -236,11 +236,11 @@ def test_bad_input_is_one_line_and_leaves_nothing(world, monkeypatch, capsys, ar
     Path("done").mkdir(exist_ok=True)
     settings = {"--floor": None, "--context": 6, "--samples": 1, "--batch": 25, "--seed": 0, "--device": "cpu"}
     Path("done/config.json").write_text(json.dumps({"settings": settings | {"--alexnet": None}}))
-    before = {path: path.stat().st_mtime_ns for path in world.rglob("*")}
+    before = {path: path.is_file() and path.stat().st_mtime_ns for path in world.rglob("*")}
     chosen = {"run": "dlh", "data": "data", "out": "new", "samples": "1", "device": "cpu"}
     words = arguments.split()
     chosen |= dict(zip((word[2:] for word in words[::2]), words[1::2], strict=True))
     assert cli.main(["predict", *(part for name, value in chosen.items() for part in (f"--{name}", value))]) == 2
     error = capsys.readouterr().err
     assert re.fullmatch(f"jumpy: error: .*{message}.*\n", error)
-    assert {path: path.stat().st_mtime_ns for path in world.rglob("*")} == before
+    assert {path: path.is_file() and path.stat().st_mtime_ns for path in world.rglob("*")} == before
