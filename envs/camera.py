@@ -20,6 +20,8 @@ GOLDEN_GAMMA = np.uint64(0x9E3779B97F4A7C15)  # the increment and multipliers of
 MULTIPLIERS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 FARTHEST = 0.4  # cells (10 default standard deviations): the camera never leaves its cell
 
+LARGEST = 4096  # pixels
+
 
 @dataclass(frozen=True)
 class Camera:
@@ -36,8 +38,8 @@ class Camera:
 
     def __post_init__(self) -> None:
         """Validate the settings."""
-        if self.size < 1:
-            raise ValueError(f"the frame size must be at least 1 pixel, got {self.size}: the default is 32")
+        if not 1 <= self.size <= LARGEST:
+            raise ValueError(f"the frame size must be from 1 to {LARGEST} pixels, got {self.size}: the default is 32")
         if not 0 < self.fov_degrees < 180:
             raise ValueError(
                 f"the field of view must be between 0 and 180 degrees, got {self.fov_degrees}: the default is 90"

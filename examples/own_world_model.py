@@ -23,17 +23,18 @@ from world_models.blocks.goals import GoalSpace
 from world_models.blocks.images import to_float
 from world_models.blocks.networks import GRU, QUICK, one_hot_actions
 from world_models.interface import Batch, Losses, ModelConfig
+from world_models.options import Options, Positive
 from world_models.registry import MODELS
 from world_models.spec import ModelSpec, Recipe
 
 
 @dataclass(frozen=True)
-class Options:
+class OwnOptions(Options):
     """What `--variant` and `--options` choose."""
 
     context: int = 5
     horizon: int = 30
-    temperature: float = 0.1
+    temperature: Positive = 0.1
 
 
 class Belief(NamedTuple):
@@ -84,7 +85,7 @@ class Recurrent(nn.Module):
 
 
 RECIPES = {("quick", "plain"): Recipe(steps=1500, batch_size=32, learning_rate=2e-3, clip=100.0, warmup=100, decay=0.5)}
-SPEC = ModelSpec(Recurrent, {"quick": QUICK}, {"plain": Options()}, RECIPES, "own", "#e69f00", planner="shooting")
+SPEC = ModelSpec(Recurrent, {"quick": QUICK}, {"plain": OwnOptions()}, RECIPES, "own", "#e69f00", planner="shooting")
 
 
 def main(out: Path = Path("runs/own"), frames: int = 200_000, steps: int = 1500, episodes: int = 500) -> dict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from importlib.metadata import version
 from typing import Any, NamedTuple
 
 from agent.system.cpu_tuning import tune_cpu
+from agent.system.memory import is_out_of_memory
 from agent.system.signals import exit_status, interrupt_on_signal
 
 
@@ -56,12 +58,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run `jumpy` with the given arguments (the process's own if None) and return the exit status.
 
     0 after success; 2 after an error that the user can fix; 1 after a training that diverged; 130 after Ctrl-C, 143
-    after SIGTERM, 129 after SIGHUP. Errors are one line on stderr.
+    after SIGTERM, 129 after SIGHUP; 141 when nobody reads the output any more. Errors are one line on stderr.
     """
     tune_cpu()  # before a subcommand imports torch
+    _print_anything()
     try:
         with interrupt_on_signal():
             _run(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read the output has seen enough, such as head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush when Python ends
+        return 141
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        print(f"jumpy: error: not enough memory ({_one_line(error)}): ask for less at once", file=sys.stderr)
+        return 2
     except (ValueError, OSError, FloatingPointError) as error:
         print(f"jumpy: error: {_one_line(error)}", file=sys.stderr)
         return 1 if isinstance(error, FloatingPointError) else 2
@@ -69,6 +81,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("jumpy: interrupted", file=sys.stderr)
         return exit_status(stop)
     return 0
+
+
+def _print_anything() -> None:
+    """Let the output show ? for signs that its encoding lacks: a finished job must not fail while it reports."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")
 
 
 def _run(arguments: list[str]) -> None:
@@ -108,6 +127,8 @@ def _parse(config: Any, program: str, arguments: list[str], about: str | None = 
     """
     import tyro
 
+    if os.environ.get("NO_COLOR"):
+        tyro._experimental_options["ansi_codes"] = False
     messages = io.StringIO()
     try:
         with contextlib.redirect_stderr(messages):

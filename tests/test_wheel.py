@@ -43,6 +43,13 @@ def test_data_are_taken(wheel):
     assert {path for path in shipped if not path.endswith("README.md")} <= wheel
 
 
+def test_numbers_that_are_rendered_are_taken(wheel):
+    shipped = [path for path in (ROOT / "experiments/results").rglob("*.*") if path.suffix in (".json", ".npz")]
+    shipped += [ROOT / f"experiments/results/figures/{name}.csv" for name in ("vta-4", "vta-8", "dlh-9", "unseen")]
+    assert {str(path.relative_to(ROOT)) for path in shipped if path.parent.name != "demo"} <= wheel
+    assert not any(path.endswith((".png", "speed.md")) for path in wheel)
+
+
 def test_optional_packages_are_not_required():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     required = " ".join(project["dependencies"])

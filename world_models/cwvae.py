@@ -28,7 +28,7 @@ sibling models, so that only the hierarchies are compared; `observe` filters a c
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from jaxtyping import Float, Int64
@@ -41,7 +41,7 @@ from world_models.blocks.filter_scan import filter_scan
 from world_models.blocks.images import scale
 from world_models.blocks.networks import GRU, FrameSizes
 from world_models.interface import Batch, Losses, ModelConfig
-from world_models.options import check_context
+from world_models.options import Domain, Options, Positive, check_context
 from world_models.shapes import Action, Actions, Between, Frames, Lengths, NewFrames, Planned
 from world_models.spec import ModelSpec, Recipe
 
@@ -63,22 +63,23 @@ SIZES = {"quick": QUICK, "paper": PAPER}
 
 
 @dataclass(frozen=True)
-class CWVAEOptions:
+class CWVAEOptions(Options):
     """What `--variant` chooses. The defaults are the paper's."""
 
-    levels: int = 3
+    levels: Annotated[int, Domain(1, 16)] = 3
     """L: levels of the hierarchy"""
-    factor: int = 6
+    factor: Annotated[int, Domain(1, 1000)] = 6
     """k: ticks of a level per tick of the level above; 1: a hierarchy without clocks"""
     window: int = 100
     """T: frames of the evidence lower bound"""
     context: int = 36
     """frames shown before an open-loop prediction, fewer than `window`: one tick of the paper's top level"""
-    sigma: float = 1.0
+    sigma: Positive = 1.0
     """standard deviation of the Gaussian likelihood"""
 
     def __post_init__(self) -> None:
         """Check that the context leaves frames to predict."""
+        super().__post_init__()
         check_context(self.context, self.window)
 
 

@@ -2,14 +2,61 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from types import NoneType
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
 O = TypeVar("O")  # noqa: E741  an options dataclass
 
 NONE = "none"
-MAY_BE_ZERO = ("lookahead",)  # of the options that count something
+
+
+@dataclass(frozen=True)
+class Domain:
+    """The numbers that an option may be."""
+
+    low: int | float
+    high: int | float
+
+    def check(self, name: str, value: int | float) -> None:
+        """Raise ValueError for any other number."""
+        if not self.low <= value <= self.high:
+            wanted = f"at most {self.high:g}" if value > self.high else f"{self.low:g} or more"
+            raise ValueError(f"option {name} must be {wanted}, got {value:g}")
+
+
+Positive = Annotated[float, Domain(1e-4, 1e6)]
+"""a standard deviation or temperature: what is divided by it stays finite in float32"""
+Share = Annotated[float, Domain(0, 1)]
+MayBeZero = Annotated[int, Domain(0, 10**9)]
+
+
+class Options:
+    """Base of the dataclasses of options, whose numbers are checked however they are made.
+
+    A field's domain is in its type, such as `Positive`; otherwise whole numbers count something, from 1 up, and others
+    are weights.
+    """
+
+    def __post_init__(self) -> None:
+        """Check every number; subclasses check afterwards what relates several."""
+        for name, domain in domains(type(self)).items():
+            if (value := getattr(self, name)) is not None:
+                domain.check(name, value)
+
+
+def domains(options: type) -> dict[str, Domain]:
+    """The domain of every option that is a number."""
+    found = {}
+    for name, hint in get_type_hints(options, include_extras=True).items():
+        parts = get_args(hint) or (hint,)
+        standard = [domain for kind, domain in _STANDARD.items() if kind in parts]
+        if own := [part for part in parts if isinstance(part, Domain)] or standard:
+            found[name] = own[0]
+    return found
+
+
+_STANDARD = {int: Domain(1, 10**9), float: Domain(0, 1e30)}
 
 
 def override(options: O, changes: Sequence[str]) -> O:
@@ -61,8 +108,6 @@ def _read(name: str, kind: Any, text: str) -> Any:
     if not math.isfinite(value):
         wanted = _KINDS[number] + (f" or {NONE}" if NoneType in kinds else "")
         raise ValueError(f"option {name} must be {wanted}, got {text!r}")
-    if number is not bool and value < (smallest := int(number is int and name not in MAY_BE_ZERO)):
-        raise ValueError(f"option {name} must be {smallest} or more, got {text}")
     return value
 
 

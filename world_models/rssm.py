@@ -27,21 +27,22 @@ from world_models.blocks.goals import GoalSpace, check_goals
 from world_models.blocks.images import scale
 from world_models.blocks.networks import GRU, SIZES, Sizes, keep_last, one_hot_actions
 from world_models.interface import Batch, Losses, ModelConfig
+from world_models.options import Options, Positive
 from world_models.shapes import Action, Actions, Between, Frames, Lengths, NewFrames, Planned
 from world_models.spec import ModelSpec, Recipe
 
 
 @dataclass(frozen=True)
-class RSSMOptions:
+class RSSMOptions(Options):
     """What `--variant` chooses; fields as in `HRSSMOptions`, for steps instead of jumps. Defaults are the paper's."""
 
     context: int = 5
     window: int = 20
     horizon: int = 20
     dequantise: bool = True
-    sigma: float = 1.0
+    sigma: Positive = 1.0
     imagination_weight: float | None = None
-    contrast_temperature: float = 0.1
+    contrast_temperature: Positive = 0.1
     contrast_frames: int = 12
     legal_weight: float | None = None
 

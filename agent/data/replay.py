@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from os import cpu_count
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from jaxtyping import Int64, Shaped
 from agent.data.manifest import EPISODES_PER_SHARD, Manifest, MazeManifest, read_manifest
 from agent.data.readers.reader import Split
 from agent.data.shards import open_shard, verify_shard
+from agent.system.cores import usable_cores
 from envs.layout import Layout
 
 
@@ -39,7 +39,7 @@ class Replay:
         manifest = read_manifest(folder)
         numbers = range(len(manifest.checksums))
         if verify:
-            with ThreadPoolExecutor(cpu_count()) as threads:
+            with ThreadPoolExecutor(usable_cores()) as threads:
                 list(threads.map(lambda shard: verify_shard(folder, shard, manifest), numbers))
         return cls(folder, manifest, [open_shard(folder, shard, manifest) for shard in numbers])
 

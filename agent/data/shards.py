@@ -22,6 +22,7 @@ the same way. So a killed writer loses at most its open shard, and every shard i
 
 import hashlib
 import io
+import math
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -31,9 +32,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from agent.data.manifest import Manifest, read_manifest
+from agent.data.manifest import EPISODES_PER_SHARD, Manifest, read_manifest
 from agent.data.manifest.base import MANIFEST
 from agent.system.atomic_files import LOCK, locked, sync_folder, write_and_sync
+from agent.system.memory import check_fits
 from agent.system.settings import check_same_settings
 
 # Everything that a data set's folder may hold, finished or interrupted.
@@ -120,6 +122,11 @@ def write_data(
         ValueError: the folder holds a data set with other settings or other files, or another process writes to it.
         OSError: the folder cannot be written.
     """
+    frames = 2 * min(EPISODES_PER_SHARD, wanted.episodes) * wanted.length  # as arrays, and as the bytes of their file
+    bytes_per_frame = sum(math.prod(shape) * dtype.itemsize for dtype, shape in wanted.fields.values())
+    check_fits(
+        f"a shard of {wanted.length} frames per episode, of size", wanted.frame_size, frames * bytes_per_frame, 2
+    )
     with locked(folder):
         manifest, length = _begin_or_resume(folder, wanted, overwrite), wanted.length
         done, total = manifest.episodes_written * length, manifest.episodes * length

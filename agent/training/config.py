@@ -10,6 +10,8 @@ from agent.training.evaluate import EvaluationConfig
 from world_models.registry import MODELS, choose, spec_of
 from world_models.spec import Recipe
 
+LARGEST = 10**12  # of all numbers
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -64,8 +66,9 @@ class TrainConfig:
         counts = ("steps", "pause_after", "batch_size", "learning_rate", "log_every", "evaluate_every")
         for name in (*counts, "checkpoint_every"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"--{name.replace('_', '-')} must be more than 0, got {value}")
+            if value is not None and not 0 < value <= LARGEST:
+                wanted = f"at most {LARGEST:g}" if value > LARGEST else "more than 0"
+                raise ValueError(f"--{name.replace('_', '-')} must be {wanted}, got {value}")
         if self.resume and self.overwrite:
             raise ValueError("--resume continues the run, --overwrite replaces it, got both: give one of them")
         if self.seed < 0:

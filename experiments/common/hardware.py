@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from agent.system.cores import usable_cores
 from agent.system.device import device_name
 from agent.system.memory import kilobytes
 from agent.system.versions import commit, versions
@@ -19,7 +20,7 @@ from agent.system.versions import commit, versions
 def about(device: torch.device) -> dict[str, Any]:
     """Machine, device, threads, versions and commit, for measured times."""
     return {
-        "machine": f"{device_name(device)}, {os.cpu_count()} cores",
+        "machine": f"{device_name(device)}, {usable_cores()} cores",
         "device": str(device),
         "threads": torch.get_num_threads(),
         "versions": versions(),

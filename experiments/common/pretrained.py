@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from experiments.common.json_files import damage_named, read_json
+from experiments.common.results import PACKAGE
 from world_models.registry import MODELS
 
 WORD = "pretrained"
-FOLDER = Path(str(resources.files("experiments"))) / WORD
+FOLDER = PACKAGE / WORD
 MANIFEST = "manifest.json"
 
 

@@ -15,6 +15,7 @@ from agent.system.atomic_files import locked, write_file, write_json
 from agent.system.versions import commit
 from agent.training.runs import load_model, save_weights
 from experiments.common import pretrained
+from experiments.common.results import check_not_installed
 from world_models.options import split_label
 
 LARGEST = 16_000_000  # bytes per file of weights
@@ -59,6 +60,7 @@ def ship(config: ShipConfig) -> Path:
         ValueError: if the run is unfinished or does not match the name, the file would be too large, or the name is
             already shipped (unless overwritten); nothing is changed then.
     """
+    check_not_installed(pretrained.FOLDER, "ship from a clone")
     path = pretrained.weights_file(config.name)
     if config.name in pretrained.read_manifest() and not config.overwrite:
         raise ValueError(f"{config.name} is shipped already: add --overwrite to replace it")

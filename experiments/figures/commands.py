@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from agent.system.atomic_files import locked, write_file
 from agent.system.device import choose_device
+from experiments.common import results
 from experiments.common.command_line import arguments, given_options
 from experiments.common.json_files import damage_named
 from experiments.common.numbers import Numbers, read_numbers, write_numbers
@@ -34,7 +35,7 @@ class FigureConfig:
     """Which one (a wrong name lists them), or all."""
     measure: bool = False
     """Make the numbers from the options below, and write them before rendering."""
-    numbers: Path = Path("experiments/results/figures")
+    numbers: Path = results.FIGURES
     """Folder of the numbers."""
     out: Path | None = None
     """Folder for the rendered files; default: the folder of the numbers."""
@@ -48,7 +49,7 @@ class FigureConfig:
 class TableConfig(FigureConfig):
     """Render a table of the results from its numbers; with --measure, make the numbers first."""
 
-    numbers: Path = Path("experiments/results/tables")
+    numbers: Path = results.TABLES
     """Folder of the numbers."""
 
 
@@ -100,7 +101,9 @@ def _show(kind: str, artefacts: Mapping[str, Artefact], config: FigureConfig) ->
     """Measure if asked to, then render."""
     if config.name not in (*artefacts, ALL):
         raise ValueError(f"unknown {kind} {config.name!r}: use one of {', '.join(artefacts)}, or {ALL}")
+    results.check_not_installed(config.out or config.numbers, "--numbers" if config.measure else "--out")
     if config.measure:
+        results.check_not_installed(config.numbers, "--numbers")
         _measure(kind, artefacts, config)
     elif given := given_options(config.sources):
         raise ValueError(f"--{next(iter(given))} is for measuring numbers: add --measure")

@@ -21,6 +21,7 @@ from agent.acting.agents import Agent
 from agent.acting.navigate import navigate
 from agent.system.atomic_files import locked, write_json
 from agent.system.children import start_worker
+from agent.system.cores import usable_cores
 from agent.system.device import choose_device
 from agent.system.threads import threads
 from agent.system.versions import versions
@@ -167,9 +168,9 @@ def _results(
 
     Every process uses one thread, whatever their number: small decisions are faster so, and rounding depends on it.
     """
-    run = partial(navigate, agent, layout, camera=config.camera, batch=config.batch, record=True)
-    most = 1 if choose_device(config.device).type == "cuda" or not agent.looks else os.cpu_count() or 1
+    most = 1 if choose_device(config.device).type == "cuda" or not agent.looks else usable_cores()
     processes = config.processes or min(most, max(1, sum(map(len, batches)) // 500))
+    run = partial(navigate, agent, layout, camera=config.camera, batch=config.batch, record=True)
     if processes > 1:
         try:
             with _workers(processes) as pool:

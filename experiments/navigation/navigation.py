@@ -30,6 +30,7 @@ from agent.training.evaluate import EvaluationConfig, negative_bounds
 from envs.camera import Camera
 from envs.layout import Layout
 from experiments.common.bootstrap import Estimate, PairedBootstrap
+from experiments.common.results import RESULTS, check_not_installed
 from experiments.common.trained_runs import TrainedRun, check_agreement, check_same_likelihood, load_trained
 from experiments.navigation.agents import CEILING
 from experiments.navigation.benchmark import BenchmarkConfig, benchmark
@@ -60,7 +61,7 @@ class NavigationConfig:
     """Data set whose test split scores the boundaries and the bound; without it these rows are omitted."""
     out: Path = Path("runs/navigation")
     """Folder of the benchmarks behind the rows."""
-    json: Path = Path("experiments/results/navigation.json")
+    json: Path = RESULTS / "navigation.json"
     """File into which the rows are merged; other variants and presets stay as they are."""
     episodes: int = 5000
     """Number of episodes."""
@@ -101,6 +102,7 @@ def navigation(config: NavigationConfig) -> dict[str, dict[str, Any]]:
         ValueError: if runs and data do not match, or the file or folder holds another measurement.
         OSError: if a file cannot be written.
     """
+    check_not_installed(config.json, "--json")
     device = choose_device(config.device)
     hrssm, rssm = (
         [load_trained(run, kind, device, "maze") for run in getattr(config, kind)] for kind in ("hrssm", "rssm")

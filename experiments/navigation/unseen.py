@@ -41,6 +41,7 @@ from experiments.common.hardware import about
 from experiments.common.json_files import damage_named, read_json
 from experiments.common.numbers import Numbers, print_numbers, write_numbers
 from experiments.common.result_folder import begin_or_resume
+from experiments.common.results import FIGURES, check_not_installed
 from experiments.common.stage_timer import Stages
 from experiments.navigation.agents import CEILING, FLOOR
 from experiments.navigation.benchmark import BenchmarkConfig, benchmark
@@ -82,7 +83,7 @@ class UnseenConfig:
     """Seed of the data and of the weights."""
     device: str = "auto"
     """auto (CUDA where there is one), cpu or cuda."""
-    numbers: Path = Path("experiments/results/figures")
+    numbers: Path = FIGURES
     """Folder of the merged numbers and of the picture."""
     overwrite: bool = False
     """Measure the given layouts again, and replace numbers of another measurement."""
@@ -125,6 +126,7 @@ def unseen(config: UnseenConfig) -> dict[str, Any]:
         OSError: if a folder cannot be written.
         KeyboardInterrupt: if a training was stopped; its run is saved.
     """
+    check_not_installed(config.numbers, "--numbers")
     device, threads = choose_device(config.device), torch.get_num_threads()
     settings: dict[str, Any] = {"--frames": config.frames, "--steps": config.milestones[-1], "--points": config.points}
     settings |= {"--episodes": config.episodes, "--depth": config.depth, "--seed": config.seed, "--device": str(device)}

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.system.atomic_files import write_file
+from agent.system.atomic_files import locked, write_file
 from experiments.common.hardware import about_line
 from experiments.common.json_files import damage_named, read_json
+from experiments.common.results import RESULTS, check_not_installed
 
-RESULTS = Path(__file__).parent.parent / "results"
 TABLE = "speed.md"
 FILES = ("env", "train", "train_cuda", "plan", "demo")
 Row = tuple[str, str, str]  # what, measured, target
@@ -18,7 +18,7 @@ Row = tuple[str, str, str]  # what, measured, target
 
 @dataclass(frozen=True)
 class SpeedConfig:
-    """Print the table and write it to speed.md, next to the numbers.
+    """Print the table and write it to speed.md.
 
     The numbers are made by `jumpy speed env|train|plan|demo --json FOLDER/speed_NAME.json`, on a GPU
     FOLDER/speed_train_cuda.json.
@@ -26,6 +26,8 @@ class SpeedConfig:
 
     results: Path = RESULTS
     """folder of speed_env.json, speed_train.json, speed_train_cuda.json, speed_plan.json and speed_demo.json"""
+    out: Path | None = None
+    """folder of speed.md; default: that of the numbers"""
 
 
 def speed(config: SpeedConfig) -> None:
@@ -34,6 +36,8 @@ def speed(config: SpeedConfig) -> None:
     Raises:
         ValueError: if the folder is missing or a file is damaged.
     """
+    out = config.out or config.results
+    check_not_installed(out, "--out")
     if not config.results.is_dir():
         raise ValueError(f"{config.results} is not a folder: use --results with the folder of speed_*.json")
     paths = {name: config.results / f"speed_{name}.json" for name in FILES}
@@ -49,7 +53,8 @@ def speed(config: SpeedConfig) -> None:
     head = ["# Speed", "", "| what | measured | to be reached |", "|---|---|---|"]
     text = "\n".join([*head, *table, "", *machines, ""])
     print(text)
-    write_file(config.results / TABLE, text.encode())
+    with locked(out, wait=True):
+        write_file(out / TABLE, text.encode())
 
 
 def _rows(found: dict[str, dict[str, Any]]) -> list[Row]:

@@ -251,3 +251,8 @@ def test_the_environment_needs_neither_torch_nor_opengl():
         "heavy = {'torch', 'pyglet', 'miniworld', 'matplotlib'} & set(sys.modules); assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_make_imports_the_module_before_the_colon():
+    program = "import gymnasium; print(gymnasium.make('envs:JumpyMaze-v0').spec.id)"
+    assert "JumpyMaze-v0" in subprocess.check_output([sys.executable, "-c", program], text=True)

@@ -138,6 +138,10 @@ BAD_INPUT = [
     ("train --data data --out new --preset huge", "unknown preset 'huge' of hrssm"),
     ("train --data data --out new --variant mine", "unknown variant 'mine' of hrssm"),
     ("train --data data --out new --steps 0", "--steps must be more than 0, got 0"),
+    ("train --data data --out new --learning-rate inf", "--learning-rate must be at most 1e+12, got inf"),
+    ("train --data data --out new --options sigma=0", "option sigma must be 0.0001 or more, got 0"),
+    ("collect --out new --camera.size 100000", "the frame size must be from 1 to 4096 pixels, got 100000"),
+    ("videos moving-ball --out new --size 1000000", "GB are free: use at most "),
     ("train --data data --out new --device abacus", "unknown device 'abacus': choose auto, cpu or cuda"),
     ("train --data nowhere --out new", "nowhere is not a data set, it has no manifest.json: make one with"),
     ("train --data torn --out new", "shard torn/shard-00000 is damaged"),
@@ -206,3 +210,23 @@ def test_every_end_is_one_line_with_its_status(folder, capsys, monkeypatch, erro
     monkeypatch.setattr("agent.data.collect.collect", fail)
     assert cli.main(["collect", "--out", "data"]) == status
     assert capsys.readouterr().err == told
+
+
+def test_output_fits_any_encoding_any_reader_and_no_colour(tmp_path):
+    def shell(line: str) -> subprocess.CompletedProcess:
+        call = line.replace("jumpy", f"{sys.executable} -m experiments.cli")
+        return subprocess.run(["bash", "-c", call], capture_output=True, text=True, check=True)
+
+    said = shell(f"PYTHONIOENCODING=ascii jumpy speed --out {tmp_path}")
+    assert "?" in said.stdout and not said.stderr
+    assert "×" in (tmp_path / "speed.md").read_text(encoding="utf-8")
+    assert not shell("jumpy --help | head -1").stderr
+
+
+def test_no_memory_is_one_line(folder, capsys, monkeypatch):
+    def fail(config: object) -> None:
+        raise MemoryError("Unable to allocate 27 TiB")
+
+    monkeypatch.setattr("agent.data.collect.collect", fail)
+    assert cli.main(["collect", "--out", "data"]) == 2
+    assert "not enough memory (Unable to allocate 27 TiB): " in capsys.readouterr().err

@@ -26,7 +26,7 @@ COMMANDS = {
     "demo": "--frames 100 --overwrite",
     "plot": "",
 }
-ELSEWHERE = {"unseen": "in its own tests", "figure": "waits", "table": "waits"}
+ELSEWHERE = {"unseen": "in its own tests", "figure": "waits", "table": "waits", "speed": "waits"}
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """Changes of a variant's options on the command line: reading, checking, recording."""
 
+import math
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -15,8 +16,8 @@ from agent.training.train import train
 from agent.training.trainer import Trainer
 from world_models import rssm
 from world_models.hrssm import options as hrssm_options
-from world_models.options import label, override, split_label
-from world_models.registry import build_model, variant_label
+from world_models.options import domains, label, override, split_label
+from world_models.registry import MODELS, build_model, variant_label
 
 
 def test_values_are_read_as_their_fields_types():
@@ -53,7 +54,14 @@ def test_values_are_read_as_their_fields_types():
         ("n_max=0", "n_max.*1 or more.*got 0"),
         ("lookahead=-1", "lookahead.*0 or more.*got -1"),
         ("sigma=nan", "sigma.*number.*'nan'"),
-        ("sigma=-1", "sigma.*0 or more.*got -1"),
+        ("sigma=-1", "sigma.*0.0001 or more.*got -1"),
+        ("sigma=0", "sigma.*0.0001 or more.*got 0"),
+        ("sigma=1e-200", "sigma.*0.0001 or more.*got 1e-200"),
+        ("temperature_steps=0", "temperature_steps.*0.0001 or more.*got 0"),
+        ("temperature_decay=1.5", "temperature_decay.*at most 1, got 1.5"),
+        ("boundary_rate=2", "boundary_rate.*at most 1, got 2"),
+        ("n_max=1" + 30 * "0", "n_max.*at most 1e.09, got 1e.30"),
+        ("explore_steps=-1", "explore_steps.*0 or more.*got -1"),
         ("dequantise=1", "dequantise.*true or false.*'1'"),
         ("legal_weight=much", "legal_weight.*number or none.*'much'"),
         ("l_max=3", "l_max.*twice.*'l_max=3'"),
@@ -62,6 +70,19 @@ def test_values_are_read_as_their_fields_types():
 def test_wrong_changes_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         override(hrssm_options.VTA, ["l_max=20", change])
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_options_outside_their_domain_are_refused_however_they_are_made(model):
+    standard = next(iter(MODELS[model].variants.values()))
+    limits = domains(type(standard))
+    numbers = {name for name, value in asdict(standard).items() if type(value) in (int, float)}
+    assert numbers <= {*limits}
+    for name, domain in limits.items():
+        whole = type(getattr(standard, name)) is int
+        for value in (domain.low - 1, 2 * domain.high) if whole else (domain.low - 1.0, 2.0 * domain.high, math.nan):
+            with pytest.raises(ValueError, match=f"option {name} must be .*, got "):
+                replace(standard, **{name: value})
 
 
 def test_a_label_names_the_changes_and_reads_back():

@@ -12,7 +12,7 @@ from torch import Tensor
 from world_models import rssm
 from world_models.hrssm import options as hrssm_options
 from world_models.hrssm.boundaries import FORCED, boundary_prior, copy_or_update
-from world_models.options import label, override, split_label
+from world_models.options import domains, label, override, split_label
 
 KINDS: dict[Any, st.SearchStrategy[Any]] = {
     bool: st.booleans(),
@@ -38,7 +38,14 @@ def changes(draw: st.DrawFn, standard: Any) -> dict[str, Any]:
     """New values of some options, of their types."""
     hints = get_type_hints(type(standard))
     names = draw(st.lists(st.sampled_from([field.name for field in fields(standard)]), unique=True))
-    return {name: draw(st.one_of(*(KINDS[kind] for kind in get_args(hints[name]) or [hints[name]]))) for name in names}
+    limits = domains(type(standard))
+    changed = {
+        name: draw(st.one_of(*(KINDS[kind] for kind in get_args(hints[name]) or [hints[name]]))) for name in names
+    }
+    for name, value in changed.items():
+        if name in limits and value is not None:
+            changed[name] = min(max(value, limits[name].low), limits[name].high)
+    return changed
 
 
 @pytest.mark.parametrize("standard", VARIANTS.values(), ids=VARIANTS)

@@ -1,9 +1,10 @@
 """Sizes of the DLH (Table 4 and smaller ones), options with the paper's values, and ours (LOG, 15)."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from world_models.blocks.networks import FrameSizes
-from world_models.options import check_context
+from world_models.options import Domain, Options, Positive, Share, check_context
 
 
 @dataclass(frozen=True)
@@ -25,20 +26,20 @@ SIZES = {"quick": QUICK, "paper": PAPER}
 
 
 @dataclass(frozen=True)
-class DLHOptions:
+class DLHOptions(Options):
     """What `--variant` chooses. The defaults are the paper's."""
 
-    levels: int = 3
-    """N: levels of the hierarchy, 2 or more; the paper has 2 for Moving Ball and 3 elsewhere"""
+    levels: Annotated[int, Domain(2, 16)] = 3
+    """N: levels of the hierarchy; the paper has 2 for Moving Ball and 3 elsewhere"""
     window: int = 100
     """T: frames of the evidence lower bound"""
     context: int = 30
     """frames shown before an open-loop prediction, fewer than `window`; not used in training"""
-    sigma: float = 1.0
+    sigma: Positive = 1.0
     """standard deviation of the Gaussian likelihood; chosen for each data set, the paper gives none"""
     kl_steps: int = 10_000
     """steps over which the weight of both divergences rises to 1"""
-    hold: float = 0.0
+    hold: Share = 0.0
     """initial share of the frames, resampled in every step, in which a level above 1 is held: e = 0 is given there. A
     level that encodes what moves pays for it where it is held, one that encodes what persists does not. 0: the paper"""
     hold_steps: int = 2000
@@ -53,13 +54,10 @@ class DLHOptions:
     """the level whose change is one imagined transition, counted from 1: what goals are compared with"""
 
     def __post_init__(self) -> None:
-        """Check that the levels form a hierarchy and the context leaves frames to predict."""
-        if self.levels < 2:
-            raise ValueError(f"option levels must be 2 or more, got {self.levels}: one level is a rssm")
+        """Check that the jump level exists and the context leaves frames to predict."""
+        super().__post_init__()
         if self.jump_level > self.levels:
             raise ValueError(f"option jump_level must be one of the {self.levels} levels, got {self.jump_level}")
-        if not 0 <= self.hold <= 1:
-            raise ValueError(f"option hold must be from 0 to 1, got {self.hold:g}")
         check_context(self.context, self.window)
 
 

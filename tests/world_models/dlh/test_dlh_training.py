@@ -31,7 +31,7 @@ CPU = torch.device("cpu")
     ("change", "message"),
     [
         ("levels=1", "levels.*2 or more.*got 1"),
-        ("hold=1.5", "hold.*from 0 to 1.*got 1.5"),
+        ("hold=1.5", "hold.*at most 1, got 1.5"),
         ("jump_level=4", "jump_level.*3 levels.*got 4"),
         ("window=20", "context.*window of 20 frames.*got 30"),
     ],
