@@ -45,22 +45,22 @@ def free_memory(root: Path = Path("/")) -> int | None:
     return min(free, int(most) - int((group / "memory.current").read_text()) + int(files.split()[1]))
 
 
-def check_fits(what: str, value: int, total: int, power: int = 1, free: int | None = None) -> None:
-    """Check that something fits into the free memory (nine tenths of it), before it is allocated.
+def check_fits(what: str, value: int, total: int, power: int) -> None:
+    """Check that something fits into nine tenths of the free memory, before it is allocated.
+
+    Nothing is checked where the system does not say how much is free.
 
     Args:
         what: the option that it grows with, as in the message.
         value: the option's value.
         total: bytes, which grow with this power of the value.
         power: 2 for the side of an image.
-        free: bytes that may be used; default: those of the system; nothing is checked where it does not say.
 
     Raises:
         ValueError: it does not fit; the message gives the largest value that does.
     """
-    if free is None and (found := free_memory()) is not None:
-        free = found * 9 // 10
-    if free is None or total <= free:
+    free = free_memory()
+    if free is None or total <= (free := free * 9 // 10):
         return
     largest = int(value * (free / total) ** (1 / power))
     raise ValueError(
