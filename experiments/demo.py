@@ -115,7 +115,7 @@ def _train(config: DemoConfig) -> None:
     if status > 128:
         raise Interrupted(status - 128)
     if status:
-        raise ValueError(f"training rssm failed: {log.read_text().splitlines()[-1]}")
+        raise ValueError(f"training rssm failed: {(log.read_text().splitlines() or ['it left no message'])[-1]}")
 
 
 def _training(config: DemoConfig, model: str, steps: int | None) -> TrainConfig:
