@@ -45,9 +45,5 @@ def plain_colours(rows: int, frames: int, seed: int = 0) -> tuple[Tensor, Tensor
     return colour.expand(-1, -1, -1, FRAME, FRAME).contiguous(), random_frames(rows, frames, seed)[1]
 
 
-def lengths(rows: int, length: int) -> Tensor:
-    return torch.full((rows,), length)
-
-
 def plain_floats(batch: Batch) -> Tensor:
     return to_float(batch.observation).contiguous()

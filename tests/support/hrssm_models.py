@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import torch
-from torch import Tensor
 
 from tests.support.tiny import FRAME, PATCH
 from world_models.blocks.networks import Sizes
@@ -18,10 +17,6 @@ SHORT = {"window": WINDOW, "horizon": 9, "n_max": 4, "l_max": 4, "contrast_frame
 def build(options: HRSSMOptions = VTA, sizes: Sizes = PATCH, **changes) -> HRSSM:
     torch.manual_seed(0)
     return HRSSM(ModelConfig(sizes, replace(options, **(SHORT | changes)), FRAME))
-
-
-def lengths(rows: int, length: int) -> Tensor:
-    return torch.full((rows,), length)
 
 
 def set_boundaries(model: HRSSM, logit: float) -> None:

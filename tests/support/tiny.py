@@ -1,13 +1,14 @@
 """Tiny models' sizes and data, and how results and gradients are compared."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from world_models.blocks.networks import Sizes
-from world_models.interface import Batch
+from world_models.interface import Batch, Plannable
 
 PATCH = Sizes(images="patch", channels=8, embedding=10, belief=12, state=4, abstraction=3, feature=6)
 CONVOLUTION = Sizes(images="convolution", channels=6, embedding=10, belief=12, state=4, abstraction=3, feature=6)
@@ -31,6 +32,24 @@ def random_frames(rows: int, frames: int, seed: int = 0) -> tuple[Tensor, Tensor
     generator = torch.Generator().manual_seed(seed)
     x = torch.rand(rows, frames, 3, FRAME, FRAME, generator=generator) * 2 - 1
     return x, torch.randint(3, (rows, frames), generator=generator)
+
+
+def lengths(rows: int, length: int) -> Tensor:
+    return torch.full((rows,), length)
+
+
+def observe_without_padding(model: Plannable, x: Tensor, a: Tensor, length: int, atol: float = 1e-6) -> Any:
+    """The state after the last ``length`` frames alone, once padding of any value was seen to answer the same."""
+    rows, padding = len(x), x.shape[1] - length
+    alone = model.observe(x[:, padding:], a[:, padding:-1], lengths(rows, length))
+    for filling in (0.0, 1.0, -1e3):
+        padded_x, padded_a = x.clone(), a[:, :-1].clone()
+        padded_x[:, :padding] = filling
+        padded_a[:, :padding] = 2
+        padded = model.observe(padded_x, padded_a, lengths(rows, length))
+        for one, other in zip(alone, padded, strict=True):
+            torch.testing.assert_close(other, one, rtol=1e-5, atol=atol)
+    return alone
 
 
 def assert_close(actual: Tensor, expected: Tensor, name: str, tolerance: float = 1e-5) -> None:

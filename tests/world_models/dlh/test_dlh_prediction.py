@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.support.dlh_models import build, lengths, plain_colours
-from tests.support.tiny import FRAME
+from tests.support.dlh_models import build, plain_colours
+from tests.support.tiny import FRAME, lengths
 from world_models.dlh.dlh import DLH
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.support.hrssm_models import WINDOW, build, lengths
-from tests.support.tiny import FRAME, random_frames
+from tests.support.hrssm_models import WINDOW, build
+from tests.support.tiny import FRAME, lengths, random_frames
 from world_models.hrssm.hrssm import HRSSM
 
 

@@ -2,7 +2,8 @@
 
 import torch
 
-from tests.support.hrssm_models import WINDOW, build, lengths
+from tests.support.hrssm_models import WINDOW, build
+from tests.support.tiny import lengths
 
 
 def test_context_before_its_length_is_not_read():
