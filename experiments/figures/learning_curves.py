@@ -8,6 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.compat.tensorflow_stub.errors import DataLossError, OutOfRangeError
+from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import PyRecordReader_New
 
 from agent.training.runs import TENSORBOARD
 from experiments.common.numbers import Numbers
@@ -23,11 +25,13 @@ def read_scalars(run: Path) -> dict[str, dict[int, float]]:
     """A run's test scalars, by name and step; of a step that was repeated, the last.
 
     Raises:
-        ValueError: if the run has none.
+        ValueError: if the run has none, or one of its files is damaged.
     """
     events = EventAccumulator(str(run / TENSORBOARD), size_guidance={"scalars": 0, "images": 1})
     found = {}
     if (run / TENSORBOARD).is_dir():
+        for path in (run / TENSORBOARD).glob("events.out.tfevents.*"):
+            _check_records(path)
         events.Reload()
         for tag in events.Tags()["scalars"]:
             if tag.startswith(GROUP):
@@ -35,6 +39,22 @@ def read_scalars(run: Path) -> dict[str, dict[int, float]]:
     if not found:
         raise ValueError(f"{run} has no TensorBoard files with {GROUP} scalars: give the folder of 'jumpy train --out'")
     return found
+
+
+def _check_records(path: Path) -> None:
+    """Check the records of a TensorBoard file, which `EventAccumulator` reads up to the first damaged one.
+
+    A record that is cut off at the end of a file is what a killed training leaves, and no damage.
+    """
+    reader = PyRecordReader_New(str(path))
+    try:
+        while True:
+            reader.GetNext()
+    except OutOfRangeError:
+        return
+    except DataLossError as error:
+        if "crc32" in str(error):
+            raise ValueError(f"{path} is damaged, a checksum does not match: use a copy, or train again") from error
 
 
 def measure_learning_curves(runs: list[TrainedRun]) -> Numbers:

@@ -30,7 +30,7 @@ from experiments.speed.table import SpeedConfig, speed
 from experiments.video.metric_files import read_best, read_curves, read_prediction, write_scores
 from tests.support.benchmark_folders import trained, walked
 
-FLIPS, SETTINGS = 8, {"--episodes": 3, "--layout": "paper"}
+FLIPS, SETTINGS = 100, {"--episodes": 3, "--layout": "paper"}
 POINT = {"step": 1, "minutes": 0.5, "cpu_minutes": 0.6, "reward_over_ceiling": 0.9, "success": 1.0}
 ABOUT = {"machine": "a machine", "threads": 2, "commit": None, "versions": {"python": "3.11"}}
 ROW = {"dataset": "kth", "model": "dlh", "metric": "ssim", "value": 0.5}

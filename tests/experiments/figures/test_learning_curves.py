@@ -4,7 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torch.utils.tensorboard import SummaryWriter
 
+from agent.training.runs import TENSORBOARD
 from experiments.common.numbers import Numbers
 from experiments.common.trained_runs import load_trained
 from experiments.figures.learning_curves import measure_learning_curves, plot_learning_curves, read_scalars
@@ -30,3 +32,19 @@ def test_thick_line_is_the_mean_of_the_training_seeds() -> None:
 def test_a_run_without_tensorboard_files_raises(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no TensorBoard files"):
         read_scalars(tmp_path)
+
+
+def test_a_damaged_tensorboard_file_is_refused_by_name_and_a_cut_one_read_to_its_end(tmp_path: Path) -> None:
+    with SummaryWriter(str(tmp_path / TENSORBOARD)) as writer:
+        for step in range(3):
+            writer.add_scalar("test/nelbo", 1.5 * step, step)
+    (path,) = (tmp_path / TENSORBOARD).iterdir()
+    before = path.read_bytes()
+    for place in np.random.default_rng(0).integers(8 * len(before), size=200):
+        altered = bytearray(before)
+        altered[place // 8] ^= 1 << place % 8
+        path.write_bytes(altered)
+        with pytest.raises(ValueError, match=rf"{path} is damaged"):
+            read_scalars(tmp_path)
+    path.write_bytes(before[:-3])  # as a kill leaves it
+    assert read_scalars(tmp_path) == {"nelbo": {0: 0.0, 1: 1.5}}
