@@ -7,7 +7,7 @@ export OMP_WAIT_POLICY := passive
 export GOMP_SPINCOUNT := 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint types pytest clean
+.PHONY: demo test lint types pytest hostile clean
 
 demo: .venv/installed
 	$(BIN)/jumpy demo
@@ -23,6 +23,12 @@ types: .venv/installed-dev
 
 pytest: .venv/installed-dev
 	$(BIN)/python -m pytest -n auto
+
+# An hour of kills, of two commands in one folder, and of a wheel as a user without a home.
+hostile: .venv/installed-dev
+	$(BIN)/python -m tests.hostile pairs --times 20
+	$(BIN)/python -m tests.hostile kills --times 30
+	$(BIN)/python -m tests.hostile wheel
 
 clean:
 	rm -rf .venv

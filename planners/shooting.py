@@ -13,6 +13,9 @@ from torch.nn import functional as F
 from planners.interface import ModelFunctions, Plan, check_root, choose, take
 from world_models.interface import State
 
+TOGETHER = 131_072
+"""trajectories that are imagined at once; more of them take turns"""
+
 
 @dataclass(frozen=True)
 class Shooting:
@@ -57,17 +60,18 @@ class Shooting:
         trajectories = self.transitions // horizon
         goal = F.normalize(goal_feature, dim=-1)
         best = goal.new_full((horizon, b, actions), -torch.inf)
-        episode = torch.arange(b, device=goal.device).repeat_interleave(trajectories)
-        state, legal = take(state, episode), root_mask[episode]
-        root = torch.zeros_like(episode)
-        for depth in range(horizon):
-            chance = torch.rand(legal.shape, generator=generator).to(goal.device)
-            action = chance.masked_fill(~legal, -1).argmax(1)
-            root = root if depth else action
-            state = functions.imagine(state, action)
-            score = (F.normalize(functions.feature(state), dim=-1) * goal[episode]).sum(-1)
-            best[depth].view(-1).scatter_reduce_(0, episode * actions + root, score, "amax")
-            if depth + 1 < horizon:
-                legal = functions.legal(state)
+        rows = torch.arange(b, device=goal.device).repeat_interleave(trajectories)
+        for episode in rows.split(TOGETHER):
+            states, legal = take(state, episode), root_mask[episode]
+            root = torch.zeros_like(episode)
+            for depth in range(horizon):
+                chance = torch.rand(legal.shape, generator=generator).to(goal.device)
+                action = chance.masked_fill(~legal, -1).argmax(1)
+                root = root if depth else action
+                states = functions.imagine(states, action)
+                score = (F.normalize(functions.feature(states), dim=-1) * goal[episode]).sum(-1)
+                best[depth].view(-1).scatter_reduce_(0, episode * actions + root, score, "amax")
+                if depth + 1 < horizon:
+                    legal = functions.legal(states)
         spent = torch.full((b,), trajectories * horizon, dtype=torch.int64, device=goal.device)
         return Plan(*choose(best.movedim(0, 1), self.tie_tolerance), spent)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -20,6 +20,8 @@ from world_models.interface import ACTIONS, State
 
 BLOCK = 512
 """states expanded at once on a CPU: few enough that intermediate results stay in its cache"""
+FRONTIER = 32_768
+"""states of one depth that are held at once: a wider frontier is searched in parts, one after the other"""
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,9 @@ class TreeSearch:
         best = goal.new_full((self.depth, b, actions), -torch.inf)
         transitions = torch.zeros(b, dtype=torch.int64, device=goal.device)
         episode = torch.arange(b, device=goal.device)
-        root = torch.zeros_like(episode)
-        legal = root_mask
-        for depth in range(self.depth):
+        parts = [_Frontier(0, state, episode, torch.zeros_like(episode), root_mask)]
+        while parts:
+            depth, state, episode, root, legal = parts.pop()
             states, score = _expand(functions, state, legal, goal[episode])
             parent, action = legal.nonzero(as_tuple=True)
             episode = episode[parent]
@@ -75,7 +77,28 @@ class TreeSearch:
             if depth + 1 < self.depth:
                 legal = torch.cat([functions.legal(block) for block in states])
                 state = type(state)(*map(torch.cat, zip(*states, strict=True)))
+                parts += _Frontier(depth + 1, state, episode, root, legal).split(FRONTIER)
         return Plan(*choose(best.movedim(0, 1), self.tie_tolerance), transitions)
+
+
+class _Frontier(NamedTuple):
+    """States of one depth that are to be expanded."""
+
+    depth: int
+    state: State
+    episode: Tensor
+    """(n,) episode of each state, as `root`, its first action"""
+    root: Tensor
+    legal: Tensor
+    """(n, a) actions to try in each state"""
+
+    def split(self, rows: int) -> list[_Frontier]:
+        """Parts of at most so many states."""
+        states = (
+            type(self.state)(*fields) for fields in zip(*(field.split(rows) for field in self.state), strict=True)
+        )
+        others = (field.split(rows) for field in self[2:])
+        return [_Frontier(self.depth, *part) for part in zip(states, *others, strict=True)]
 
 
 def full_tree(depth: int) -> int:

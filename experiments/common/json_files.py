@@ -1,4 +1,4 @@
-"""Reading JSON files that this package wrote, and checking the files that belong to them."""
+"""JSON files of this package: reading them, checking the files that belong to them, writing those that are shared."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from agent.system.atomic_files import locked, write_json
 from agent.system.seal import unsealed
 
 FILES = "files"
@@ -41,6 +42,12 @@ def damage_named(path: Path, remedy: str) -> Iterator[None]:
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise ValueError(f"{path} is damaged or not ours ({reason:.120}): {remedy}") from error
+
+
+def write_shared_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON file as `write_json` does; processes that write into its folder at once take turns."""
+    with locked(path.parent, wait=True):
+        write_json(path, content)
 
 
 def digests(folder: Path, names: Iterable[str]) -> dict[str, str]:

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 import tyro
 
-from agent.system.atomic_files import write_json
 from experiments.common.hardware import about, foreign_load
+from experiments.common.json_files import write_shared_json
 from experiments.common.numbers import print_numbers
 from experiments.common.stage_timer import Stages
 from experiments.demo import REPORT, STAGES, DemoConfig, demo
@@ -42,4 +42,4 @@ def speed_demo(config: SpeedDemoConfig) -> None:
     }
     print_numbers(result)
     if config.json is not None:
-        write_json(config.json, result | {"about": about(torch.device(summary["device"]))})
+        write_shared_json(config.json, result | {"about": about(torch.device(summary["device"]))})

@@ -18,7 +18,6 @@ import torch
 
 from agent.data.collect import random_navigation
 from agent.data.manifest import EPISODE_LENGTH
-from agent.system.atomic_files import write_json
 from agent.system.children import python
 from agent.system.threads import threads
 from envs.dynamics import ACTIONS, Dynamics
@@ -28,6 +27,7 @@ from envs.miniworld_view import make_env
 from envs.parity import measure_parity
 from envs.vector import HallwayMazeVector
 from experiments.common.hardware import about
+from experiments.common.json_files import write_shared_json
 from experiments.common.numbers import print_numbers
 
 FIRST_FRAMES = """
@@ -94,7 +94,7 @@ def speed_env(config: SpeedEnvConfig) -> None:
     result |= {"environments": config.environments, "threads": used, "layout": layout.name}
     print_numbers(result)
     if config.json is not None:
-        write_json(config.json, result | {"about": about(torch.device("cpu")) | {"threads": used}})
+        write_shared_json(config.json, result | {"about": about(torch.device("cpu")) | {"threads": used}})
 
 
 def _rates(config: SpeedEnvConfig, layout: Layout) -> dict[str, Any]:

@@ -16,10 +16,10 @@ from typing import Any
 import torch
 import tyro
 
-from agent.system.atomic_files import write_json
 from agent.system.device import choose_device
 from agent.system.threads import threads
 from experiments.common.hardware import about, foreign_load
+from experiments.common.json_files import write_shared_json
 from experiments.common.numbers import print_numbers
 from experiments.figures.measured import benchmark_and_plot
 from experiments.navigation.benchmark import BenchmarkConfig
@@ -82,7 +82,7 @@ def speed_plan(config: SpeedPlanConfig) -> None:
     result |= {"model": config.model, "preset": config.preset, "planner": planner_facts(config.planner)}
     print_numbers(result)
     if config.json is not None:
-        write_json(config.json, result | {"about": about(device)})
+        write_shared_json(config.json, result | {"about": about(device)})
 
 
 def _benchmark_seconds(config: SpeedPlanConfig) -> float:

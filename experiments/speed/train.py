@@ -21,12 +21,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from agent.data.batch import to_batch
 from agent.data.collect import CollectConfig, collect
 from agent.data.replay import Replay
-from agent.system.atomic_files import write_json
 from agent.system.device import choose_device
 from agent.system.memory import is_out_of_memory, limited_memory
 from agent.training.config import TrainConfig
 from agent.training.trainer import Trainer
 from experiments.common.hardware import about, foreign_load, peak_memory_gb, reset_peak_memory, wait
+from experiments.common.json_files import write_shared_json
 from experiments.common.numbers import print_numbers
 from world_models.interface import Batch, Losses
 
@@ -87,7 +87,7 @@ def speed_train(config: SpeedTrainConfig) -> None:
                 raise ValueError(f"{name} {preset} does not fit into memory: use a smaller --batch-size") from error
             print_numbers(row, f"{name}.{preset}.")
             if config.json is not None:
-                write_json(config.json, result | origin)
+                write_shared_json(config.json, result | origin)
 
 
 def _training(config: SpeedTrainConfig, model: str, preset: str) -> TrainConfig:

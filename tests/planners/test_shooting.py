@@ -56,6 +56,15 @@ def test_samples_are_uniform_over_legal_actions() -> None:
     assert second.tolist() == pytest.approx([0.5, 0, 0.5], abs=0.032)
 
 
+def test_more_trajectories_than_fit_together_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("planners.shooting.TOGETHER", 500)
+    line = Line()
+    decision = Shooting(horizon=6, transitions=6 * 1000).plan(line.functions(), START, goals(4, -3), ANY, generator())
+    assert [len(taken) for taken in line.taken] == [500] * 6 * 4
+    assert decision.action.tolist() == [0, 1]
+    assert decision.transitions.tolist() == [6000, 6000]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [({"horizon": 0}, "--horizon.*got 0"), ({"transitions": -3}, "--transitions.*-3")],

@@ -172,6 +172,18 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch, size: int) -> No
     assert all(map(torch.equal, decision, expected))
 
 
+@pytest.mark.parametrize("widest", [1, 4, 7])
+def test_a_wide_frontier_is_searched_in_parts_of_bounded_size(monkeypatch: pytest.MonkeyPatch, widest: int) -> None:
+    roots, goal, mask = start(0, 4), goals(3, 2), torch.tensor([[True, False, True], [True, True, True]])
+    whole, parts = Line(), Line()
+    expected = TreeSearch(5).plan(whole.functions(), roots, goal, mask, NO_DRAWS)
+    monkeypatch.setattr("planners.tree.FRONTIER", widest)
+    decision = TreeSearch(5).plan(parts.functions(), roots, goal, mask, NO_DRAWS)
+    assert max(map(len, parts.taken)) <= 3 * max(widest, len(mask))
+    assert sum(map(len, parts.taken)) == sum(map(len, whole.taken))
+    assert all(map(torch.equal, decision, expected))
+
+
 def test_the_root_mask_is_kept() -> None:
     # The goal of both lies to the right; the first episode may only go left or stay, the second only left.
     mask, line = torch.tensor([[False, True, True], [False, True, False]]), Line()
