@@ -75,13 +75,20 @@ def try_wheel(folder: Path) -> list[str]:
 def _install(folder: Path) -> Path:
     """Install a wheel of this tree into an environment that sees this one's other packages; return its `jumpy`."""
     tree = folder / "tree"
-    left_out = shutil.ignore_patterns(".venv", ".git", "runs", "data", "*.egg-info", "__pycache__", ".*_cache")
-    shutil.copytree(ROOT, tree, ignore=left_out)
+    for name in subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.split():
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tree / name)
     pip = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check"]
     options = ["--no-deps", "--no-index", "--no-build-isolation"]
     subprocess.run([*pip, "wheel", *options, "-w", str(folder), str(tree)], check=True)
     shutil.rmtree(tree)
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder / "venv")], check=True)
+    system = Path(
+        f"/usr/bin/python{sysconfig.get_python_version()}"
+    )  # this one may lie in a home that others cannot read
+    base = system if system.exists() else sys.executable
+    subprocess.run([base, "-m", "venv", "--without-pip", str(folder / "venv")], check=True)
     python = folder / "venv/bin/python"
     site = subprocess.run(
         [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], check=True, capture_output=True
