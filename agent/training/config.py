@@ -22,11 +22,11 @@ class TrainConfig:
     out: Path
     """run folder: checkpoint, TensorBoard files"""
     model: Annotated[str, tyro.conf.arg(metavar=f"{{{','.join(MODELS)}}}")] = "hrssm"
-    """the world model; cwvae is for videos"""
+    """the world model; cwvae and lmc-memory are for videos"""
     preset: str = "quick"
     """sizes: quick or paper"""
     variant: str | None = None
-    """options: vta (hrssm, rssm) or paper (dlh, cwvae) follows the paper; ours (all but cwvae) adds what an ablation
+    """options: vta (hrssm, rssm) or paper (the others) follows the paper; ours (all but cwvae) adds what an ablation
     showed to help and is the default where it exists"""
     options: tuple[str, ...] = ()
     """changes to the variant's options, such as n_max=20 l_max=20; results add them to the variant's name"""

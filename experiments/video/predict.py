@@ -86,11 +86,6 @@ class PredictConfig:
         if (self.run is None) == (self.floor is None):
             raise ValueError(f"give either --run or --floor, got --run {self.run} and --floor {self.floor}")
 
-    @property
-    def predictions(self) -> int:
-        """Samples that are computed of each video: one for a fixed baseline, whose samples are all the same."""
-        return self.samples if self.floor is None else 1
-
 
 def predict(config: PredictConfig) -> dict[str, Any]:
     """Predict every video that is not finished yet, print the means, and write the curves and the rows.
@@ -121,7 +116,7 @@ def predict(config: PredictConfig) -> dict[str, Any]:
             "commit": commit(),
             "versions": versions(),
             "context": _shown(config, predictor),
-            "samples": config.predictions,
+            "samples": _samples(config, predictor),
             "rows": prediction_rows(predictor, best),
             "sequences": len(episodes),
             "runs": [predictor.facts],
@@ -142,8 +137,9 @@ def predict_video(
     true = torch.from_numpy(fields["observation"]).to(device)
     x, future = to_float(true[:, :shown]), true[:, shown:, ..., : 1 if replay.grey else 3]
     parts: dict[str, list[np.ndarray]] = {}
-    for first in range(0, config.predictions, config.batch):
-        samples = min(config.batch, config.predictions - first)
+    computed = _samples(config, predictor)
+    for first in range(0, computed, config.batch):
+        samples = min(config.batch, computed - first)
         none = torch.zeros(samples, replay.episode_length, dtype=torch.long, device=device)
         with seeded(device, int(np.random.default_rng([config.seed, episode, first]).integers(2**63))):
             frames, _ = predictor.able(Generative).generate(
@@ -153,6 +149,12 @@ def predict_video(
         for name, values in frame_metrics(predicted, future.expand_as(predicted), lpips).items():
             parts.setdefault(name, []).append(values)
     return {name: best_of(np.concatenate(values), name) for name, values in parts.items()}
+
+
+def _samples(config: PredictConfig, predictor: TrainedRun) -> int:
+    """Samples that are computed of each video: one if all would be the same."""
+    spec = MODELS.get(predictor.training["model"])
+    return 1 if spec is None or spec.deterministic else config.samples
 
 
 def _shown(config: PredictConfig, predictor: TrainedRun) -> int:
@@ -184,6 +186,8 @@ def _check_frames(config: PredictConfig, predictor: TrainedRun, replay: Replay) 
             f"got {shown}: shorten it, or make longer videos"
         )
     spec = MODELS.get(predictor.training["model"])
+    if spec is not None and shown < spec.fewest:
+        raise ValueError(f"{spec.display_name} needs a context of at least {spec.fewest} frames, got --context {shown}")
     if spec is not None and spec.bounded_context and shown > (longest := predictor.able(Generative).context):
         raise ValueError(
             f"{config.run} was trained with contexts of at most {longest} frames, got --context {shown}: give "
@@ -196,7 +200,7 @@ def _settings(config: PredictConfig, predictor: TrainedRun, replay: Replay, devi
     return {
         "--floor": config.floor,
         "--context": _shown(config, predictor),
-        "--samples": config.predictions,
+        "--samples": _samples(config, predictor),
         "--batch": config.batch,
         "--seed": config.seed,
         "--device": str(device),
