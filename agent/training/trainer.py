@@ -101,9 +101,10 @@ class Trainer:
         """Train to the last step, or until `stop` is set; save at the end."""
         c, last = self.config, self.recipe.steps
         pause = min(last, self.step + c.pause_after) if c.pause_after else last
+        until = self._clock() + 60 * (c.pause_after_minutes or math.inf)
         meter = Meter(self.recipe.batch_size)
         with tqdm(total=last, initial=self.step, desc=f"train {c.model}", unit="step", mininterval=1) as bar:
-            while self.step < pause and not stop.is_set():
+            while self.step < pause and self._clock() < until and not stop.is_set():
                 try:
                     losses, norm = self.update()
                 except (RuntimeError, MemoryError) as error:
