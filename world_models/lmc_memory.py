@@ -186,7 +186,7 @@ class LMCMemory(LargeNetwork):
         sizes, image = config.sizes, self.channels
         c, half, d = sizes.channels, sizes.channels // 2, sizes.memory
         steps = ((image, half, 2), (half, half, 1), (half, c, 2), (c, c, 1))  # channels in and out, stride
-        convolutions = [nn.Conv2d(*channels, 3, stride, 1) for *channels, stride in steps]
+        convolutions = [nn.Conv2d(inputs, outputs, 3, stride, 1) for inputs, outputs, stride in steps]
         self.encoder = nn.Sequential(*(layer for each in convolutions for layer in (each, nn.ELU())))
         self.predictor = nn.ModuleList(ConvLSTM(c, c) for _ in range(sizes.layers))
         self.slots = nn.Parameter(torch.randn(sizes.slots, d))
@@ -199,8 +199,8 @@ class LMCMemory(LargeNetwork):
         self.decoder = nn.Sequential(*layers, nn.ELU(), _enlarge(half, image), *last)
         for part in (self.encoder, self.predictor, self.embed, self.decoder):  # a third faster on a CPU
             part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        for part in (self.motion, self.long_motion):
-            part.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        for motion in (self.motion, self.long_motion):
+            motion.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
     @property
     def window_length(self) -> int:

@@ -2,6 +2,7 @@
 
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -141,7 +142,7 @@ def test_the_committed_list_can_be_trained_as_it_is():
     found = read_list(COMMITTED)
     for run in found:
         c = run.config
-        model = build_model(c.model, c.preset, c.chosen_variant, 64, c.options, actions=0)
+        model: Any = build_model(c.model, c.preset, c.chosen_variant, 64, c.options, actions=0)
         assert model.window_length <= 200  # frames of the shortest videos
         assert c.precision == "bf16"
         assert c.recipe.decay == 0.5
