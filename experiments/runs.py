@@ -15,7 +15,7 @@ import shlex
 import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import tyro
 
@@ -35,7 +35,7 @@ class RunsConfig:
     comes (then the run is saved).
     """
 
-    list: tyro.conf.Positional[Path]
+    list: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="LIST")]
     """the list, such as experiments/configs/video.toml"""
     status: bool = False
     """only say how far all runs are: steps, processor hours so far, hours left"""
