@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
-import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from agent.system.cpu_tuning import tune_cpu
 from agent.system.memory import is_out_of_memory
 from agent.system.signals import exit_status, interrupt_on_signal
+from experiments.common.command_line import parse
 
 
 class Command(NamedTuple):
@@ -32,6 +31,7 @@ COMMANDS = {
     "videos": Command("agent.data.make_videos", "VIDEOS", "make_videos", "videos with known change points"),
     "import": Command("agent.data.import_videos", "IMPORTS", "import_videos", "published videos, from their files"),
     "train": Command("agent.training.train", "TrainConfig", "train", "a world model on a data set"),
+    "runs": Command("experiments.runs", "RunsConfig", "runs", "the next piece of a list of long trainings"),
     "benchmark": Command(
         "experiments.figures.measured", "BenchmarkConfig", "benchmark_and_plot", "a comparison of agents"
     ),
@@ -112,40 +112,9 @@ def _run(arguments: list[str]) -> None:
             what = f"got {rest[0]!r}" if rest else "none was given"
             raise ValueError(f"jumpy {name} needs the name of a data set, {what}: use one of {', '.join(config)}")
         name, (config, about), rest = f"{name} {rest[0]}", config[rest[0]], rest[1:]
-    parsed = _parse(config, f"jumpy {name}", rest, about)
+    parsed = parse(config, f"jumpy {name}", rest, about)
     if parsed is not None:
         getattr(module, command.function)(parsed)
-
-
-def _parse(config: Any, program: str, arguments: list[str], about: str | None = None) -> Any:
-    """Parse the arguments of a program into a configuration, or return None after printing help.
-
-    With `about`, which replaces the docstring in the help, names of nested options have no prefix.
-
-    Raises:
-        ValueError: if the arguments are wrong, with tyro's framed message in one line.
-    """
-    import tyro
-
-    if os.environ.get("NO_COLOR"):
-        tyro._experimental_options["ansi_codes"] = False
-    messages = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(messages):
-            # options may come before or after the word that names a planner
-            markers = [tyro.conf.CascadeSubcommandArgs, *([] if about is None else [tyro.conf.OmitArgPrefixes])]
-            return tyro.cli(config, prog=program, args=arguments, description=about, config=markers)
-    except SystemExit as stop:
-        if stop.code:
-            raise ValueError(f"{_unframed(messages.getvalue())}: see {program} --help") from None
-        return None
-
-
-def _unframed(message: str) -> str:
-    """The text in one of tyro's boxes (Unicode or ASCII), without its title and its pointer to help."""
-    rows = [row.strip("│| ") for row in message.splitlines()[1:]]
-    text = " ".join(row for row in rows if re.search(r"\w", row)).split("For full helptext")[0].strip()
-    return re.sub(r"^Error parsing (?!-)\S+: ", "", text)  # users do not know the names of dataclasses
 
 
 def _one_line(error: Exception) -> str:

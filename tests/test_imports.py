@@ -17,7 +17,7 @@ BELOW = {
     "agent.acting": ("envs", "planners", "world_models"),
     "experiments.common": ("agent", "world_models"),
     "experiments.navigation": ("experiments.common", "agent", "planners", "world_models", "envs"),
-    "experiments.video": ("experiments.common", "agent", "world_models"),
+    "experiments.video": ("experiments.common", "agent", "envs.extras", "world_models"),
     "experiments.figures": (
         "experiments.common",
         "experiments.navigation",

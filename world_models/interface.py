@@ -3,6 +3,8 @@
 | capability   | calls                                                               | used by                      |
 |--------------|---------------------------------------------------------------------|------------------------------|
 | `Trainable`  | `config`, `window_length`, `loss`                                   | `jumpy train`                |
+| `Phased`     | `phases`                                                            | `jumpy train`, if defined    |
+| `Choosy`     | `channels`                                                          | `jumpy train`, if defined    |
 | `Plannable`  | `context`, `observe`, `imagine`, `feature`, `goal_feature`, `legal` | planners, `jumpy benchmark`  |
 | `Generative` | `context`, `generation_modes`, `generate`                           | `jumpy predict`, TensorBoard |
 | `Decoding`   | `observe`, `decode`                                                 | figures of single beliefs    |
@@ -122,6 +124,26 @@ class Trainable(Network, Protocol):
 
     def loss(self, batch: Batch, step: int) -> Losses:
         """Training terms of a batch whose windows are `window_length` frames long."""
+
+
+@runtime_checkable
+class Phased(Trainable, Protocol):
+    """Takes several steps of its optimiser on every batch; others take one, on their `loss`."""
+
+    def phases(self, batch: Batch, step: int) -> Iterator[Losses]:
+        """The losses of the steps, in turn: each is computed after the step on the one before it was taken.
+
+        A parameter without a gradient in one of them keeps its value, and its moments, there. What is logged are the
+        last losses, whose metrics may hold the others.
+        """
+
+
+@runtime_checkable
+class Choosy(Protocol):
+    """Reads either grey frames or coloured ones."""
+
+    channels: int
+    """1: frames whose three channels are equal; 3: all"""
 
 
 @runtime_checkable

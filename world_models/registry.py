@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from world_models import cwvae, rssm
+from world_models import cwvae, lmc_memory, rssm
 from world_models.dlh import dlh
 from world_models.hrssm import hrssm
 from world_models.interface import ACTIONS, ModelConfig
@@ -18,6 +18,7 @@ MODELS: dict[str, ModelSpec] = {
     "rssm": rssm.SPEC,
     "dlh": dlh.SPEC,
     "cwvae": cwvae.SPEC,
+    "lmc-memory": lmc_memory.SPEC,
 }
 
 

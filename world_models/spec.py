@@ -56,6 +56,10 @@ class ModelSpec:
     """options of older checkpoints, each with the one value that is still supported"""
     bounded_context: bool = False
     """True: it reads contexts of at most `config.options.context` frames, as in training"""
+    fewest: int = 1
+    """frames of context that it needs in `jumpy predict`"""
+    deterministic: bool = False
+    """True: all samples of a future are equal, so one is computed"""
 
     @property
     def standard_variant(self) -> str:

@@ -78,6 +78,18 @@ def locked(folder: Path, remedy: str = "wait for it, or choose another --out", *
             _held.reset(token)
 
 
+def holder(folder: Path) -> str | None:
+    """The process that holds a folder's lock; None if nobody does, whatever a process that was killed left there."""
+    if not (folder / LOCK).exists():
+        return None
+    with _opened(folder) as descriptor:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _holder(folder)
+    return None
+
+
 def _holder(folder: Path) -> str:
     """The process that holds a folder's lock; it may have taken it a moment ago, and not have left its id yet."""
     for _ in range(20):

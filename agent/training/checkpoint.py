@@ -35,21 +35,36 @@ def read_checkpoint(path: Path, device: str | torch.device = "cpu") -> tuple[dic
     Raises:
         ValueError: the file is missing, truncated or altered, or has another format; the message names it.
     """
+    tensors, header = _parsed(path, tensors=True)
+    if _digest(tensors, json.dumps(header.get("meta"))) != header.get("sha256"):
+        raise ValueError(f"checkpoint {path} was altered, its content does not match its SHA-256: use a copy")
+    return {name: tensor.to(device) for name, tensor in tensors.items()}, header["meta"]
+
+
+def read_meta(path: Path) -> dict[str, Any]:
+    """Read a checkpoint's metadata from its header alone, which takes no time; its SHA-256 is not computed.
+
+    Raises:
+        ValueError: the file is missing, or its header is damaged or of another format.
+    """
+    return _parsed(path, tensors=False)[1]["meta"]
+
+
+def _parsed(path: Path, tensors: bool) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors, if asked for, and the header."""
     if not path.is_file():
         raise ValueError(f"there is no checkpoint {path}: train one with 'jumpy train', or give the path of one")
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get(HEADER, "{}"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  safe_open is no mapping
+            found = {name: file.get_tensor(name) for name in file.keys()} if tensors else {}  # noqa: SIM118  no mapping
         if not isinstance(header, dict):
             raise ValueError(f"its header is a {type(header).__name__}")
     except (SafetensorError, ValueError, RecursionError) as error:
         raise ValueError(f"checkpoint {path} is damaged or not a safetensors file ({error}): use a copy") from error
-    if (found := header.get("format")) != FORMAT:
-        raise ValueError(f"{path} is not a checkpoint of format {FORMAT}, got {found}: use one of 'jumpy train'")
-    if _digest(tensors, json.dumps(header.get("meta"))) != header.get("sha256"):
-        raise ValueError(f"checkpoint {path} was altered, its content does not match its SHA-256: use a copy")
-    return {name: tensor.to(device) for name, tensor in tensors.items()}, header["meta"]
+    if (form := header.get("format")) != FORMAT:
+        raise ValueError(f"{path} is not a checkpoint of format {FORMAT}, got {form}: use one of 'jumpy train'")
+    return found, header
 
 
 def _digest(tensors: Mapping[str, Tensor], meta: str) -> str:

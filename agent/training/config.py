@@ -22,11 +22,11 @@ class TrainConfig:
     out: Path
     """run folder: checkpoint, TensorBoard files"""
     model: Annotated[str, tyro.conf.arg(metavar=f"{{{','.join(MODELS)}}}")] = "hrssm"
-    """the world model; cwvae is for videos"""
+    """the world model; cwvae and lmc-memory are for videos"""
     preset: str = "quick"
     """sizes: quick or paper"""
     variant: str | None = None
-    """options: vta (hrssm, rssm) or paper (dlh, cwvae) follows the paper; ours (all but cwvae) adds what an ablation
+    """options: vta (hrssm, rssm) or paper (the others) follows the paper; ours (all but cwvae) adds what an ablation
     showed to help and is the default where it exists"""
     options: tuple[str, ...] = ()
     """changes to the variant's options, such as n_max=20 l_max=20; results add them to the variant's name"""
@@ -34,10 +34,14 @@ class TrainConfig:
     """training steps in all, which the learning rate's decay follows; default: the preset's"""
     pause_after: int | None = None
     """save and stop after this many steps of this call, to resume later"""
+    pause_after_minutes: float | None = None
+    """the same after so many minutes of training, of processor time on a CPU"""
     batch_size: int | None = None
     """sequences per step; default: the preset's"""
     learning_rate: float | None = None
     """peak learning rate of Adam; default: the preset's"""
+    decay: float | None = None
+    """last share of the steps over which the learning rate falls to zero; default: the preset's"""
     seed: int = 0
     """of the weights and of everything random in training"""
     device: str = "auto"
@@ -63,14 +67,16 @@ class TrainConfig:
         spec = spec_of(self.model)
         choose("preset", self.preset, spec.sizes, self.model)
         choose("variant", self.chosen_variant, spec.variants, self.model)
-        counts = ("steps", "pause_after", "batch_size", "learning_rate", "log_every", "evaluate_every")
-        for name in (*counts, "checkpoint_every"):
+        counts = ("steps", "pause_after", "pause_after_minutes", "batch_size", "learning_rate")
+        for name in (*counts, "log_every", "evaluate_every", "checkpoint_every"):
             value = getattr(self, name)
             if value is not None and not 0 < value <= LARGEST:
                 wanted = f"at most {LARGEST:g}" if value > LARGEST else "more than 0"
                 raise ValueError(f"--{name.replace('_', '-')} must be {wanted}, got {value}")
         if self.resume and self.overwrite:
             raise ValueError("--resume continues the run, --overwrite replaces it, got both: give one of them")
+        if self.decay is not None and not 0 <= self.decay <= 1:
+            raise ValueError(f"--decay must lie in 0 to 1, got {self.decay}")
         if self.seed < 0:
             raise ValueError(f"--seed must be 0 or more, got {self.seed}")
 
@@ -83,5 +89,5 @@ class TrainConfig:
     def recipe(self) -> Recipe:
         """The preset's recipe with the command line's choices."""
         base = choose("recipe", (self.preset, self.chosen_variant), spec_of(self.model).recipes, self.model)
-        chosen = {name: getattr(self, name) for name in ("steps", "batch_size", "learning_rate")}
-        return replace(base, **{name: value for name, value in chosen.items() if value})
+        chosen = {name: getattr(self, name) for name in ("steps", "batch_size", "learning_rate", "decay")}
+        return replace(base, **{name: value for name, value in chosen.items() if value is not None})

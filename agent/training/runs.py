@@ -62,8 +62,12 @@ def load_run(
     check_same_settings(f"{path} was trained", found, run, "resume it with the same settings")
     _fill(model, tensors, path)
     moments: dict[int, dict[str, Tensor]] = {}
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     for name, value in _part(tensors, "optimiser.").items():
         number, moment = name.split(".", 1)
+        like = parameters[int(number)]
+        if value.shape == like.shape:  # fused Adam reads a parameter and its moments in the order of their memory
+            value = torch.empty_like(like).copy_(value)
         moments.setdefault(int(number), {})[moment] = value
     optimiser.load_state_dict(optimiser.state_dict() | {"state": moments})
     return meta

@@ -7,6 +7,7 @@ moments and the step determine the rest of the run.
 import math
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -26,7 +27,7 @@ from agent.training.runs import CHECKPOINT, load_run, save_run
 from agent.training.tensorboard import Meter, log_pictures, log_scalars, remove_curves
 from world_models.blocks.images import scale
 from world_models.blocks.networks import set_precision
-from world_models.interface import Colouring, Losses, Trainable
+from world_models.interface import Batch, Choosy, Colouring, Losses, Phased, Trainable
 from world_models.registry import build_model, variant_label
 from world_models.spec import Recipe
 
@@ -48,6 +49,8 @@ class Trainer:
                 f"{c.data} has episodes of {replay.episode_length} frames, a training window has "
                 f"{model.window_length}: make longer ones, or shorten it with --options window=…"
             )
+        if isinstance(model, Choosy) and model.channels == 1 and not replay.grey:
+            raise ValueError(f"{c.data} has colours, {c.model} reads grey frames: add --options channels=3")
         if not actions and isinstance(model, Colouring):  # a video's background may be a single colour
             frames = replay.sample(np.random.default_rng(0), batch_size=500, length=1)["observation"]
             model.start_at(scale(torch.from_numpy(frames)).mean((0, 1, 2, 3)))
@@ -58,6 +61,8 @@ class Trainer:
         rate, epsilon, amsgrad = self.recipe.learning_rate, self.recipe.epsilon, self.recipe.amsgrad
         self.optimiser = torch.optim.Adam(self.model.parameters(), rate, eps=epsilon, amsgrad=amsgrad, fused=True)
         self.step = 0
+        self.within_step = False
+        """whether some phases of the next step are done: nothing can be saved then"""
         self.trained_seconds: dict[str, float] | None = {}
 
     @property
@@ -96,9 +101,10 @@ class Trainer:
         """Train to the last step, or until `stop` is set; save at the end."""
         c, last = self.config, self.recipe.steps
         pause = min(last, self.step + c.pause_after) if c.pause_after else last
+        until = self._clock() + 60 * (c.pause_after_minutes or math.inf)
         meter = Meter(self.recipe.batch_size)
         with tqdm(total=last, initial=self.step, desc=f"train {c.model}", unit="step", mininterval=1) as bar:
-            while self.step < pause and not stop.is_set():
+            while self.step < pause and self._clock() < until and not stop.is_set():
                 try:
                     losses, norm = self.update()
                 except (RuntimeError, MemoryError) as error:
@@ -130,34 +136,47 @@ class Trainer:
             raise
 
     def _batch_too_large(self) -> ValueError:
-        """Save after the first step, and return the error for a batch that does not fit into memory."""
+        """Save after the first step, unless within one, and return the error for a batch that is too large."""
         message = f"a batch of {self.recipe.batch_size} windows does not fit into memory: use a smaller --batch-size"
-        if self.step:
+        if self.step and not self.within_step:
             self.save()
             message += f"; the run is saved at step {self.step}, to be resumed with more memory"
         return ValueError(message)
 
     def update(self) -> tuple[Losses, Tensor]:
-        """Take one training step; raise FloatingPointError, before any weight changes, if a number is not finite."""
+        """Take one training step, of one or several phases.
+
+        Raises:
+            FloatingPointError: a number is not finite; no weight has changed by it.
+        """
         began = self._clock()
         rng = np.random.default_rng([self.config.seed, self.step])
         torch.manual_seed(int(rng.integers(2**63)))
         fields = self.replay.sample(rng, self.recipe.batch_size, self.model.window_length)
-        losses: Losses = self.model.loss(to_batch(fields, self.device), self.step)
-        self.optimiser.zero_grad(set_to_none=True)
-        losses.total.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
-        if not bool(torch.isfinite(norm + losses.total.detach())):
-            wrong = [name for name, term in losses.terms.items() if not term.isfinite().all()] or ["gradient"]
-            raise FloatingPointError(
-                f"step {self.step}: {', '.join(wrong)} is not finite; the last checkpoint in {self.config.out} is kept"
-            )
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.recipe.learning_rate * schedule(self.step, self.recipe)
-        self.optimiser.step()
+        for losses in self._phases(to_batch(fields, self.device)):
+            self.optimiser.zero_grad(set_to_none=True)
+            losses.total.backward()
+            norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
+            if not bool(torch.isfinite(norm + losses.total.detach())):
+                wrong = [name for name, term in losses.terms.items() if not term.isfinite().all()] or ["gradient"]
+                raise FloatingPointError(
+                    f"step {self.step}: {', '.join(wrong)} is not finite; the last checkpoint in {self.config.out} "
+                    "is kept"
+                )
+            for group in self.optimiser.param_groups:
+                group["lr"] = self.recipe.learning_rate * schedule(self.step, self.recipe)
+            self.optimiser.step()
+            self.within_step = True
+        self.within_step = False
         self.step += 1
         self._add_time(self._clock() - began)
         return losses, norm
+
+    def _phases(self, batch: Batch) -> Iterable[Losses]:
+        """The losses of one training step, each to be minimised before the next is computed."""
+        if isinstance(self.model, Phased):
+            return self.model.phases(batch, self.step)
+        return [self.model.loss(batch, self.step)]
 
     def _clock(self) -> float:
         """Seconds; on a CPU this process's processor time, which excludes other processes."""

@@ -16,7 +16,10 @@ from experiments.common.numbers import csv_text, read_rows
 from experiments.video.metrics import HIGHER_IS_BETTER, NOT_AVAILABLE
 from experiments.video.rows import Scores
 
-SEQUENCES, CURVES, ROW = "sequences", "curves.csv", "row.json"
+SEQUENCES, CURVES, ROW, FRAMES = "sequences", "curves.csv", "row.json", "frames"
+FILMS = {"mp4": "video.mp4", "gif": "video.gif"}
+PRODUCTS = (SEQUENCES, CURVES, ROW, FRAMES, *FILMS.values())
+"""everything that `jumpy predict` writes, besides its settings"""
 
 
 def curves(best: list[Scores]) -> str:
@@ -80,7 +83,7 @@ def read_curves(folder: Path, prediction: dict[str, Any]) -> list[dict[str, str]
 
 
 def write_scores(path: Path, scores: Scores) -> None:
-    """Write a video's values."""
+    """Write a video's values, or its frames."""
     content = io.BytesIO()
     np.savez(content, allow_pickle=False, **scores)
     write_file(path, content.getvalue())

@@ -10,6 +10,8 @@ true one; each metric chooses the sample with the best mean over the video (Dent
 | `sequences/NUMBER.npz` | the chosen sample's values of one test video, frame by frame |
 | `curves.csv` | their means over the videos, one row per predicted frame, with 95 % bootstrap intervals over videos |
 | `row.json` | the means over videos and frames with such intervals: the rows of Table 1 |
+| `frames/NUMBER.npz` | with --video: the frames of the sample with the best SSIM of one test video |
+| `video.mp4`, `video.gif` | with --video: the truth above such frames of this model, and of those in --beside |
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -32,9 +34,20 @@ from experiments.common.command_line import arguments
 from experiments.common.json_files import FILES, digests
 from experiments.common.result_folder import begin_or_resume
 from experiments.common.trained_runs import TrainedRun, load_trained
+from experiments.video.film import check_film, write_film
 from experiments.video.floors import fixed_baseline
 from experiments.video.lpips import ALEXNET_SHA256, LPIPS, load_lpips
-from experiments.video.metric_files import CURVES, ROW, SEQUENCES, curves, means_table, read_best, write_scores
+from experiments.video.metric_files import (
+    CURVES,
+    FRAMES,
+    PRODUCTS,
+    ROW,
+    SEQUENCES,
+    curves,
+    means_table,
+    read_best,
+    write_scores,
+)
 from experiments.video.metrics import best_of, frame_metrics
 from experiments.video.rows import Scores, prediction_rows
 from world_models.blocks.images import to_float, to_uint8
@@ -64,6 +77,10 @@ class PredictConfig:
     """samples of each video; the best one counts"""
     sequences: int | None = None
     """how many test videos, from the first; default: all"""
+    video: int | None = None
+    """draw a film of so many of them, the first; needs PyAV, from the extra `import`"""
+    beside: tuple[Path, ...] = ()
+    """more folders of this command with as many videos in their films, whose models are drawn below"""
     batch: int = 25
     """samples that are computed in parallel"""
     alexnet: Path | None = None
@@ -78,18 +95,24 @@ class PredictConfig:
     """replace results that are already there"""
 
     def __post_init__(self) -> None:
-        for name in ("context", "samples", "sequences", "batch"):
+        for name in ("context", "samples", "sequences", "video", "batch"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise ValueError(f"--{name} must be at least 1, got {value}")
         if self.seed < 0:
             raise ValueError(f"--seed must be 0 or more, got {self.seed}")
         if (self.run is None) == (self.floor is None):
             raise ValueError(f"give either --run or --floor, got --run {self.run} and --floor {self.floor}")
+        if self.beside and self.video is None:
+            raise ValueError("--beside is for films: add --video with how many videos to draw")
 
-    @property
-    def predictions(self) -> int:
-        """Samples that are computed of each video: one for a fixed baseline, whose samples are all the same."""
-        return self.samples if self.floor is None else 1
+
+class Prediction(NamedTuple):
+    """The best samples of one video."""
+
+    scores: Scores
+    """each metric's values of the sample that it chooses"""
+    film: dict[str, np.ndarray]
+    """``frames`` (T, H, W, C) of the sample that SSIM chooses, and where they are known its ``start`` (T,)"""
 
 
 def predict(config: PredictConfig) -> dict[str, Any]:
@@ -106,28 +129,38 @@ def predict(config: PredictConfig) -> dict[str, Any]:
     predictor = _predictor(config, replay, device)
     _check_frames(config, predictor, replay)
     episodes = replay.split("test")[: config.sequences]
+    filmed = episodes[: config.video] if config.video else range(0)
+    if filmed:
+        check_film(config.beside, replay, filmed)
     lpips = load_lpips(config.alexnet, config.alexnet_sha256, device)
     settings = _settings(config, predictor, replay, device)
     with locked(config.out):
-        begin_or_resume(config.out, "prediction", settings, (SEQUENCES, CURVES, ROW), config.overwrite)
-        (config.out / SEQUENCES).mkdir(exist_ok=True)
+        begin_or_resume(config.out, "prediction", settings, PRODUCTS, config.overwrite)
+        for folder in (SEQUENCES, *([FRAMES] if filmed else [])):
+            (config.out / folder).mkdir(exist_ok=True)
         for number in tqdm(episodes, desc=f"predict {predictor.training['model']}", unit=" videos"):
-            if not (path := config.out / SEQUENCES / f"{number:05d}.npz").exists():
-                write_scores(path, predict_video(config, predictor, replay, number, lpips))
-        best = read_best(config.out, len(episodes))
-        write_file(config.out / CURVES, curves(best).encode())
+            film = number in filmed and not (config.out / FRAMES / f"{number:05d}.npz").exists()
+            if film or not (config.out / SEQUENCES / f"{number:05d}.npz").exists():
+                best = predict_video(config, predictor, replay, number, lpips)
+                write_scores(config.out / SEQUENCES / f"{number:05d}.npz", best.scores)
+                if film:
+                    write_scores(config.out / FRAMES / f"{number:05d}.npz", best.film)
+        found = read_best(config.out, len(episodes))
+        write_file(config.out / CURVES, curves(found).encode())
         result = {
             "command": shlex.join(["jumpy", "predict", *arguments(config)]),
             "commit": commit(),
             "versions": versions(),
             "context": _shown(config, predictor),
-            "samples": config.predictions,
-            "rows": prediction_rows(predictor, best),
+            "samples": _samples(config, predictor),
+            "rows": prediction_rows(predictor, found),
             "sequences": len(episodes),
             "runs": [predictor.facts],
             FILES: digests(config.out, [CURVES, *(f"{SEQUENCES}/{number:05d}.npz" for number in episodes)]),
         }
         write_json(config.out / ROW, result)
+        if filmed:
+            write_film((config.out, *config.beside), replay, filmed)
     print(means_table(result))
     return result
 
@@ -135,24 +168,36 @@ def predict(config: PredictConfig) -> dict[str, Any]:
 @torch.no_grad()
 def predict_video(
     config: PredictConfig, predictor: TrainedRun, replay: Replay, episode: int, lpips: LPIPS | None = None
-) -> Scores:
-    """Predict one video, independently of the others; returns each metric's values of the sample that it chooses."""
+) -> Prediction:
+    """Predict one video, independently of the others; each metric chooses a sample."""
     device, shown = choose_device(config.device), _shown(config, predictor)
     fields = replay.slices(np.array([episode]), np.array([0]), replay.episode_length)
     true = torch.from_numpy(fields["observation"]).to(device)
     x, future = to_float(true[:, :shown]), true[:, shown:, ..., : 1 if replay.grey else 3]
     parts: dict[str, list[np.ndarray]] = {}
-    for first in range(0, config.predictions, config.batch):
-        samples = min(config.batch, config.predictions - first)
+    computed, highest, film = _samples(config, predictor), -np.inf, dict[str, np.ndarray]()
+    for first in range(0, computed, config.batch):
+        samples = min(config.batch, computed - first)
         none = torch.zeros(samples, replay.episode_length, dtype=torch.long, device=device)
         with seeded(device, int(np.random.default_rng([config.seed, episode, first]).integers(2**63))):
-            frames, _ = predictor.able(Generative).generate(
+            frames, start = predictor.able(Generative).generate(
                 x.expand(samples, -1, -1, -1, -1), none[:, : shown - 1], none[:, 0] + shown, none[:, shown:], "full"
             )
         predicted = to_uint8(frames.mean(2, keepdim=True) if replay.grey else frames)
         for name, values in frame_metrics(predicted, future.expand_as(predicted), lpips).items():
             parts.setdefault(name, []).append(values)
-    return {name: best_of(np.concatenate(values), name) for name, values in parts.items()}
+        means = parts["ssim"][-1].mean(1)
+        if means.max() > highest:
+            highest, chosen = means.max(), int(means.argmax())
+            film = {"frames": predicted[chosen].cpu().numpy()}
+            film |= {} if start is None else {"start": (start[chosen] > 0.5).cpu().numpy()}
+    return Prediction({name: best_of(np.concatenate(values), name) for name, values in parts.items()}, film)
+
+
+def _samples(config: PredictConfig, predictor: TrainedRun) -> int:
+    """Samples that are computed of each video: one if all would be the same."""
+    spec = MODELS.get(predictor.training["model"])
+    return 1 if spec is None or spec.deterministic else config.samples
 
 
 def _shown(config: PredictConfig, predictor: TrainedRun) -> int:
@@ -184,6 +229,8 @@ def _check_frames(config: PredictConfig, predictor: TrainedRun, replay: Replay) 
             f"got {shown}: shorten it, or make longer videos"
         )
     spec = MODELS.get(predictor.training["model"])
+    if spec is not None and shown < spec.fewest:
+        raise ValueError(f"{spec.display_name} needs a context of at least {spec.fewest} frames, got --context {shown}")
     if spec is not None and spec.bounded_context and shown > (longest := predictor.able(Generative).context):
         raise ValueError(
             f"{config.run} was trained with contexts of at most {longest} frames, got --context {shown}: give "
@@ -196,7 +243,7 @@ def _settings(config: PredictConfig, predictor: TrainedRun, replay: Replay, devi
     return {
         "--floor": config.floor,
         "--context": _shown(config, predictor),
-        "--samples": config.predictions,
+        "--samples": _samples(config, predictor),
         "--batch": config.batch,
         "--seed": config.seed,
         "--device": str(device),

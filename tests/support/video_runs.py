@@ -11,7 +11,7 @@ from agent.data.replay import Replay
 from agent.training.runs import CHECKPOINT, save_run
 from envs.videos import MovingBall
 from tests.support.tiny import PATCH
-from world_models import cwvae
+from world_models import cwvae, lmc_memory
 from world_models.dlh import options as dlh_options
 from world_models.interface import ModelConfig
 from world_models.registry import MODELS
@@ -31,8 +31,11 @@ def model_of(kind: str, **options: Any) -> Any:
     torch.manual_seed(0)
     levels = dlh_options.DLHSizes(images="patch", channels=8, embedding=10, belief=12, state=4, hidden=8)
     clocks = cwvae.CWVAESizes(images="patch", channels=8, embedding=10, belief=12, state=4)
+    memory = lmc_memory.LMCMemorySizes(channels=8, layers=2, memory=16, slots=5, gate=3)
     short: dict[str, Any] = {"window": 12, "context": 6} | options
-    sizes = {"dlh": levels, "cwvae": clocks}.get(kind, PATCH)
+    if kind == "lmc-memory":
+        short = {"context": 10, "predicted": 4, "long": 12, "first_predicted": 2, "channels": 3} | options
+    sizes = {"dlh": levels, "cwvae": clocks, "lmc-memory": memory}.get(kind, PATCH)
     spec = MODELS[kind]
     faithful = next(iter(spec.variants.values()))
     chosen = replace(faithful, **({"levels": 2} if kind == "dlh" else {}) | short)

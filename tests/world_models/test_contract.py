@@ -22,6 +22,7 @@ from world_models.interface import (
 from world_models.registry import MODELS, build_model, complete, rebuild_model
 
 CASES = [(name, variant) for name, spec in MODELS.items() for variant in spec.variants]
+PHASED = [(name, variant) for name, variant in CASES if hasattr(MODELS[name].network, "phases")]
 ACTING = [(name, variant) for name, variant in CASES if MODELS[name].acts]
 
 
@@ -51,8 +52,20 @@ def test_a_model_can_be_trained_and_rebuilt_from_its_checkpoint(name, variant):
     model.train()
     losses = model.loss(random_batch(2, model.window_length), 0)
     assert set(losses.weights) == set(losses.terms)
-    assert "nelbo" in losses.metrics
+    assert "nelbo" in losses.metrics or MODELS[name].deterministic  # which have no likelihood
     assert torch.isfinite(losses.total)
+
+
+@pytest.mark.parametrize(("name", "variant"), PHASED)
+def test_each_phase_of_a_step_has_losses_of_its_own(name, variant):
+    model = build(name, variant).train()
+    trained = set()
+    for losses in model.phases(random_batch(2, model.window_length), 0):
+        assert set(losses.weights) == set(losses.terms)
+        model.zero_grad(set_to_none=True)
+        losses.total.backward()
+        trained |= {key for key, value in model.named_parameters() if value.grad is not None and value.grad.any()}
+    assert trained == {key for key, _ in model.named_parameters()}
 
 
 @pytest.mark.parametrize(("name", "variant"), ACTING)

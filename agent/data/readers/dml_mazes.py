@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Shaped, UInt8
 from PIL import Image, UnidentifiedImageError
 
-from agent.data.readers.reader import SIZE, Clip, Reader, Scan, Split, area_average, windows
+from agent.data.readers.reader import SIZE, Clip, Reader, Scan, Split, area_average, find_files, windows
 from agent.data.readers.tfrecord import Example, masked_crc, parse_example, records
 from envs.videos import Fields
 
@@ -36,7 +36,8 @@ class DmlMazes(Reader):
     """DML Mazes (the data set mazes of Eslami et al. 2018, GQN), 64 x 64, from TFRecord files.
 
     Get some of its files from https://github.com/deepmind/gqn-datasets and lay them out as published:
-    train/0001-of-1080.tfrecord, test/001-of-120.tfrecord. Needs google-crc32c, from the extra `import`.
+    train/0001-of-1080.tfrecord, test/001-of-120.tfrecord. The folders train and test may lie deeper, and names may be
+    in capitals. Needs google-crc32c, from the extra `import`.
     """
 
     name: ClassVar[str] = "dml-mazes"
@@ -66,7 +67,8 @@ class DmlMazes(Reader):
     def files(self) -> Iterator[tuple[Split, Path]]:
         """The files for training, then those for tests, by name; each split needs at least one."""
         splits: tuple[Split, ...] = ("train", "test")
-        paths = {split: sorted((self.source / split).glob("*.tfrecord")) for split in splits}
+        found = find_files(self.source, ".tfrecord")
+        paths = {split: [path for path in found if path.parent.name.lower() == split] for split in splits}
         for split in splits:
             if not paths[split]:
                 raise ValueError(
@@ -88,7 +90,7 @@ class DmlMazes(Reader):
                 skipped.append(f"{path}, record {number}, {error}")
                 continue
             starts = windows(1, count, self.length)
-            clips += [Clip(f"{path.parent.name}/{path.name}#{number}", first) for first in starts]
+            clips += [Clip(f"{path.relative_to(self.source).as_posix()}#{number}", first) for first in starts]
             short += not starts
         return Scan(clips, short, digest.hexdigest(), skipped)
 
@@ -96,7 +98,7 @@ class DmlMazes(Reader):
         """Frames (N, length, 64, 64, 3) and cameras (N, length, 5) of clips."""
         shape = (len(clips), self.length)
         arrays = {name: np.empty((*shape, *own), dtype) for name, (dtype, own) in self.fields.items()}
-        sources = [clip.source.split("#") for clip in clips]
+        sources = [clip.source.rsplit("#", 1) for clip in clips]
         for name in sorted({name for name, _ in sources}):
             rows = {row: int(number) for row, (file, number) in enumerate(sources) if file == name}
             examples = {

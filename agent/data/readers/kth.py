@@ -24,7 +24,7 @@ from typing import Any, ClassVar, Literal, get_args
 import numpy as np
 from jaxtyping import UInt8
 
-from agent.data.readers.reader import SIZE, SPLITS, Clip, Reader, Scan, Split, area_average, windows
+from agent.data.readers.reader import SIZE, SPLITS, Clip, Reader, Scan, Split, area_average, find_files, windows
 from envs.extras import import_extra
 from envs.videos import Fields
 
@@ -56,7 +56,8 @@ class Kth(Reader):
     """KTH Action (Schuldt, Laptev and Caputo 2004), 64 x 64 and grey, from .avi files.
 
     Get 00sequences.txt and the archives of the actions from https://www.csc.kth.se/cvap/actions/ and unpack each
-    archive into a folder of its name: boxing/person01_boxing_d1_uncomp.avi. Needs PyAV, from the extra `import`.
+    archive into a folder of its name: boxing/person01_boxing_d1_uncomp.avi. Files are found in any folders and in
+    capitals, too. Needs PyAV, from the extra `import`.
     """
 
     name: ClassVar[str] = "kth"
@@ -74,10 +75,19 @@ class Kth(Reader):
     @cached_property
     def ranges(self) -> dict[str, list[Range]]:
         """The runs of frames that show the person, for each video."""
-        path = self.source / RANGES
+        path = self._path(RANGES)
         if not path.is_file():
             raise ValueError(f"{path} is missing: {self._remedy}")
         return {name: joined(ranges) for name, ranges in parse_ranges(path).items()}
+
+    @cached_property
+    def _found(self) -> dict[str, Path]:
+        """The published files that are there, by their names in small letters."""
+        found: dict[str, Path] = {}
+        for path in [*find_files(self.source, RANGES), *find_files(self.source, ENDING)]:
+            if (other := found.setdefault(path.name.lower(), path)) != path:
+                raise ValueError(f"{other} and {path} are both {path.name.lower()}: leave one of them in {self.source}")
+        return found
 
     def files(self) -> Iterator[tuple[Split, Path]]:
         """The .avi files of the chosen actions, by split, person, action and scene.
@@ -87,19 +97,19 @@ class Kth(Reader):
         """
         _av()
         names = [name for name, runs in sorted(self.ranges.items()) if runs and name.split("_")[1] in self.actions]
-        if absent := [path for path in map(self._path, names) if not path.is_file()]:
+        if absent := [path for path in map(self._video, names) if not path.is_file()]:
             more = f", and so are {len(absent) - 1} other files" if len(absent) > 1 else ""
             raise ValueError(f"{absent[0]} is missing{more}: {self._remedy}, or choose by --actions")
         for split in SPLITS:
             for name in names:
                 if int(name[6:8]) in PERSONS[self.persons][split]:
-                    yield split, self._path(name)
+                    yield split, self._video(name)
 
     def scan(self, path: Path) -> Scan:
         """Decode a file; if that fails before its end, all of it is skipped."""
         content = path.read_bytes()
         digest = hashlib.sha256(content).hexdigest()
-        name = path.name.removesuffix(ENDING)
+        name = path.name.lower().removesuffix(ENDING)
         try:
             count = sum(1 for _ in decoded(content))
         except ValueError as error:
@@ -114,7 +124,7 @@ class Kth(Reader):
         """Frames of clips, (N, length, 64, 64, 1)."""
         frames = np.empty((len(clips), self.length, SIZE, SIZE, 1), np.uint8)
         for name in sorted({clip.source for clip in clips}):
-            path = self._path(name)
+            path = self._video(name)
             rows = {row: clip.first - 1 for row, clip in enumerate(clips) if clip.source == name}
             end = max(rows.values()) + self.length
             grey = list(islice(decoded(path.read_bytes()), end))
@@ -125,8 +135,12 @@ class Kth(Reader):
                 frames[row] = small[first : first + self.length, ..., None]
         return {"observation": frames}
 
-    def _path(self, name: str) -> Path:
-        return self.source / name.split("_")[1] / (name + ENDING)
+    def _video(self, name: str) -> Path:
+        return self._path(name + ENDING, name.split("_")[1])
+
+    def _path(self, name: str, folder: str = "") -> Path:
+        """A file where it is; where it was published if there is none."""
+        return self._found.get(name, self.source / folder / name)
 
     @property
     def _remedy(self) -> str:

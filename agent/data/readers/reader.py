@@ -90,6 +90,12 @@ class Reader(ABC):
         """The arrays of N clips that `scan` found, by the names of `fields`: (N, length, …)."""
 
 
+def find_files(folder: Path, ending: str) -> list[Path]:
+    """All files in a folder and those below it whose names end so, in capitals or not, sorted; no hidden ones."""
+    found = [path for path in folder.rglob("*") if path.name.lower().endswith(ending) and path.is_file()]
+    return sorted(path for path in found if not path.name.startswith("."))
+
+
 def windows(first: int, last: int, length: int) -> range:
     """First frames of consecutive, disjoint clips in frames `first` to `last`."""
     return range(first, last - length + 2, length)

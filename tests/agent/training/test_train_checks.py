@@ -55,6 +55,8 @@ def test_run_is_replaced_only_when_asked_to(data, copy):
         ({"learning_rate": 0.0}, "--learning-rate.*got 0"),
         ({"log_every": 0}, "--log-every.*got 0"),
         ({"pause_after": 0}, "--pause-after.*got 0"),
+        ({"pause_after_minutes": 0.0}, "--pause-after-minutes.*got 0"),
+        ({"decay": 1.5}, "--decay.*0 to 1, got 1.5"),
         ({"seed": -1}, "--seed.*got -1"),
     ],
 )

@@ -24,7 +24,7 @@ def test_the_standard_planner_follows_the_model() -> None:
 
 
 def parsed(arguments: str) -> BenchmarkConfig:
-    return cli._parse(BenchmarkConfig, "jumpy benchmark", ["--out", "out", *arguments.split()])
+    return cli.parse(BenchmarkConfig, "jumpy benchmark", ["--out", "out", *arguments.split()])
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_wrong_planner_is_one_line(arguments: str, message: str) -> None:
 
 def test_two_planners_of_one_command_are_told_apart_by_their_fields() -> None:
     def planners(arguments: str) -> tuple[Planner, Planner]:
-        config = cli._parse(NavigationConfig, "jumpy navigation", ["--hrssm", "run", *arguments.split()])
+        config = cli.parse(NavigationConfig, "jumpy navigation", ["--hrssm", "run", *arguments.split()])
         return config.hrssm_planner, config.rssm_planner
 
     assert planners("") == (TreeSearch(), Shooting())

@@ -7,19 +7,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from agent.data.replay import Replay
+from agent.training.image_grid import START_COLOUR
 from experiments import cli
 from experiments.common.trained_runs import TrainedRun, load_trained
 from experiments.video import predict as module
+from experiments.video.film import BORDER, CAPTION, FLASH, PREDICTED, SHOWN, Row, pictures
 from experiments.video.metrics import frame_metrics
 from experiments.video.predict import PredictConfig, predict, predict_video
 from tests.support.video_runs import FRAMES, TESTED, run_of, videos
 from world_models.blocks.images import to_float, to_uint8
+from world_models.lmc_memory import LMCMemory
 
 CONTEXT = 6
 
@@ -85,7 +89,7 @@ def test_each_metric_chooses_its_sample_by_its_mean_over_the_video():
     samples = torch.stack([lucky, shifted, rough]).clamp(0, 255).to(torch.uint8)
     run = TrainedRun(Path("run"), "run", "rssm", Given(samples), {"model": "rssm"}, 0, None)
     config = PredictConfig(Path("data"), Path("out"), "run", context=2, samples=3, batch=2)
-    best = predict_video(config, run, replay, 0)
+    best = predict_video(config, run, replay, 0).scores
     each = frame_metrics(samples, torch.from_numpy(replay.frames[0, 2:]).expand_as(samples))
     np.testing.assert_array_equal(best["ssim"], each["ssim"][1])
     np.testing.assert_array_equal(best["psnr"], each["psnr"][2])
@@ -99,7 +103,7 @@ def test_grey_videos_are_compared_with_the_mean_over_a_models_colours(monkeypatc
     run = TrainedRun(Path("run"), "run", "rssm", Given(coloured[None].to(torch.uint8)), {"model": "rssm"}, 0, None)
     monkeypatch.setattr(Gradients, "grey", True)
     config = PredictConfig(Path("data"), Path("out"), "run", context=2, samples=1)
-    decibels = predict_video(config, run, replay, 0)["psnr"]
+    decibels = predict_video(config, run, replay, 0).scores["psnr"]
     np.testing.assert_allclose(decibels, 10 * np.log10(255**2 / 25), atol=1.5)  # pixels are rounded to whole numbers
 
 
@@ -190,11 +194,11 @@ def test_an_interrupted_call_resumes_to_the_same_files(world, finished, tmp_path
 def test_samples_depend_on_the_seed_alone(world, tmp_path):
     run, replay = load_trained(world / "dlh"), Replay.open(world / "data")
     one, again, other = (
-        predict_video(small(world, tmp_path, seed=seed), run, replay, 17)["psnr"] for seed in (0, 0, 1)
+        predict_video(small(world, tmp_path, seed=seed), run, replay, 17).scores["psnr"] for seed in (0, 0, 1)
     )
     np.testing.assert_array_equal(one, again)
     assert (one != other).any()
-    more = predict_video(small(world, tmp_path, samples=12), run, replay, 17)["psnr"]
+    more = predict_video(small(world, tmp_path, samples=12), run, replay, 17).scores["psnr"]
     assert more.mean() > one.mean()  # the same first two, and others
 
 
@@ -208,6 +212,86 @@ def test_every_model_predicts_to_the_end_of_the_video(world, tmp_path, kind):
 def test_unknown_training_time_is_null(world, tmp_path):
     result = predict(small(world, tmp_path / "out", run=str(world / "older"), sequences=1, samples=1))
     assert {(row["trained_minutes"], row["device"]) for row in result["rows"]} == {(None, None)}
+
+
+# ------------------------------------------------------------------------ one sample, and films
+
+
+def test_a_deterministic_model_is_sampled_once(world, tmp_path, monkeypatch):
+    """All samples of LMC-Memory would be equal; --samples changes nothing, not even between calls."""
+    run_of("lmc-memory", world / "data", tmp_path / "lmc")
+    rows, generate = [], LMCMemory.generate
+
+    def count(self: LMCMemory, x: torch.Tensor, *rest: Any) -> Any:
+        rows.append(len(x))
+        return generate(self, x, *rest)
+
+    monkeypatch.setattr(LMCMemory, "generate", count)
+    config = small(world, tmp_path / "out", run=str(tmp_path / "lmc"), context=10, samples=100)
+    result = predict(config)
+    assert (result["samples"], rows) == (1, [1, 1])
+    assert predict(replace(config, samples=50))["rows"] == result["rows"]
+    assert len(rows) == 2
+
+
+def test_a_film_shows_the_truth_and_below_it_the_sample_that_ssim_chose(world, tmp_path, capsys):
+    other = small(world, tmp_path / "other", run=str(world / "hrssm"), video=2, samples=1)
+    predict(other)
+    config = small(world, tmp_path / "out", video=2, beside=(other.out,))
+    predict(replace(config, video=None, beside=()))  # the scores are there, the frames not yet
+    before = {path.name: path.read_bytes() for path in (config.out / "sequences").iterdir()}
+    predict(config)
+    assert {path.name: path.read_bytes() for path in (config.out / "sequences").iterdir()} == before
+    replay = Replay.open(world / "data")
+    episode = replay.split("test")[1]
+    true = replay.slices(np.array([episode]), np.array([0]), FRAMES)["observation"][0]
+    kept = np.load(config.out / "frames" / f"{episode:05d}.npz")
+    scores = np.load(config.out / "sequences" / f"{episode:05d}.npz")["ssim"]
+    again = frame_metrics(torch.from_numpy(kept["frames"]), torch.from_numpy(true[CONTEXT:]))["ssim"]
+    np.testing.assert_allclose(again, scores, rtol=1e-6)
+    for kind in ("mp4", "gif"):
+        with av.open(config.out / f"video.{kind}") as film:
+            shown = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
+        assert len(shown) == FRAMES
+        row = 2 * 32 + 2 * BORDER + CAPTION
+        for t, place in ((0, 0), (20, 0), (3, 1)):  # the second column: the truth, and what the model is shown of it
+            inside = shown[t][place * row + CAPTION + BORDER :][:64, row - CAPTION + BORDER :][:, :64]
+            assert np.abs(inside.astype(int) - true[t].repeat(2, 0).repeat(2, 1)).mean() < 6
+        assert shown[0].shape[0] == 3 * row + CAPTION  # truth, dlh, hrssm, the number of the frame
+
+
+def test_borders_say_what_is_shown_predicted_and_new():
+    frames, start = np.full((1, 8, 32, 32, 3), 200, np.uint8), np.zeros((1, 8), bool)
+    start[0, 4] = True
+    drawn = list(pictures([Row("a model", frames, start, shown=2)]))
+    colours = [tuple(picture[CAPTION + 1, 1].tolist()) for picture in drawn]
+    assert colours == [SHOWN] * 2 + [PREDICTED] * 2 + [START_COLOUR] * FLASH + [PREDICTED]
+    assert drawn[0].shape[0] % 2 == drawn[0].shape[1] % 2 == 0
+    assert (drawn[0][: CAPTION - 2] < 100).any()  # its caption
+
+
+BAD_FILMS = {
+    "--beside other": "--video",
+    "--video 0": "--video.*at least 1, got 0",
+    "--video 1 --beside nowhere": "nowhere holds no finished prediction",
+    "--video 2 --beside other": r"other/frames.* is missing.*--video",
+    "--video 1 --beside chance": "chance-film.*other data than data",
+}
+
+
+@pytest.mark.parametrize("arguments", BAD_FILMS)
+def test_films_of_what_does_not_fit_are_refused_in_one_line(world, tmp_path, monkeypatch, capsys, arguments):
+    monkeypatch.chdir(world)
+    if not Path("other").exists():
+        predict(small(world, Path("other"), video=1, sequences=1, samples=1))
+        chance = Path("chance-film")
+        predict(small(world, chance, data=Path("chance"), run=None, floor="black", video=1, sequences=1))
+    capsys.readouterr()
+    words = arguments.replace("--beside chance", "--beside chance-film").split()
+    base = f"predict --run dlh --data data --out {tmp_path}/new --context {CONTEXT} --samples 1 --device cpu"
+    assert cli.main([*base.split(), *words]) == 2
+    assert re.fullmatch(f"jumpy: error: .*{BAD_FILMS[arguments]}.*\n", capsys.readouterr().err)
+    assert not (tmp_path / "new").exists()
 
 
 # ------------------------------------------------------------------------ invalid input

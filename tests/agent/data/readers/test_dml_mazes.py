@@ -150,6 +150,27 @@ def test_sequences_limits_each_split_and_reads_no_more_files(source, tmp_path):
     assert PIL.__version__ != "13.0.0" or replay.manifest.checksums == (expected,)
 
 
+def test_files_are_found_in_capitals_and_below_other_folders(source, tmp_path):
+    expected = import_videos(ImportConfig(DmlMazes(source, length=3), tmp_path / "published"))
+    (source / "GQN" / "mazes").mkdir(parents=True)
+    for split in ("train", "test"):
+        for path in (source / split).iterdir():
+            path.rename(path.with_name(path.name.upper()))
+        (source / split).rename(source / "GQN" / "mazes" / split.capitalize())
+    replay = import_videos(ImportConfig(DmlMazes(source, length=3), tmp_path / "odd"))
+    assert replay.manifest.checksums == expected.manifest.checksums
+    assert whole(replay.folder, "test")[0][0] == "GQN/mazes/Test/001-OF-120.TFRECORD#1 1"
+
+
+def test_a_split_without_files_is_named_whatever_else_is_there(source, tmp_path, capsys):
+    (source / "test" / "001-of-120.tfrecord").rename(source / "001-of-120.tfrecord")
+    assert cli.main(["import", "dml-mazes", "--source", str(source), "--out", str(tmp_path / "data")]) == 2
+    (line,) = [row for row in capsys.readouterr().err.splitlines() if row.startswith("jumpy: error: ")]
+    assert f"{source / 'test'} has no .tfrecord file" in line
+    assert PAGE in line
+    assert not (tmp_path / "data").exists()
+
+
 @pytest.mark.parametrize("packed", [True, False])
 def test_floats_are_read_packed_or_not(packed):
     frames, cameras = walk(1, frames=2)

@@ -104,6 +104,19 @@ def test_ranges_that_touch_or_overlap_are_one_run():
     assert joined([(21, 40), (1, 9), (11, 20), (30, 35), (42, 50)]) == [(1, 9), (11, 40), (42, 50)]
 
 
+def test_files_are_found_in_capitals_and_in_any_folders(source, tmp_path):
+    expected = import_videos(ImportConfig(Kth(source, length=12), tmp_path / "published"))
+    boxing = source / "boxing"
+    (source / "Archive" / "BOXING").mkdir(parents=True)
+    for path in boxing.iterdir():
+        path.rename(source / "Archive" / "BOXING" / path.name.upper())
+        (source / "Archive" / "BOXING" / f"._{path.name}").write_bytes(b"macOS")  # what its archives leave
+    boxing.rmdir()
+    (source / "00sequences.txt").rename(source / "Archive" / "00SEQUENCES.TXT")
+    replay = import_videos(ImportConfig(Kth(source, length=12), tmp_path / "odd"))
+    assert replay.manifest.checksums == expected.manifest.checksums
+
+
 # ------------------------------------------------------------------------ what is wrong with files
 
 
@@ -177,6 +190,11 @@ ABSENT = "boxing/person01_boxing_d1_uncomp.avi is missing"
 REFUSED: dict[str, tuple[Callable[[Path], Any], str, tuple[str, ...]]] = {
     "missing": (missing, "", (ABSENT, "1 other files", PAGE, "kth/boxing/person01_", "--actions")),
     "no ranges": (lambda source: (source / "00sequences.txt").unlink(), "", ("00sequences.txt is missing", PAGE)),
+    "twice": (
+        lambda source: write_avi(source / "copy" / "PERSON01_BOXING_D1_UNCOMP.AVI", frames=1),
+        "",
+        ("boxing/person01_boxing_d1_uncomp.avi", "copy/PERSON01_BOXING_D1_UNCOMP.AVI", "leave one"),
+    ),
     "a page": (ranges("<html>"), "", ("00sequences.txt", "no video", PAGE)),
     "empty": (line("person03_boxing_d1 frames"), "", ("line 12", "'person03_boxing_d1 frames'", PAGE)),
     "backwards": (line("person03_boxing_d1 frames 5-1"), "", ("line 12",)),

@@ -1,0 +1,378 @@
+"""LMC-Memory: its parts against numbers worked by hand and plain loops, its two phases, its contexts, and bad input."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from agent.data.make_videos import VideosConfig, make_videos
+from agent.data.replay import Replay
+from agent.training.config import TrainConfig
+from agent.training.evaluate import EvaluationConfig
+from agent.training.runs import CHECKPOINT, load_run
+from agent.training.train import train
+from agent.training.trainer import Trainer
+from envs.videos import MovingBall, MovingMNIST
+from experiments import cli
+from tests.support.tiny import FRAME, random_batch, random_frames
+from world_models.blocks.images import to_float
+from world_models.interface import ModelConfig
+from world_models.lmc_memory import ConvLSTM, Gate, LMCMemory, LMCMemoryOptions, LMCMemorySizes, Motion, recall
+from world_models.registry import build_model
+
+CPU = torch.device("cpu")
+TINY = LMCMemorySizes(channels=8, layers=2, memory=16, slots=5, gate=3)
+SHORT = LMCMemoryOptions(context=9, predicted=4, long=11, first_steps=3, first_predicted=2)
+
+
+def build(**changes: Any) -> LMCMemory:
+    torch.manual_seed(0)
+    return LMCMemory(ModelConfig(TINY, replace(SHORT, **changes), FRAME, 0))
+
+
+def sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
+
+
+# ------------------------------------------------------------------------ sizes
+
+
+def test_paper_sizes_have_the_published_number_of_parameters():
+    """33.9 million in training, 20.4 million at test, where the encoder of the long sequence is not used."""
+    model: Any = build_model("lmc-memory", "paper", "paper", 64, actions=0)
+    trained = sum(parameter.numel() for parameter in model.parameters())
+    left_out = sum(parameter.numel() for parameter in model.long_motion.parameters())
+    assert (trained, trained - left_out) == (33_909_777, 20_414_097)
+
+
+def test_the_long_encoder_starts_as_a_copy_of_the_other():
+    model = build()
+    for name, value in model.motion.state_dict().items():
+        assert torch.equal(value, model.long_motion.state_dict()[name])
+    assert not {id(value) for value in model.motion.parameters()} & {id(v) for v in model.long_motion.parameters()}
+
+
+# ------------------------------------------------------------------------ parts
+
+
+def test_convlstm_by_hand():
+    """One pixel, whose neighbours are padding: the kernel's centre alone counts. x = 2, h = -1, c = 0.5."""
+    cell = ConvLSTM(1, 1)
+    with torch.no_grad():
+        cell.gates.weight.fill_(100)  # of neighbours, which are 0
+        # for x and for h: input, forget and output gate, candidate
+        cell.gates.weight[:, :, 1, 1] = torch.tensor([[0.5, 1.0], [-0.25, 0.5], [1.0, 2.0], [0.3, 0.1]])
+        cell.gates.bias[:] = torch.tensor([0.1, 0.2, -0.3, 0.4])  # type: ignore[index]
+    h, c = cell(*(torch.full((1, 1, 1, 1), value) for value in (2.0, -1.0, 0.5)))
+    write, keep, show = sigmoid(0.5 * 2 - 1.0 + 0.1), sigmoid(-0.25 * 2 - 0.5 + 0.2), sigmoid(2.0 - 2.0 - 0.3)
+    expected = keep * 0.5 + write * math.tanh(0.3 * 2 - 0.1 + 0.4)
+    assert c.item() == pytest.approx(expected)
+    assert h.item() == pytest.approx(show * math.tanh(expected))
+
+
+def test_memory_is_read_by_the_softmax_of_cosines():
+    """Plain loops over places and slots, and one place by hand: cosines 1, 0 and -1 whatever the lengths are."""
+    torch.manual_seed(0)
+    query, slots = torch.randn(2, 4, 3, 2), torch.randn(5, 4)
+    read = recall(query, slots)
+    for b, y, x in np.ndindex(2, 3, 2):
+        q = query[b, :, y, x].numpy()
+        cosine = [q @ slot / np.linalg.norm(q) / np.linalg.norm(slot) for slot in slots.numpy()]
+        weight = np.exp(cosine) / np.exp(cosine).sum()
+        expected = sum(w * slot for w, slot in zip(weight, slots.numpy(), strict=True))
+        np.testing.assert_allclose(read[b, :, y, x], expected, rtol=1e-4, atol=1e-5)
+    slots = torch.tensor([[5.0, 0.0], [0.0, 0.1], [-2.0, 0.0]])
+    read = recall(torch.tensor([0.3, 0.0]).view(1, 2, 1, 1), slots).flatten()
+    e = math.e
+    assert read.tolist() == pytest.approx([(5 * e - 2 / e) / (e + 1 + 1 / e), 0.1 / (e + 1 + 1 / e)])
+
+
+def test_gate_multiplies_the_memorys_channels_by_what_both_hold_on_average():
+    gate = Gate(2, 1)
+    with torch.no_grad():
+        for parameter, values in zip(gate.parameters(), ([[1, 2, 3, -4]], [0.5], [[2], [-1]], [0, 1]), strict=True):
+            parameter.copy_(torch.tensor(values))
+    c = torch.tensor([[1.0, 3.0], [0.0, 2.0]]).view(1, 2, 1, 2)  # means 2 and 1
+    recalled = torch.tensor([[0.0, 1.0], [1.0, 2.0]]).view(1, 2, 1, 2)  # means 0.5 and 1.5
+    hidden = max(0, 2 + 2 * 1 + 3 * 0.5 - 4 * 1.5 + 0.5)  # 0: see below
+    assert hidden == 0
+    gated = gate(c, recalled).flatten().tolist()
+    assert gated == pytest.approx([0, 0.5, sigmoid(1), 2 * sigmoid(1)])
+    with torch.no_grad():
+        gate.first.bias.fill_(1.5)  # hidden: 1
+    assert gate(c, recalled).flatten().tolist() == pytest.approx([0, sigmoid(2), sigmoid(0), 2 * sigmoid(0)])
+
+
+@pytest.mark.parametrize(("frames", "expected"), [(9, 1), (16, 1), (17, 2), (30, 3)])
+def test_motion_pools_time_to_its_mean(frames, expected):
+    motion = Motion(1, 16)
+    query = motion(torch.rand(2, frames, 1, 32, 32))
+    assert query.shape == (2, 16, 2, 2)
+    assert motion.layers(torch.rand(2, 1, frames - 1, 32, 32)).shape[2] == expected
+
+
+def test_motion_sees_differences_only():
+    motion, x = Motion(1, 16), torch.rand(1, 9, 1, 32, 32)
+    torch.testing.assert_close(motion(x), motion(x + 0.25), rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(motion(x), motion(x.flip(1)))
+
+
+def test_prediction_equals_a_plain_loop():
+    """Frame by frame: the context goes in first, then the model's own frames; each is drawn from [h, gated memory]."""
+    model = build().eval()
+    x, recalled = torch.rand(2, 9, 1, FRAME, FRAME), torch.rand(2, 8, 8, 8)
+    frames: list[Tensor] = []
+    states = [(torch.zeros(2, 8, 8, 8), torch.zeros(2, 8, 8, 8)) for _ in range(2)]
+    for frame in x.unbind(1):
+        states = through(model, frame, states)
+    for _ in range(3):
+        h, c = states[1]
+        frames.append(model.decoder(torch.cat([h, model.gate(c, recalled)], 1)))
+        states = through(model, frames[-1], states)
+    torch.testing.assert_close(model.predict(x, recalled, 3), torch.stack(frames, 1))
+
+
+def through(model: LMCMemory, frame: Tensor, states: list[tuple[Tensor, Tensor]]) -> list[tuple[Tensor, Tensor]]:
+    below, after = model.encoder(frame), []
+    for layer, (h, c) in zip(model.predictor, states, strict=True):
+        after.append(layer(below, h, c))
+        below = after[-1][0]
+    return after
+
+
+# ------------------------------------------------------------------------ phases
+
+
+def gradients(model: LMCMemory) -> set[str]:
+    return {name.split(".")[0] for name, value in model.named_parameters() if value.grad is not None}
+
+
+def test_slots_learn_from_the_long_sequence_alone():
+    model = build()
+    batch = random_batch(2, model.window_length)
+    phases = model.phases(batch, 0)
+    shared = {"encoder", "predictor", "embed", "gate", "decoder"}
+    next(phases).total.backward()
+    assert gradients(model) == {*shared, "long_motion", "slots"}
+    model.zero_grad(set_to_none=True)
+    losses = next(phases)
+    losses.total.backward()
+    assert gradients(model) == {*shared, "motion"}
+    assert set(losses.metrics) == {"l1_long", "l2_long"}
+    assert next(phases, None) is None
+
+
+def test_an_update_is_two_steps_of_adam_on_one_batch(digits, tmp_path):
+    """The second phase is computed with the weights of the first, and changes neither slots nor the long encoder."""
+    trainer, other = (Trainer(config(digits, tmp_path), Replay.open(digits), CPU) for _ in range(2))
+    trainer.update()
+    assert trainer.step == 1
+    counts = {name: trainer.optimiser.state[value]["step"].item() for name, value in trainer.model.named_parameters()}
+    once = {name for name, count in counts.items() if count == 1}
+    assert once == {name for name in counts if name.split(".")[0] in ("slots", "motion", "long_motion")}
+    assert {count for name, count in counts.items() if name not in once} == {2}
+    model: Any = other.model
+    phases = model.phases
+
+    def first_only(batch, step):
+        yield next(phases(batch, step))
+
+    model.phases = first_only
+    other.update()
+    for name in ("slots", "long_motion.layers.0.weight"):
+        assert torch.equal(trainer.model.get_parameter(name), other.model.get_parameter(name))
+    assert not torch.equal(trainer.model.get_parameter("decoder.0.weight"), model.get_parameter("decoder.0.weight"))
+
+
+def test_each_phase_sees_its_part_of_the_window(monkeypatch):
+    """Frames 1 to 11 of 13 are the long sequence, frames 1 to 9 the context."""
+    model, seen = build(), list[Tensor]()
+
+    def see(self: Motion, x: Tensor) -> Tensor:
+        seen.append(x)
+        return forward(self, x)
+
+    forward = Motion.forward
+    monkeypatch.setattr(Motion, "forward", see)
+    batch = random_batch(1, model.window_length)
+    list(model.phases(batch, 0))
+    x = to_float(batch.observation).mean(2, keepdim=True) / 2 + 0.5
+    for given, frames in zip(seen, (11, 9), strict=True):
+        torch.testing.assert_close(given, x[:, :frames])
+
+
+def test_first_steps_predict_fewer_frames_in_training_only(monkeypatch):
+    model, asked = build(), list[int]()
+    predict = model.predict
+
+    def ask(x: Tensor, recalled: Tensor, frames: int) -> Tensor:
+        asked.append(frames)
+        return predict(x, recalled, frames)
+
+    monkeypatch.setattr(model, "predict", ask)
+    batch = random_batch(1, model.window_length)
+    for step in (2, 3):
+        list(model.phases(batch, step))
+    assert asked == [2, 2, 4, 4]
+    model.eval().loss(batch, 0)
+    assert asked[-1] == 4
+
+
+def test_loss_is_the_mean_error_of_a_pixel(monkeypatch):
+    model = build(predicted=2, long=9).eval()
+    monkeypatch.setattr(model, "predict", lambda x, recalled, frames: torch.zeros(1, 2, 1, FRAME, FRAME))
+    observation = torch.zeros(1, 11, FRAME, FRAME, 3, dtype=torch.uint8)
+    observation[:, 9, 0, 0] = 255  # level 31 of 32: 31.5 / 32; black is 0.5 / 32
+    losses = model.loss(random_batch(1, 11)._replace(observation=observation), 9)
+    pixels, white, black = 2 * FRAME * FRAME, 63 / 64, 1 / 64
+    assert losses.terms["l1"].item() == pytest.approx((white + (pixels - 1) * black) / pixels, rel=1e-4)
+    assert losses.terms["l2"].item() == pytest.approx((white**2 + (pixels - 1) * black**2) / pixels, rel=1e-4)
+
+
+# ------------------------------------------------------------------------ contexts
+
+
+@pytest.mark.parametrize("length", [9, 12])
+def test_padding_and_what_came_before_the_context_change_nothing(length):
+    model = build().eval()
+    x, a = random_frames(3, 14)
+    lengths = torch.tensor([length, 9, 14])
+    frames, _ = model.generate(x, a[:, 1:], lengths, a[:, :5])
+    assert frames.shape == (3, 5, 3, FRAME, FRAME)
+    padded = x.clone()
+    padded[:, :5] = float("nan")
+    torch.testing.assert_close(model.generate(padded, a[:, 1:], lengths, a[:, :5])[0], frames)
+    alone, _ = model.generate(x[:1, -9:], a[:1, -8:], torch.tensor([9]), a[:1, :5])
+    torch.testing.assert_close(frames[:1], alone)
+    torch.manual_seed(1)
+    assert torch.equal(model.generate(x, a[:, 1:], lengths, a[:, :5])[0], frames)  # whatever the random numbers
+
+
+def test_rows_of_different_lengths_are_read_by_themselves():
+    model = build(context=11).eval()
+    x, a = random_frames(3, 12)
+    lengths = torch.tensor([10, 12, 10])
+    together, _ = model.generate(x, a[:, 1:], lengths, a[:, :3])
+    for row, length in enumerate(lengths):
+        alone, _ = model.generate(x[row : row + 1, -length:], a[:1, -length + 1 :], length[None], a[:1, :3])
+        torch.testing.assert_close(together[row : row + 1], alone, rtol=1e-4, atol=1e-5)
+
+
+def test_fewer_frames_than_the_query_needs_are_named():
+    model, (x, a) = build().eval(), random_frames(1, 9)
+    with pytest.raises(ValueError, match=r"at least 9 frames, got 8"):
+        model.generate(x, a[:, 1:], torch.tensor([8]), a[:, :2])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_frames_are_grey_or_coloured(channels):
+    model = build(channels=channels).eval()
+    x, a = random_frames(1, 9)
+    frames, _ = model.generate(x, a[:, 1:], torch.tensor([9]), a[:, :2])
+    assert torch.equal(frames[:, :, 0], frames[:, :, 1]) == (channels == 1)
+    assert frames.abs().max() <= 1
+
+
+# ------------------------------------------------------------------------ training
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten grey videos of 20 frames of 32 pixels."""
+    folder = tmp_path_factory.mktemp("videos") / "digits"
+    make_videos(VideosConfig(folder, MovingMNIST(slow=2.0, fast=3.0, size=32), sequences=10, length=20))
+    return folder
+
+
+OPTIONS = tuple(["context=9", "predicted=4", "long=11", "first_steps=2", "first_predicted=2"])
+
+
+def config(data: Path, out: Path, **changes: Any) -> TrainConfig:
+    evaluation = EvaluationConfig(batches=1, batch_size=2)
+    options: dict[str, Any] = {"model": "lmc-memory", "options": OPTIONS, "steps": 4, "batch_size": 2, "device": "cpu"}
+    return TrainConfig(data=data, out=out, evaluation=evaluation, **options | changes)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_pieces_equal_the_whole_to_the_bit(digits, tmp_path, precision):
+    """Weights of convolutions lie channels last, those in files do not: Adam's moments must follow the weights."""
+    whole = config(digits, tmp_path / "whole", precision=precision)
+    train(whole)
+    pieces = replace(whole, out=tmp_path / "pieces")
+    train(replace(pieces, pause_after=1))
+    train(replace(pieces, resume=True, pause_after=2))
+    train(replace(pieces, resume=True))
+    ends = []
+    for each in (whole, pieces):
+        trainer = Trainer(replace(each, resume=True), Replay.open(digits), CPU)
+        load_run(each.out / CHECKPOINT, trainer.model, trainer.optimiser, trainer.meta, CPU)
+        moments = [value for state in trainer.optimiser.state.values() for value in state.values()]
+        ends.append([*trainer.model.state_dict().values(), *moments])
+    assert all(torch.equal(one, other) for one, other in zip(*ends, strict=True))
+
+
+def test_too_large_a_batch_within_a_step_keeps_the_last_checkpoint(digits, tmp_path, monkeypatch):
+    """After the first phase the weights are of no step: saving them would not resume to the bit."""
+    train(config(digits, tmp_path, pause_after=2))
+    before = (tmp_path / CHECKPOINT).read_bytes()
+
+    def half(self, batch, step):
+        yield self.loss(batch, step)
+        torch.empty(2**60)
+
+    monkeypatch.setattr(LMCMemory, "phases", half)
+    with pytest.raises(ValueError, match=r"batch of 2 .*memory"):
+        train(config(digits, tmp_path, resume=True))
+    assert (tmp_path / CHECKPOINT).read_bytes() == before
+
+
+def test_both_phases_lower_the_loss():
+    model = build()
+    optimiser = torch.optim.Adam(model.parameters(), 1e-2)
+    batch = random_batch(2, model.window_length)
+    batch.observation[:] = 200
+    totals = []
+    for _ in range(10):
+        for losses in model.phases(batch, 0):
+            optimiser.zero_grad(set_to_none=True)
+            losses.total.backward()
+            optimiser.step()
+            totals.append(losses.total.item())
+    assert totals[-1] < 0.5 * totals[0]
+
+
+BAD_INPUT = {
+    "train --data digits --out new --options context=8": ("context", "9 or more", "8"),
+    "train --data digits --out new --options long=60": ("long", "40"),
+    "train --data digits --out new --options channels=2": ("channels", "1 (grey) or 3"),
+    "train --data digits --out new": ("20 frames", "40"),
+    "train --data balls --out new": ("colours", "grey", "channels=3"),
+    "predict --data digits --run run --out new --context 8": ("at least 9 frames", "--context 8"),
+}
+
+
+@pytest.fixture(scope="module")
+def world(digits: Path) -> Path:
+    make_videos(VideosConfig(digits.parent / "balls", MovingBall(), sequences=5, length=40))
+    train(config(digits, digits.parent / "run", pause_after=1))
+    return digits.parent
+
+
+@pytest.mark.parametrize("arguments", BAD_INPUT)
+def test_bad_input_is_one_line_and_status_2(world, capsys, monkeypatch, arguments):
+    monkeypatch.chdir(world)
+    model = ["--model", "lmc-memory"] if arguments.startswith("train") else []
+    assert cli.main([*arguments.split(), *model]) == 2
+    (line,) = [row for row in capsys.readouterr().err.splitlines() if row.startswith("jumpy: error: ")]
+    assert [word for word in BAD_INPUT[arguments] if word not in line] == []
+    assert not (world / "new").exists()
+
+
+def test_colours_can_be_learned_when_asked(world, tmp_path):
+    train(config(world / "balls", tmp_path, options=(*OPTIONS, "channels=3"), pause_after=1))
+    assert (tmp_path / CHECKPOINT).exists()
