@@ -6,13 +6,15 @@ import pytest
 import torch
 
 from world_models.hrssm.boundaries import (
-    FORCED,
     ForeseenActions,
     boundary_prior,
     copy_or_update,
     random_boundaries,
     too_short,
 )
+from world_models.hrssm.options import HRSSMOptions
+
+FORCED = HRSSMOptions().forced
 
 
 def test_boundary_prior_by_the_papers_rule():
@@ -27,18 +29,18 @@ def test_boundary_prior_by_the_papers_rule():
     expected = torch.tensor(
         [[0.4, 0.4, yes, yes, yes, 0.4, 0.4, yes, no, no], [0.4, 0.4, no, no, no, no, no, no, no, no]]
     )
-    torch.testing.assert_close(boundary_prior(torch.full((2, 10), 0.4), m, n_max=3, l_max=3), expected)
+    torch.testing.assert_close(boundary_prior(torch.full((2, 10), 0.4), m, n_max=3, l_max=3, forced=FORCED), expected)
 
 
 def test_last_frame_decides_nothing_in_its_own_window():
     p = torch.full((1, 6), 0.4)
     ends, goes_on = torch.tensor([[0, 1, 0, 0, 0, 1.0]]), torch.tensor([[0, 1, 0, 0, 0, 0.0]])
-    assert torch.equal(boundary_prior(p, ends, 5, 8), boundary_prior(p, goes_on, 5, 8))
+    assert torch.equal(boundary_prior(p, ends, 5, 8, FORCED), boundary_prior(p, goes_on, 5, 8, FORCED))
 
 
 def test_boundary_prior_stays_off_zero_and_one_and_learns_only_where_it_is_free():
     p = torch.tensor([[1e-7, 0.5, 1 - 1e-7, 0.7, 0.7]], requires_grad=True)
-    prior = boundary_prior(p, torch.tensor([[0, 0, 0, 1, 1.0]]), n_max=2, l_max=4)
+    prior = boundary_prior(p, torch.tensor([[0, 0, 0, 1, 1.0]]), n_max=2, l_max=4, forced=FORCED)
     assert prior[0].tolist() == pytest.approx([FORCED, 0.5, 1 - FORCED, 1 - FORCED, FORCED])
     prior.sum().backward()
     assert p.grad is not None

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from tests.support.hrssm_models import build
 from tests.support.tiny import CONVOLUTION, PATCH, lengths, observe_without_padding, random_frames
+from world_models.blocks.networks import one_hot_actions
 from world_models.hrssm.hrssm import HRSSMState
 from world_models.hrssm.options import OURS, VARIANTS, VTA
 
@@ -40,7 +41,7 @@ def test_imagined_jumps_are_the_losss_transition():
         states.append(state)
     imagined = HRSSMState(*(torch.stack(field, 1) for field in zip(*states, strict=True)))
     every_frame = torch.ones(3, 6)
-    torch.testing.assert_close(model._scan_c(imagined.z, a, every_frame, c_0), imagined.c)
+    torch.testing.assert_close(model._scan_c(imagined.z, one_hot_actions(a), every_frame, c_0), imagined.c)
     torch.testing.assert_close(model.prior_z(imagined.c).mean, imagined.z)
 
 

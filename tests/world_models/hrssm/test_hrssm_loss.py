@@ -10,11 +10,12 @@ from torch.distributions import Normal, kl_divergence
 from tests.support.hrssm_models import WINDOW, build, set_boundaries
 from tests.support.tiny import CONVOLUTION, PATCH, assert_close, assert_same_losses, random_batch, random_frames
 from world_models.blocks.networks import one_hot_actions
-from world_models.hrssm.boundaries import FORCED
 from world_models.hrssm.hrssm import HRSSM
 from world_models.hrssm.options import VARIANTS, VTA
 from world_models.interface import Losses
 from world_models.reference.hrssm import plain_loss, sample
+
+FORCED = VTA.forced
 
 
 @pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS)
