@@ -238,20 +238,22 @@ class HRSSM(GoalModel):
 
     # ---------------------------------------------------------------- imagination
 
-    def imagine(self, state: HRSSMState, action: Action) -> HRSSMState:
-        """One jump: the next temporal abstraction at its prior mean, given the passage's action."""
+    def imagine(self, state: HRSSMState, action: Action, sample: bool = False) -> HRSSMState:
+        """One jump given the passage's action: the next temporal abstraction at its prior mean, or a sample."""
         c = self.jump(state, action)
-        return HRSSMState(self.prior_z(c).mean, c)
+        p = self.prior_z(c)
+        return HRSSMState(p.sample() if sample else p.mean, c)
 
     def imagine_from(self, state: HRSSMState, parent: Int64[Tensor, " b"], action: Action) -> HRSSMState:
         """As in `Branching`: products of states that several rows continue from are computed once."""
         c = self.jump(state, action, parent)
         return HRSSMState(self.prior_z(c).mean, c)
 
-    def decode(self, state: HRSSMState) -> Float[Tensor, "b 3 h w"]:
-        """First frame of the subsequence: s at its prior mean after INIT."""
+    def decode(self, state: HRSSMState, sample: bool = False) -> Float[Tensor, "b 3 h w"]:
+        """First frame of the subsequence: s at its prior mean after INIT, or a sample."""
         h = self.init_s(*state)
-        return self.decoder(self.shown(h, self.prior_s(h).mean)[:, None])[:, 0]
+        p = self.prior_s(h)
+        return self.decoder(self.shown(h, p.sample() if sample else p.mean)[:, None])[:, 0]
 
     def generate(
         self, x: Frames, a: Between, length: Lengths, actions: Planned, mode: str = "full"
