@@ -65,6 +65,7 @@ def test_values_are_read_as_their_fields_types():
         ("dequantise=1", "dequantise.*true or false.*'1'"),
         ("legal_weight=much", "legal_weight.*number or none.*'much'"),
         ("l_max=3", "l_max.*twice.*'l_max=3'"),
+        ("jump_action=none", "jump_action.*before, first, decision.*'none'"),
     ],
 )
 def test_wrong_changes_are_refused(change, message):
@@ -83,6 +84,12 @@ def test_options_outside_their_domain_are_refused_however_they_are_made(model):
         for value in (domain.low - 1, 2 * domain.high) if whole else (domain.low - 1.0, 2.0 * domain.high, math.nan):
             with pytest.raises(ValueError, match=f"option {name} must be .*, got "):
                 replace(standard, **{name: value})
+
+
+def test_words_are_read_and_have_to_suit_others():
+    assert override(hrssm_options.VTA, ["jump_action=decision"]).jump_action == "decision"
+    with pytest.raises(ValueError, match=r"jump_action.*before.*imagination_weight.*got first"):
+        replace(hrssm_options.OURS, jump_action="first")
 
 
 def test_a_label_names_the_changes_and_reads_back():
