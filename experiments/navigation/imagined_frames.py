@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float32, Int16, Int64, UInt8
 
 from agent.training.evaluation_mode import seeded
 from envs.camera import Camera, camera_jitter
-from envs.dynamics import MOVES, TURNED, Dynamics
+from envs.dynamics import MOVES, Dynamics
 from envs.layout import HALLWAY, Layout
 from envs.raycast import Raycaster
 from experiments.navigation.jump_accuracy import PASSAGES, arrivals, contexts, pass_on
@@ -54,16 +54,14 @@ def first_frames(layout: Layout, camera: Camera) -> RealFrames:
 
 
 def all_frames(layout: Layout, camera: Camera) -> RealFrames:
-    """All frames, each of the hallways whose passage shows it, or one that is `ALIKE`.
+    """All frames: of a hallway inside it and, from a junction, ahead; of every hallway where there is only a wall ahead.
 
-    A passage begins in its junction where the agent turned, and ends on arrival in the next one. An agent that arrived
-    sees the same as one that turned there.
+    Frames of poses whose views are `ALIKE` may be of the hallways of all of them.
     """
     pose = Dynamics.of(layout).poses
-    ahead = np.array(MOVES)[pose[:, 2]] * np.where(pose[:, 3] == TURNED, 1, -1)[:, None]
     inside = layout.cells[pose[:, 1], pose[:, 0]] == HALLWAY
-    x, y = (pose[:, :2] + np.where(inside[:, None], 0, ahead)).T
-    own = np.eye(layout.hallways, dtype=bool)[layout.hallway[y, x]]
+    x, y = (pose[:, :2] + np.where(inside[:, None], 0, np.array(MOVES)[pose[:, 2]])).T
+    own = np.eye(layout.hallways, dtype=bool)[layout.hallway[y, x]] | ~layout.free[y, x][:, None]
     view = _render(layout, camera, pose, np.zeros((len(pose), 3), np.float32))
     square = np.square(view).sum(1)
     alike = square[:, None] + square - 2 * view @ view.T < ALIKE * view.shape[1]
@@ -81,6 +79,13 @@ def _rendered(layout: Layout, camera: Camera, pose: Int16[np.ndarray, "n 4"], ha
 def _render(layout: Layout, camera: Camera, pose: np.ndarray, jitter: np.ndarray) -> Float32[np.ndarray, "n pixels"]:
     frames = Raycaster(layout, camera.size, camera.fov_degrees).render(pose, jitter)
     return frames.reshape(len(pose), -1).astype(np.float32)
+
+
+def imagined_frames(model: HRSSM, layout: Layout, camera: Camera) -> dict[str, float]:
+    """The rows of `jumpy navigation`: ``frame_accuracy_K``, and those of `full_generation`."""
+    accuracy = frame_accuracy(model, layout, camera)
+    rows = {f"frame_accuracy_{passages}": share for passages, share in enumerate(accuracy, 1)}
+    return rows | full_generation(model, layout, camera)
 
 
 @torch.inference_mode()
@@ -112,13 +117,14 @@ def full_generation(
 ) -> dict[str, float]:
     """What subsequences show that are generated frame by frame, from every arrival with random legal passages.
 
-    A frame *may show* the hallways whose passages have its nearest real frame (`all_frames`), and *shows* one if it may
-    show no other. Counted are subsequences that end within the generated frames; a passage's hallway is the one that it
-    really leads to.
+    A frame *may show* the hallways of its nearest real frame (`all_frames`), and *shows* one if it may show no other.
+    Counted are subsequences that end within the generated frames; a passage's hallway is the one that it really leads
+    to.
 
     Returns:
         Shares of the subsequences:
-        ``one_hallway``: every frame may show the passage's hallway, and at least one shows it.
+        ``one_hallway``: every frame but the last, which is an arrival and may show what lies ahead, may show the
+        passage's hallway, and at least one frame shows it.
         ``skips_hallway``: no frame shows the passage's hallway.
         ``repeats_hallway``: a frame shows the hallway before it (of the previous passage, or of the context), although
         the passage leads elsewhere.
@@ -158,7 +164,7 @@ def _shares(
         for number, (first, end) in enumerate(pairwise(begins)):
             before, here = hallway[row, number : number + 2]
             may, does = may_show[row, first:end, here], shows[row, first:end]
-            one = may.all() and does[:, here].any()
+            one = may[:-1].all() and does[:, here].any()
             found.append((one, not does[:, here].any(), before != here and does[:, before].any()))
     names = ("one_hallway", "skips_hallway", "repeats_hallway")
     return dict(zip(names, np.mean(found, axis=0).tolist() if found else [np.nan] * 3, strict=True))
