@@ -54,7 +54,7 @@ def first_frames(layout: Layout, camera: Camera) -> RealFrames:
 
 
 def all_frames(layout: Layout, camera: Camera) -> RealFrames:
-    """All frames: of a hallway inside it and, from a junction, ahead; of every hallway where there is only a wall ahead.
+    """All frames: of a hallway inside it and, from a junction, ahead; of every one where there is a wall ahead.
 
     Frames of poses whose views are `ALIKE` may be of the hallways of all of them.
     """

@@ -74,5 +74,5 @@ def straight_through_bernoulli(
 
 def image_nll(x: Float[Tensor, "b t *pixels"], mean: Float[Tensor, "b t *pixels"], sigma: float) -> Float[Tensor, ""]:
     """Negative log-likelihood under N(mean, sigma²) without its constant, summed over pixels, averaged over frames."""
-    frames = x.shape[0] * x.shape[1]
+    frames = max(x.shape[0] * x.shape[1], 1)
     return F.mse_loss(mean, x, reduction="sum") * (0.5 / sigma**2 / frames)

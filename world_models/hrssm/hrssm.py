@@ -173,9 +173,9 @@ class HRSSM(GoalModel):
 
     def step_s(self, s: Tensor, state: HRSSMState, h: Tensor, start: Tensor) -> Tensor:
         """Return h_t: INIT where a subsequence starts, else f_s-rnn(s_{t-1} || z_t, h_{t-1}) (section 2.4)."""
-        return torch.lerp(self.s_rnn(s, self._abstract(*state), h=h), self.init_s(*state), start[:, None])
+        return torch.lerp(self.s_rnn(s, self.abstract(*state), h=h), self.init_s(*state), start[:, None])
 
-    def _abstract(self, z: Tensor, c: Tensor) -> Tensor:
+    def abstract(self, z: Tensor, c: Tensor) -> Tensor:
         """What q(s_t) and f_s-rnn read of the temporal abstraction."""
         return torch.cat([z, c], -1) if self.config.options.frames_below_see_belief else z
 
@@ -204,7 +204,7 @@ class HRSSM(GoalModel):
         q_z = self.post_z(torch.cat([psi_forward, psi_backward], -1))
         z = copy_or_update(q_z.sample(), start)
         c = self._scan_c(z, a, start, self.context_rnn.last(e[:, :context], length))
-        q_s = self.post_s(torch.cat([phi, self._abstract(z, c)], -1))
+        q_s = self.post_s(torch.cat([phi, self.abstract(z, c)], -1))
         s = q_s.sample()
         return Posterior(q_z, z, c, q_s, s, self._scan_h(s, z, c, start))
 
@@ -362,7 +362,7 @@ class HRSSM(GoalModel):
     def _scan_h(self, s: Tensor, z: Tensor, c: Tensor, start: Tensor) -> Tensor:
         """Return h (B, T, Dh): `step_s` over a window (section 2.4)."""
         s_before = F.pad(s[:, :-1], (0, 0, 1, 0))
-        return self.s_rnn.scan(torch.cat([s_before, self._abstract(z, c)], -1), init=(self.init_s(z, c), start))
+        return self.s_rnn.scan(torch.cat([s_before, self.abstract(z, c)], -1), init=(self.init_s(z, c), start))
 
 
 RECIPES = RECIPES | {(preset, "vta-code"): RECIPES[preset, "vta"] for preset in SIZES}

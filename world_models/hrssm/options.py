@@ -75,6 +75,13 @@ class HRSSMOptions(Options):
     frame_weight: float | None = None
     """weight of decoding the first frames of imagined subsequences, with no gradient into what is imagined; None:
     frames are learned from posterior states alone"""
+    subsequence_weight: float | None = None
+    """weight of decoding all that follows in some imagined subsequences, and their ends, in the same way (with
+    `frame_weight`); None: these are learned from posterior states alone"""
+    subsequences: int = 32
+    """how many subsequences of a batch that is"""
+    imagination_samples: bool = False
+    """imagined z and s are sampled while training, otherwise at their prior means"""
     legal_weight: float | None = None
     """weight of predicting the legal actions at a jump's end; None: not predicted, planners try all"""
 
@@ -114,7 +121,10 @@ OURS = HRSSMOptions(
     imagination_weight=10.0,
     init_sees_belief=True,
     action_weight=10.0,
+    prior_m_is_mlp=True,
     frame_weight=0.2,
+    subsequence_weight=0.5,
+    imagination_samples=True,
     legal_weight=10.0,
 )
 VARIANTS = {"vta": VTA, "vta-code": CODE, "ours": OURS}

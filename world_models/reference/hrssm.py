@@ -157,37 +157,82 @@ def plain_imagination(model: HRSSM, batch: Batch, given: Samples) -> dict[str, T
         begin = torch.where(m[:, first + t] > 0.5, t, begin)
     begin = begin + first
     length = torch.randint(1, o.context + 1, (b,))
+    noise = torch.zeros(b, o.horizon, sizes.abstraction)
+    if o.imagination_samples:
+        noise.normal_()
     picked = torch.rand(b, o.horizon).argsort(1)[:, : o.contrast_frames]
     c = torch.zeros(b, sizes.belief)
     for t in range(-first, 1):  # the context ends at `begin`
         c = (t > -length)[:, None] * model.context_rnn(e[rows, begin + t], h=c)
     z = torch.zeros(b, sizes.abstraction)
-    jumps = m[rows[:, None], begin[:, None] + torch.arange(o.horizon)].detach() > 0.5
-    jumps[:, 0] = True  # where subsequences start
-    noise = torch.zeros(b, o.horizon, sizes.abstraction)
-    noise[jumps] = torch.randn(int(jumps.sum()), sizes.abstraction)
     since = torch.zeros(b, dtype=torch.int64)  # frames since the subsequence began
-    states, errors, ends, surprises, frames = [torch.cat([z, c], -1)], [], [], [], []
+    states, errors, ends, surprises = [torch.cat([z, c], -1)], [], [], []
     for t in range(1, o.horizon + 1):
         here = begin + t
         start = m[rows, here - 1, None] if t > 1 else torch.ones(b, 1)
         jumped = model.z_rnn(z, one_hot_actions(batch.action[rows, here - 1]), h=c)
-        z = start * model.prior_z(jumped).mean + (1 - start) * z
+        p_z = model.prior_z(jumped)
+        z = start * (p_z.mean + p_z.std * noise[:, t - 1]) + (1 - start) * z
         c = start * jumped + (1 - start) * c
         states.append(torch.cat([z, c], -1))
         since = torch.where(start[:, 0] > 0.5, 0, since + 1)
         known = torch.cat([states[-1], F.one_hot(since.clamp(max=o.l_max), o.l_max + 1)], -1)
         surprise = F.cross_entropy(model.foreseen_actions.net(known), batch.action[rows, here], reduction="none")
         surprises.append((1 - m[rows, here]) * surprise)
-        p_z, known = model.prior_z(c), c.detach()
-        z_sampled = (p_z.mean + p_z.std * noise[:, t - 1]).detach()
-        h = model.s_init(torch.cat([z_sampled, known], -1) if o.init_sees_belief else z_sampled)
-        frame = model.decoder(model.shown(h, model.prior_s(h).mean)[:, None])[:, 0]
-        frames.append(jumps[:, t - 1] * (given.x[rows, here] - frame).square().sum((1, 2, 3)) / (2 * o.sigma**2))
         ends.append(m[rows, here].detach())
         errors.append(ends[-1] * plain_legal(model, states[-1], batch.action_mask[rows, here]))
     crop = batch.achieved_goal[rows[:, None], begin[:, None] + torch.arange(o.horizon + 1)]
     contrast = plain_contrast(model, states, crop, picked)
     legal = torch.stack(errors).sum() / torch.stack(ends).sum()
-    frame = torch.stack(frames).sum() / jumps.sum()
-    return {"contrast": contrast, "action": torch.stack(surprises).mean(), "frame": frame, "legal": legal}
+    drawn = plain_drawn(model, given.x, begin + 1, torch.stack(states[1:], 1).detach(), torch.stack(ends, 1))
+    return {"contrast": contrast, "action": torch.stack(surprises).mean(), "legal": legal} | drawn
+
+
+def plain_drawn(model: HRSSM, x: Tensor, begin: Tensor, states: Tensor, m: Tensor) -> dict[str, Tensor]:
+    """Draw imagined subsequences, one after the other.
+
+    `states` and m, (B, T, ...), begin at the frames `begin` of x.
+    """
+    o, sizes = model.config.options, model.config.sizes
+    jumps = [(b, t) for b in range(len(m)) for t in range(m.shape[1]) if t == 0 or m[b, t - 1] > 0.5]
+    noise_z, noise_s = (torch.zeros(len(jumps), size) for size in (sizes.abstraction, sizes.state))
+    (noise_s if o.imagination_samples else noise_z).normal_()
+    z, c = torch.stack([states[jump] for jump in jumps]).split((sizes.abstraction, sizes.belief), -1)
+    if not o.imagination_samples:
+        p_z = model.prior_z(c)
+        z = (p_z.mean + p_z.std * noise_z).detach()
+    h = model.s_init(torch.cat([z, c], -1) if o.init_sees_belief else z)
+    p_s = model.prior_s(h)
+    s = p_s.mean + p_s.std * noise_s
+
+    def error(b: int, t: int, h: Tensor, s: Tensor) -> Tensor:
+        frame = model.decoder(model.shown(h, s)[None, None])[0, 0]
+        return (x[b, begin[b] + t] - frame).square().sum() / (2 * o.sigma**2)
+
+    firsts = [error(b, t, h[i], s[i]) for i, (b, t) in enumerate(jumps)]
+    terms = {"frame": torch.stack(firsts).mean()}
+    if o.subsequence_weight is None:
+        return terms
+    whole = [i for i, (_, t) in enumerate(jumps) if t + o.l_max <= m.shape[1]]
+    chosen = [whole[i] for i in torch.randperm(len(whole))[: o.subsequences]]
+    noise = torch.zeros(len(chosen), o.l_max - 1, sizes.state)
+    if o.imagination_samples:
+        noise.normal_()
+    later: list[Tensor] = []
+    ends: list[Tensor] = []
+    for number, i in enumerate(chosen):
+        b, t = jumps[i]
+        below, h_k, s_k = model.abstract(z[i], c[i])[None], h[i : i + 1], s[i : i + 1]
+        for k in range(o.l_max):
+            if k:
+                h_k = model.s_rnn(s_k, below, h=h_k)
+                p_s = model.prior_s(h_k)
+                s_k = p_s.mean + p_s.std * noise[number, k - 1]
+                later.append(error(b, t + k, h_k[0], s_k[0]))
+            if k + 1 >= o.l_min:
+                logit = model.prior_m(model.shown(h_k, s_k))[0, 0]
+                ends.append(F.binary_cross_entropy_with_logits(logit, m[b, t + k]))
+            if m[b, t + k] > 0.5:
+                break
+    means = [torch.stack(errors).mean() if errors else torch.tensor(0.0) for errors in (later, ends)]
+    return terms | {"subsequence": means[0] + means[1]}

@@ -28,6 +28,9 @@ CHOICES: list[tuple[str, dict[str, Any]]] = [
     ("vta", {"frames_see_belief": True}),
     ("vta", {"frames_below_see_belief": True}),
     ("vta-code", {"jump_action": "decision"}),
+    ("ours", {"imagination_samples": False}),
+    ("ours", {"subsequence_weight": None, "prior_m_is_mlp": False}),
+    ("ours", {"subsequences": 3, "frames_see_belief": True, "frames_below_see_belief": True, "l_min": 2}),
 ]
 
 
@@ -137,6 +140,14 @@ def test_a_detached_weight_changes_gradients_of_boundaries_only():
     moved = {name for name, value in exact.items() if value is not None and not value.equal(detached[name])}
     assert moved
     assert {name.split(".")[0] for name in moved} <= {"boundary_net", "encoder"}  # q(m) reads embeddings
+
+
+def test_subsequences_of_one_frame_have_nothing_more_to_draw():
+    model = build(VARIANTS["ours"])
+    set_boundaries(model, 60.0)
+    terms = model.loss(random_batch(2, model.window_length), 0).terms
+    assert terms["subsequence"] == 0
+    assert terms["frame"] > 0
 
 
 def test_weights_are_applied_once():
