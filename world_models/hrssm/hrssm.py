@@ -28,11 +28,25 @@ Equations, their sections and their code; N(c) is a Gaussian whose mean and stan
 Windows follow `context` frames, of which 1 to 5 count: c_0 = f_ctx(X_ctx) (section 5); `lookahead` frames follow them,
 for q(m) only. Only z's transition sees actions, so that one jump is one action (section 5.2).
 
+Variant `vta` follows the text, `vta-code` what its authors ran where the two differ (found out by comparing numbers, with
+the same weights and noise, from outside). Options, and why there is a choice:
+
+| option                    | text, `vta`             | `vta-code`               | reason                                       |
+|---------------------------|-------------------------|--------------------------|----------------------------------------------|
+| `weight_moves_boundaries` | m_{t-1} KL[q(z) || p(z)] is part of the bound | its weight passes no gradient | a price on starts kills them |
+| `relaxed_kl_m`            | KL of the discrete m_t  | of concrete densities    | 2 to 60 times the price of m off its prior   |
+| `forced`                  | 0, 1 (within 1e-3: finite) | within 1e-6           | how hard N_max and l_max press               |
+| `frames_see_belief`       | x_t, m_t from s_t       | from (h_t, s_t)          | h_t need not be drawn once more as s_t       |
+| `init_sees_belief`, `below_sees_belief` | h_t, s_t from z_t | from (z_t, c_t)  | z_t need not repeat what c_t knows           |
+| `boundary_batch_norm`     | convolutions            | with batch norm          | begins at q(m) = 0.5                         |
+| `prior_m_is_mlp`          | yes                     | yes                      | older checkpoints: one linear layer          |
+| `jump_action`             | says only "action-conditioned": a_{t-1} by default, the first frame's or the decision's instead    |||
+
 Differs from the paper, in the variant `ours` only (experiments/LOG.md says why): jumps are trained the way planning
-uses them (`_add_imagination`); boundaries go where actions cannot be predicted (`ForeseenActions`); q(m_t) reads the
-frames up to t and the actions before t; the structure prior also includes an expected rate of boundaries and a shortest
-subsequence; INIT reads c_t as well, and the first frames of imagined subsequences are learned, so that a jump can be
-decoded; the legal actions at a jump's end are predicted. Training can begin with random boundaries (`explore_steps`).
+uses them, and so is what is drawn of them (`imagination`); boundaries go where actions cannot be predicted
+(`ForeseenActions`); q(m_t) reads the frames up to t and the actions before t; the structure prior also includes an
+expected rate of boundaries and a shortest subsequence; INIT reads c_t as well; the legal actions at a jump's end are
+predicted. Training can begin with random boundaries (`explore_steps`).
 """
 
 from typing import NamedTuple
@@ -117,7 +131,7 @@ class HRSSM(GoalModel):
         self.context_rnn = GRU(d, belief)  # c_0 = f_ctx(X_ctx)
         self.psi_forward, self.psi_backward, self.phi_forward = GRU(d, belief), GRU(d, belief), GRU(d, belief)
         self.z_rnn = GRU(sizes.abstraction + config.actions, belief)  # f_z-rnn, with the action
-        below = sizes.abstraction + belief * o.frames_below_see_belief
+        below = sizes.abstraction + belief * o.below_sees_belief
         self.s_rnn = GRU(sizes.state + below, belief)  # f_s-rnn
         known = sizes.abstraction + belief * o.init_sees_belief
         self.s_init = nn.Sequential(mlp(known, belief, belief), nn.Tanh())  # f_s-mlp
@@ -177,7 +191,7 @@ class HRSSM(GoalModel):
 
     def abstract(self, z: Tensor, c: Tensor) -> Tensor:
         """What q(s_t) and f_s-rnn read of the temporal abstraction."""
-        return torch.cat([z, c], -1) if self.config.options.frames_below_see_belief else z
+        return torch.cat([z, c], -1) if self.config.options.below_sees_belief else z
 
     def shown(self, h: Tensor, s: Tensor) -> Tensor:
         """What x_t and m_t are decoded from."""

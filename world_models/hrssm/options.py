@@ -42,7 +42,7 @@ class HRSSMOptions(Options):
     """KL[q(m_t) || p(m_t)] is that of the relaxed boundaries, at the sample, otherwise that of m_t itself"""
     frames_see_belief: bool = False
     """x_t and m_t are decoded from (h_t, s_t), otherwise from s_t"""
-    frames_below_see_belief: bool = False
+    below_sees_belief: bool = False
     """q(s_t) and f_s-rnn read (z_t, c_t), otherwise z_t; for f_s-mlp see `init_sees_belief`"""
     boundary_batch_norm: bool = False
     """q(m) normalises its features over the batch, and is about 0.5 everywhere at first"""
@@ -106,7 +106,7 @@ CODE = HRSSMOptions(
     prior_m_is_mlp=True,
     relaxed_kl_m=True,
     frames_see_belief=True,
-    frames_below_see_belief=True,
+    below_sees_belief=True,
     boundary_batch_norm=True,
     init_sees_belief=True,
 )

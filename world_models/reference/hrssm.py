@@ -91,7 +91,7 @@ def plain_bound(model: HRSSM, batch: Batch, given: Samples, step: int) -> tuple[
         kl_z.append(weight[:, 0] * plain_kl(q_z, model.prior_z(c)))
         # observation abstraction: INIT where m_{t-1} = 1, else UPDATE
         known = torch.cat([z, c], -1) if o.init_sees_belief else z
-        below = torch.cat([z, c], -1) if o.frames_below_see_belief else z
+        below = torch.cat([z, c], -1) if o.below_sees_belief else z
         h = start * model.s_init(known) + (1 - start) * model.s_rnn(s, below, h=h)
         phi = model.phi_forward(e[:, t], h=(1 - start) * phi)
         q_s = model.post_s(torch.cat([phi, below], -1))

@@ -26,11 +26,11 @@ CHOICES: list[tuple[str, dict[str, Any]]] = [
     ("vta", {"jump_action": "decision"}),
     ("vta", {"relaxed_kl_m": True}),
     ("vta", {"frames_see_belief": True}),
-    ("vta", {"frames_below_see_belief": True}),
+    ("vta", {"below_sees_belief": True}),
     ("vta-code", {"jump_action": "decision"}),
     ("ours", {"imagination_samples": False}),
     ("ours", {"subsequence_weight": None, "prior_m_is_mlp": False}),
-    ("ours", {"subsequences": 3, "frames_see_belief": True, "frames_below_see_belief": True, "l_min": 2}),
+    ("ours", {"subsequences": 3, "frames_see_belief": True, "below_sees_belief": True, "l_min": 2}),
 ]
 
 
