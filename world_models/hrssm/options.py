@@ -122,6 +122,7 @@ OURS = HRSSMOptions(
     init_sees_belief=True,
     action_weight=10.0,
     prior_m_is_mlp=True,
+    frames_see_belief=True,
     frame_weight=0.2,
     subsequence_weight=0.5,
     imagination_samples=True,
