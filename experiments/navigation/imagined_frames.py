@@ -167,4 +167,5 @@ def _shares(
             one = may[:-1].all() and does[:, here].any()
             found.append((one, not does[:, here].any(), before != here and does[:, before].any()))
     names = ("one_hallway", "skips_hallway", "repeats_hallway")
-    return dict(zip(names, np.mean(found, axis=0).tolist() if found else [np.nan] * 3, strict=True))
+    shares = np.array(found, float).mean(axis=0).tolist() if found else [np.nan] * 3
+    return dict(zip(names, shares, strict=True))
