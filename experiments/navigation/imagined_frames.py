@@ -81,11 +81,11 @@ def _render(layout: Layout, camera: Camera, pose: np.ndarray, jitter: np.ndarray
     return frames.reshape(len(pose), -1).astype(np.float32)
 
 
-def imagined_frames(model: HRSSM, layout: Layout, camera: Camera) -> dict[str, float]:
+def imagined_frames(model: HRSSM, layout: Layout, camera: Camera, samples: int = SAMPLES) -> dict[str, float]:
     """The rows of `jumpy navigation`: ``frame_accuracy_K``, and those of `full_generation`."""
-    accuracy = frame_accuracy(model, layout, camera)
+    accuracy = frame_accuracy(model, layout, camera, samples=samples)
     rows = {f"frame_accuracy_{passages}": share for passages, share in enumerate(accuracy, 1)}
-    return rows | full_generation(model, layout, camera)
+    return rows | full_generation(model, layout, camera, samples)
 
 
 @torch.inference_mode()
