@@ -62,6 +62,7 @@ def test_values_are_read_as_their_fields_types():
         ("boundary_rate=2", "boundary_rate.*at most 1, got 2"),
         ("n_max=1" + 30 * "0", "n_max.*at most 1e.09, got 1e.30"),
         ("explore_steps=-1", "explore_steps.*0 or more.*got -1"),
+        ("samples_from=-1", "samples_from.*0 or more.*got -1"),
         ("dequantise=1", "dequantise.*true or false.*'1'"),
         ("legal_weight=much", "legal_weight.*number or none.*'much'"),
         ("l_max=3", "l_max.*twice.*'l_max=3'"),

@@ -338,7 +338,7 @@ class HRSSM(GoalModel):
         if o.imagination_weight is None:
             losses.add("goal", self.goals.cosine(belief, batch.achieved_goal[:, window]), 1.0)
         else:
-            add_imagination(self, losses, batch, x, e, m)
+            add_imagination(self, losses, batch, x, e, m, step)
         return losses
 
     def _explore(self, m: Tensor, step: int) -> Tensor:

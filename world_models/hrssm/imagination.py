@@ -17,7 +17,7 @@ from world_models.hrssm.boundaries import rollout_frames, starts
 from world_models.interface import Batch, Losses
 
 
-def add_imagination(model: Any, losses: Losses, batch: Batch, x: Tensor, e: Tensor, m: Tensor) -> None:
+def add_imagination(model: Any, losses: Losses, batch: Batch, x: Tensor, e: Tensor, m: Tensor, step: int) -> None:
     """Add the losses of imagined jumps.
 
     Args:
@@ -27,16 +27,18 @@ def add_imagination(model: Any, losses: Losses, batch: Batch, x: Tensor, e: Tens
         x: (B, T, ...) patchified frames.
         e: (B, T, D) embeddings.
         m: (B, T) sampled boundaries, through which gradients reach q(m).
+        step: of the training.
     """
     o = model.config.options
     assert o.imagination_weight is not None
+    sample = o.samples_from is not None and step >= o.samples_from
     rows, past, before, seen = rollout_frames(m.detach(), o.context, o.lookahead, o.horizon)
     length = torch.randint(1, o.context + 1, (len(m),), device=m.device)
     c = model.context_rnn.last(e[rows, past], length)
     z = c.new_zeros(len(m), model.config.sizes.abstraction)
     m = m[rows, seen]
     start, a = starts(m), one_hot_actions(batch.action[rows, before])
-    z_all, c_all = model.z_rnn.rollout(model.prior_z, z, c, a, update=start, sample=o.imagination_samples)
+    z_all, c_all = model.z_rnn.rollout(model.prior_z, z, c, a, update=start, sample=sample)
     imagined = torch.cat([z_all, c_all], -1)
     crop = batch.achieved_goal[rows, torch.cat([past[:, -1:], seen], 1)]
     states = torch.cat([torch.cat([z, c], -1)[:, None], imagined], 1)
@@ -46,7 +48,7 @@ def add_imagination(model: Any, losses: Losses, batch: Batch, x: Tensor, e: Tens
         surprise = model.foreseen_actions(imagined, start.detach(), m, batch.action[rows, seen])
         losses.add("action", surprise, o.action_weight)
     if o.frame_weight is not None:
-        _add_frames(model, losses, x[rows, seen], z_all.detach(), c_all.detach(), m.detach())
+        _add_frames(model, losses, x[rows, seen], z_all.detach(), c_all.detach(), m.detach(), sample)
     if o.legal_weight is not None:
         legal = model.goals.legal_error(imagined, m.detach(), batch.action_mask[rows, seen])
         losses.add("legal", legal, o.legal_weight)
@@ -59,6 +61,7 @@ def _add_frames(
     z: Float[Tensor, "b t z"],
     c: Float[Tensor, "b t c"],
     m: Float[Tensor, "b t"],
+    sample: bool,
 ) -> None:
     """Add the negative log-likelihoods of what is drawn of imagined subsequences, nats a frame, given (z, c).
 
@@ -68,11 +71,11 @@ def _add_frames(
     o = model.config.options
     row, first = (starts(m) > 0.5).nonzero(as_tuple=True)
     z, c = z[row, first], c[row, first]
-    if not o.imagination_samples:
+    if not sample:
         z = model.prior_z(c).sample().detach()
     h = model.init_s(z, c)
     p_s = model.prior_s(h)
-    s = p_s.sample() if o.imagination_samples else p_s.mean
+    s = p_s.sample() if sample else p_s.mean
     decoded = model.decoder.patches(model.shown(h, s)[None])
     losses.add("frame", image_nll(x[row, first][None], decoded, o.sigma), o.frame_weight)
     if o.subsequence_weight is None:
@@ -81,12 +84,16 @@ def _add_frames(
     pick = whole[torch.randperm(len(whole), device=m.device)[: o.subsequences]]
     at = row[pick, None], first[pick, None] + torch.arange(o.l_max, device=m.device)
     state = (z[pick], c[pick], s[pick], h[pick])
-    error = _rest_of_subsequences(model, state, x[at], m[at])
+    error = _rest_of_subsequences(model, state, x[at], m[at], sample)
     losses.add("subsequence", error, o.subsequence_weight)
 
 
 def _rest_of_subsequences(
-    model: Any, state: tuple[Tensor, Tensor, Tensor, Tensor], x: Float[Tensor, "n t *pixels"], m: Float[Tensor, "n t"]
+    model: Any,
+    state: tuple[Tensor, Tensor, Tensor, Tensor],
+    x: Float[Tensor, "n t *pixels"],
+    m: Float[Tensor, "n t"],
+    sample: bool,
 ) -> Float[Tensor, ""]:
     """Negative log-likelihood of frames and boundaries after the first frame, by s as it would be generated.
 
@@ -95,6 +102,7 @@ def _rest_of_subsequences(
         state: (z, c, s, h) at each subsequence's first frame.
         x: frames from there on, those of the next subsequences included, which do not count.
         m: where subsequences end.
+        sample: s is sampled, otherwise at its prior mean.
 
     Returns:
         Nats a frame.
@@ -102,7 +110,7 @@ def _rest_of_subsequences(
     z, c, s, h = state
     o, steps = model.config.options, m.shape[1] - 1
     inputs = model.abstract(z, c)[:, None].expand(-1, steps, -1)
-    s_all, h_all = model.s_rnn.rollout(model.prior_s, s, h, inputs, sample=o.imagination_samples)
+    s_all, h_all = model.s_rnn.rollout(model.prior_s, s, h, inputs, sample=sample)
     s_all, h_all = (torch.cat([one[:, None], rest], 1) for one, rest in ((s, s_all), (h, h_all)))
     shown = model.shown(h_all, s_all)
     here = torch.cumprod(1 - m, 1)  # the subsequence has not ended

@@ -80,8 +80,9 @@ class HRSSMOptions(Options):
     `frame_weight`); None: these are learned from posterior states alone"""
     subsequences: int = 32
     """how many subsequences of a batch that is"""
-    imagination_samples: bool = False
-    """imagined z and s are sampled while training, otherwise at their prior means"""
+    samples_from: Annotated[int | None, Domain(0, 10**9)] = None
+    """training step from which imagined z and s are sampled; before it, and always with None, they are at their prior
+    means, by which jumps are learned sooner"""
     legal_weight: float | None = None
     """weight of predicting the legal actions at a jump's end; None: not predicted, planners try all"""
 
@@ -125,7 +126,7 @@ OURS = HRSSMOptions(
     frames_see_belief=True,
     frame_weight=0.2,
     subsequence_weight=0.5,
-    imagination_samples=True,
+    samples_from=1000,
     legal_weight=10.0,
 )
 VARIANTS = {"vta": VTA, "vta-code": CODE, "ours": OURS}

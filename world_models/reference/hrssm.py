@@ -57,7 +57,7 @@ def plain_loss(model: HRSSM, batch: Batch, step: int) -> dict[str, Tensor]:
     if o.rate_weight:
         terms["rate"] = kl_divergence(Bernoulli(q.mean()), Bernoulli(torch.tensor(o.boundary_rate)))
     if o.imagination_weight is not None:
-        return terms | plain_imagination(model, batch, given)
+        return terms | plain_imagination(model, batch, given, step)
     return terms | {"goal": plain_goal(model, states, batch.achieved_goal[:, o.context : o.context + o.window])}
 
 
@@ -147,7 +147,7 @@ def plain_relaxed_kl(q_logit: Tensor, p: Tensor, noise: Tensor, temperature: flo
     return ratio
 
 
-def plain_imagination(model: HRSSM, batch: Batch, given: Samples) -> dict[str, Tensor]:
+def plain_imagination(model: HRSSM, batch: Batch, given: Samples, step: int) -> dict[str, Tensor]:
     """Imagine the jumps taken, from the first boundary on at which a context can end; that frame counts too."""
     o, sizes, e, m = model.config.options, model.config.sizes, given.e, given.m
     b, first = len(batch.action), o.context - 1
@@ -157,8 +157,9 @@ def plain_imagination(model: HRSSM, batch: Batch, given: Samples) -> dict[str, T
         begin = torch.where(m[:, first + t] > 0.5, t, begin)
     begin = begin + first
     length = torch.randint(1, o.context + 1, (b,))
+    sampled = o.samples_from is not None and step >= o.samples_from
     noise = torch.zeros(b, o.horizon, sizes.abstraction)
-    if o.imagination_samples:
+    if sampled:
         noise.normal_()
     picked = torch.rand(b, o.horizon).argsort(1)[:, : o.contrast_frames]
     c = torch.zeros(b, sizes.belief)
@@ -184,11 +185,12 @@ def plain_imagination(model: HRSSM, batch: Batch, given: Samples) -> dict[str, T
     crop = batch.achieved_goal[rows[:, None], begin[:, None] + torch.arange(o.horizon + 1)]
     contrast = plain_contrast(model, states, crop, picked)
     legal = torch.stack(errors).sum() / torch.stack(ends).sum()
-    drawn = plain_drawn(model, given.x, begin + 1, torch.stack(states[1:], 1).detach(), torch.stack(ends, 1))
+    states_drawn, m_drawn = torch.stack(states[1:], 1).detach(), torch.stack(ends, 1)
+    drawn = plain_drawn(model, given.x, begin + 1, states_drawn, m_drawn, sampled)
     return {"contrast": contrast, "action": torch.stack(surprises).mean(), "legal": legal} | drawn
 
 
-def plain_drawn(model: HRSSM, x: Tensor, begin: Tensor, states: Tensor, m: Tensor) -> dict[str, Tensor]:
+def plain_drawn(model: HRSSM, x: Tensor, begin: Tensor, states: Tensor, m: Tensor, sampled: bool) -> dict[str, Tensor]:
     """Draw imagined subsequences, one after the other.
 
     `states` and m, (B, T, ...), begin at the frames `begin` of x.
@@ -196,9 +198,9 @@ def plain_drawn(model: HRSSM, x: Tensor, begin: Tensor, states: Tensor, m: Tenso
     o, sizes = model.config.options, model.config.sizes
     jumps = [(b, t) for b in range(len(m)) for t in range(m.shape[1]) if t == 0 or m[b, t - 1] > 0.5]
     noise_z, noise_s = (torch.zeros(len(jumps), size) for size in (sizes.abstraction, sizes.state))
-    (noise_s if o.imagination_samples else noise_z).normal_()
+    (noise_s if sampled else noise_z).normal_()
     z, c = torch.stack([states[jump] for jump in jumps]).split((sizes.abstraction, sizes.belief), -1)
-    if not o.imagination_samples:
+    if not sampled:
         p_z = model.prior_z(c)
         z = (p_z.mean + p_z.std * noise_z).detach()
     h = model.s_init(torch.cat([z, c], -1) if o.init_sees_belief else z)
@@ -216,7 +218,7 @@ def plain_drawn(model: HRSSM, x: Tensor, begin: Tensor, states: Tensor, m: Tenso
     whole = [i for i, (_, t) in enumerate(jumps) if t + o.l_max <= m.shape[1]]
     chosen = [whole[i] for i in torch.randperm(len(whole))[: o.subsequences]]
     noise = torch.zeros(len(chosen), o.l_max - 1, sizes.state)
-    if o.imagination_samples:
+    if sampled:
         noise.normal_()
     later: list[Tensor] = []
     ends: list[Tensor] = []

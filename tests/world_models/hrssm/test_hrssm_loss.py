@@ -28,9 +28,9 @@ CHOICES: list[tuple[str, dict[str, Any]]] = [
     ("vta", {"frames_see_belief": True}),
     ("vta", {"below_sees_belief": True}),
     ("vta-code", {"jump_action": "decision"}),
-    ("ours", {"imagination_samples": False}),
-    ("ours", {"subsequence_weight": None, "prior_m_is_mlp": False}),
-    ("ours", {"subsequences": 3, "frames_see_belief": True, "below_sees_belief": True, "l_min": 2}),
+    ("ours", {"samples_from": 300}),
+    ("ours", {"samples_from": None, "subsequence_weight": None, "prior_m_is_mlp": False}),
+    ("ours", {"samples_from": 0, "subsequences": 3, "frames_see_belief": True, "below_sees_belief": True, "l_min": 2}),
 ]
 
 
