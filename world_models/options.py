@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from types import NoneType
-from typing import Annotated, Any, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 O = TypeVar("O")  # noqa: E741  an options dataclass
 
@@ -32,17 +32,20 @@ MayBeZero = Annotated[int, Domain(0, 10**9)]
 
 
 class Options:
-    """Base of the dataclasses of options, whose numbers are checked however they are made.
+    """Base of the dataclasses of options, whose numbers and words are checked however they are made.
 
-    A field's domain is in its type, such as `Positive`; otherwise whole numbers count something, from 1 up, and others
-    are weights.
+    A field's domain is in its type, such as `Positive` or a `Literal`; otherwise whole numbers count something, from 1
+    up, and others are weights.
     """
 
     def __post_init__(self) -> None:
-        """Check every number; subclasses check afterwards what relates several."""
+        """Check every number and word; subclasses check afterwards what relates several."""
         for name, domain in domains(type(self)).items():
             if (value := getattr(self, name)) is not None:
                 domain.check(name, value)
+        for name, hint in get_type_hints(type(self)).items():
+            if get_origin(hint) is Literal:
+                _read(name, hint, getattr(self, name))
 
 
 def domains(options: type) -> dict[str, Domain]:
@@ -97,6 +100,10 @@ def _write(value: Any) -> str:
 
 def _read(name: str, kind: Any, text: str) -> Any:
     """A value of a field's type."""
+    if get_origin(kind) is Literal:
+        if text not in get_args(kind):
+            raise ValueError(f"option {name} must be one of {', '.join(get_args(kind))}, got {text!r}")
+        return text
     kinds = get_args(kind) or (kind,)
     if NoneType in kinds and text.lower() == NONE:
         return None

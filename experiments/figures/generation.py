@@ -17,11 +17,12 @@ from torch.nn import functional as F
 
 from agent.training.evaluation_mode import seeded
 from envs.camera import Camera
-from envs.dynamics import ARRIVED, HEADINGS, Dynamics
+from envs.dynamics import Dynamics
 from envs.layout import Layout
 from envs.raycast import Raycaster
 from experiments.common.numbers import Numbers
 from experiments.common.trained_runs import TrainedRun
+from experiments.navigation.imagined_frames import first_frames
 from experiments.navigation.jump_accuracy import arrivals, contexts, hallway_features, pass_on
 from world_models.blocks.images import to_uint8
 from world_models.hrssm.hrssm import HRSSM
@@ -137,10 +138,10 @@ def _measured(
         for row, way, read in zip(actions.tolist(), ways, imagined.tolist(), strict=True)
     ]
     if "jumpy" in modes:
-        view = Raycaster(layout, camera.size, camera.fov_degrees)
+        view, real = Raycaster(layout, camera.size, camera.fov_degrees), first_frames(layout, camera)
         arrays["maze"] = np.stack([_without_jitter(view, way.first) for way in ways])
         for generation, frames in zip(generations, arrays["jumpy"], strict=True):
-            generation["shown"] = _shown_hallways(frames, layout, view)
+            generation["shown"] = real.shown(frames).argmax(-1).tolist()
     facts = {"runs": [run.facts], "seed": seed, "pose": pose.tolist()}
     return Numbers(facts | {"layout": layout.name, "generations": generations}, arrays=arrays)
 
@@ -154,20 +155,6 @@ def _imagined_hallways(model: HRSSM, layout: Layout, context: tuple[Tensor, ...]
         state = model.imagine(state, action)
         found.append((F.normalize(model.feature(state), dim=-1) @ hallway.T).argmax(1))
     return torch.stack(found, 1)
-
-
-def _shown_hallways(frames: np.ndarray, layout: Layout, view: Raycaster) -> list[int]:
-    """The hallways of the frames right after a passage that are nearest to frames (K, H, W, 3)."""
-    dynamics = Dynamics.of(layout)
-    free = np.argwhere(layout.free)
-    pose = np.array([(x, y, heading, ARRIVED) for y, x in free for heading in range(HEADINGS)], np.int16)
-    pose = pose[dynamics.passage(pose)]
-    row, action = dynamics.action_mask(pose).nonzero()
-    first, _ = dynamics.step(pose[row], action)
-    _, hallway = pass_on(pose[row], action, layout)
-    seen = _without_jitter(view, first).astype(np.float64)
-    distance = np.square(frames[:, None] - seen).mean(axis=(2, 3, 4))
-    return hallway[distance.argmin(axis=1)].tolist()
 
 
 def _without_jitter(view: Raycaster, pose: Int16[np.ndarray, "n 4"]) -> np.ndarray:

@@ -8,10 +8,13 @@
 | `rssm_gap_N` | mean reward minus RSSM's, each with a budget of N transitions | least | 0, interval above it |
 | `boundary_f1`, `boundary_f1_exact` | boundaries within one frame, and exact, test split | least | 0.97, 0.95 |
 | `jump_accuracy_K` | imagined hallway is the true one after K passages | least | K = 1: 0.99, K = 5: 0.95 |
+| `frame_accuracy_K` | sampled frame shows the true hallway after K passages | least | 0.95 |
+| `one_hallway` | subsequences, frame by frame, that show one hallway, the true one | least | 0.95 |
+| `skips_hallway`, `repeats_hallway` | those that do not show it, that show the one before it | largest | – |
 | `elbo_gap` | (nelbo - RSSM's) / RSSM's, nats per frame without the constant, test split | largest | 0.02 |
 
 The targets are for the variant `ours`. Intervals are paired bootstrap intervals over episodes (`elbo_gap`: test
-batches); boundaries and jumps have none.
+batches); boundaries, jumps and frames have none.
 """
 
 from __future__ import annotations
@@ -35,6 +38,7 @@ from experiments.common.trained_runs import TrainedRun, check_agreement, check_s
 from experiments.navigation.agents import CEILING
 from experiments.navigation.benchmark import BenchmarkConfig, benchmark
 from experiments.navigation.episode_files import read_episodes
+from experiments.navigation.imagined_frames import imagined_frames
 from experiments.navigation.jump_accuracy import jump_accuracy
 from experiments.navigation.planning import PlannerOption, check_budgets, planner_facts
 from experiments.navigation.summary import SOON, Episodes, solved_soon
@@ -42,6 +46,7 @@ from experiments.navigation.targets import GAP, Measured, merged, targets_table,
 from planners.interface import Planner
 from planners.shooting import Shooting
 from planners.tree import TreeSearch, full_tree
+from world_models.hrssm.hrssm import HRSSM
 from world_models.interface import Plannable, Segmenting, Trainable
 
 
@@ -136,8 +141,11 @@ def _measure(
         model = hrssm.able(Segmenting)
         scores = boundary_scores(model, replay, next(model.parameters()).device, config.evaluation.episodes)
         rows |= {name: Estimate(scores[name]) for name in ("boundary_f1", "boundary_f1_exact")}
-    accuracy = jump_accuracy(hrssm.able(Plannable), Layout.parse(hrssm.training["layout"]), config.camera)
+    layout = Layout.parse(hrssm.training["layout"])
+    accuracy = jump_accuracy(hrssm.able(Plannable), layout, config.camera)
     rows |= {f"jump_accuracy_{passages}": Estimate(share) for passages, share in enumerate(accuracy, 1)}
+    frames = imagined_frames(hrssm.able(HRSSM), layout, config.camera)
+    rows |= {name: Estimate(share) for name, share in frames.items()}
     if replay is not None and rssm is not None:
         models = {"hrssm": (hrssm.able(Trainable), hrssm.step), "rssm": (rssm.able(Trainable), rssm.step)}
         bounds = PairedBootstrap(negative_bounds(models, replay, config.evaluation))

@@ -18,8 +18,9 @@ from experiments.navigation.summary import SOON, aligned
 
 TARGETS = {"success": 0.995, "reward_over_ceiling": 0.97, f"solved_in_{SOON}": 0.97}
 TARGETS |= {"boundary_f1": 0.97, "boundary_f1_exact": 0.95, "jump_accuracy_1": 0.99, "jump_accuracy_5": 0.95}
+TARGETS |= {f"frame_accuracy_{passages}": 0.95 for passages in range(1, 6)} | {"one_hallway": 0.95}
 TARGETS |= {"elbo_gap": 0.02}
-GAP, SMALLER_IS_BETTER = "rssm_gap_", ("elbo_gap",)
+GAP, SMALLER_IS_BETTER = "rssm_gap_", ("elbo_gap", "skips_hallway", "repeats_hallway")
 ABOUT = "about"  # next to the variants in the file
 
 

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 import torch
@@ -62,9 +62,11 @@ def test_values_are_read_as_their_fields_types():
         ("boundary_rate=2", "boundary_rate.*at most 1, got 2"),
         ("n_max=1" + 30 * "0", "n_max.*at most 1e.09, got 1e.30"),
         ("explore_steps=-1", "explore_steps.*0 or more.*got -1"),
+        ("samples_from=-1", "samples_from.*0 or more.*got -1"),
         ("dequantise=1", "dequantise.*true or false.*'1'"),
         ("legal_weight=much", "legal_weight.*number or none.*'much'"),
         ("l_max=3", "l_max.*twice.*'l_max=3'"),
+        ("jump_action=none", "jump_action.*before, first, decision.*'none'"),
     ],
 )
 def test_wrong_changes_are_refused(change, message):
@@ -78,11 +80,18 @@ def test_options_outside_their_domain_are_refused_however_they_are_made(model):
     limits = domains(type(standard))
     numbers = {name for name, value in asdict(standard).items() if type(value) in (int, float)}
     assert numbers <= {*limits}
+    hints = get_type_hints(type(standard))
     for name, domain in limits.items():
-        whole = type(getattr(standard, name)) is int
+        whole = int in (hints[name], *get_args(hints[name]))
         for value in (domain.low - 1, 2 * domain.high) if whole else (domain.low - 1.0, 2.0 * domain.high, math.nan):
             with pytest.raises(ValueError, match=f"option {name} must be .*, got "):
                 replace(standard, **{name: value})
+
+
+def test_words_are_read_and_have_to_suit_others():
+    assert override(hrssm_options.VTA, ["jump_action=decision"]).jump_action == "decision"
+    with pytest.raises(ValueError, match=r"jump_action.*before.*imagination_weight.*got first"):
+        replace(hrssm_options.OURS, jump_action="first")
 
 
 def test_a_label_names_the_changes_and_reads_back():

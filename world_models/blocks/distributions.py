@@ -55,14 +55,24 @@ def bernoulli_kl(q_logit: Float[Tensor, "*batch"], p: Float[Tensor, "*batch"]) -
     return q * (log_q - p.log()) + (1 - q) * (log_not_q - (-p).log1p())
 
 
-def straight_through_bernoulli(logit: Float[Tensor, "*batch"], temperature: float) -> Float[Tensor, "*batch"]:
-    """Sample a hard 0/1 whose gradient is that of the binary Gumbel-softmax (Jang et al. 2017, Bengio et al. 2013)."""
-    uniform = torch.rand_like(logit).clamp(1e-6, 1 - 1e-6)
-    soft = torch.sigmoid((logit + uniform.log() - (-uniform).log1p()) / temperature)
+def logistic_like(tensor: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+    """Sample standard logistic noise of a tensor's shape."""
+    uniform = torch.rand_like(tensor).clamp(1e-6, 1 - 1e-6)
+    return uniform.log() - (-uniform).log1p()
+
+
+def straight_through_bernoulli(
+    logit: Float[Tensor, "*batch"], temperature: float, noise: Float[Tensor, "*batch"] | None = None
+) -> Float[Tensor, "*batch"]:
+    """Sample a hard 0/1 whose gradient is that of the binary Gumbel-softmax (Jang et al. 2017, Bengio et al. 2013).
+
+    Logistic noise may be given.
+    """
+    soft = torch.sigmoid((logit + (logistic_like(logit) if noise is None else noise)) / temperature)
     return (soft > 0.5).float() + (soft - soft.detach())  # the bracket is exactly 0
 
 
 def image_nll(x: Float[Tensor, "b t *pixels"], mean: Float[Tensor, "b t *pixels"], sigma: float) -> Float[Tensor, ""]:
     """Negative log-likelihood under N(mean, sigma²) without its constant, summed over pixels, averaged over frames."""
-    frames = x.shape[0] * x.shape[1]
+    frames = max(x.shape[0] * x.shape[1], 1)
     return F.mse_loss(mean, x, reduction="sum") * (0.5 / sigma**2 / frames)

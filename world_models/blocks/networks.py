@@ -113,11 +113,17 @@ class GRU(nn.Module):
         h: Float[Tensor, "b h"],
         inputs: Float[Tensor, "b t inputs"],
         update: Float[Tensor, "b t"] | None = None,
+        sample: bool = False,
     ) -> tuple[Float[Tensor, "b t s"], Float[Tensor, "b t h"]]:
-        """Run over time from (s, h): each step reads (s, inputs), then s is the head's mean; see `filter_scan`."""
+        """Run over time from (s, h): each step reads (s, inputs), then s is the head's mean, or a sample.
+
+        See `filter_scan`.
+        """
         first, last = head.linear_layers
         projected, rnn = self.given(inputs, s.shape[-1])
         features, noise = first.bias.expand(*inputs.shape[:2], -1), s.new_zeros(*inputs.shape[:2], s.shape[-1])
+        if sample:
+            noise.normal_()
         weights = (first.weight, last.weight, last.bias)
         h, _, s = filter_scan(projected, features, noise, rnn, weights, torch.cat([s, h], -1), update)
         return s, h

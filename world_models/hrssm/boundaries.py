@@ -4,16 +4,13 @@ Equations: sections 2.3, 2.4 and 3 ("Sequence Decomposition") of Kim, Ahn and Be
 """
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from world_models.blocks.networks import LargeNetwork, mlp
 from world_models.interface import ACTIONS
 from world_models.shapes import Actions
-
-FORCED = 1e-3
-"""distance from 0 or 1 of a forced boundary probability, so that its KL stays finite"""
 
 
 def starts(m: Float[Tensor, "b t"]) -> Float[Tensor, "b t"]:
@@ -83,27 +80,75 @@ def frames_since(start: Float[Tensor, "b t"]) -> Int64[Tensor, "b t"]:
     return t - torch.where(start > 0.5, t, 0).cummax(1).values
 
 
-def boundary_prior(p: Float[Tensor, "b t"], m: Float[Tensor, "b t"], n_max: int, l_max: int) -> Float[Tensor, "b t"]:
+def boundary_prior(
+    p: Float[Tensor, "b t"], m: Float[Tensor, "b t"], n_max: int, l_max: int, forced: float
+) -> Float[Tensor, "b t"]:
     """Return p(m_t = 1 | s_t, m_{<t}) of hard boundaries m (section 2.3).
 
-    It is forced to 0 where n(m_{<t}) >= n_max, else to 1 where l(m_{<t}) >= l_max, else it is the network's p.
+    It is forced to 0 where n(m_{<t}) >= n_max, else to 1 where l(m_{<t}) >= l_max, else it is the network's p; the
+    distance `forced` is kept from 0 and 1, so that its KL stays finite.
     """
     start = starts(m)
     n = start.cumsum(1)
     length = frames_since(start) + 1
-    p = torch.where(length >= l_max, 1 - FORCED, p.clamp(FORCED, 1 - FORCED))
-    return torch.where(n >= n_max, FORCED, p)
+    p = torch.where(length >= l_max, 1 - forced, p.clamp(forced, 1 - forced))
+    return torch.where(n >= n_max, forced, p)
+
+
+def relaxed_kl(
+    q_logit: Float[Tensor, "b t"], p: Float[Tensor, "b t"], noise: Float[Tensor, "b t"]
+) -> Float[Tensor, "b t"]:
+    """Log ratio of the densities of relaxed boundaries under q and p, at the sample that the logistic noise makes of q.
+
+    Differs from the paper's text, whose m is discrete. A relaxed boundary is sigmoid((logit + noise) / temperature)
+    with logistic noise (Maddison et al. 2017); the ratio of two such densities at logit(q) + noise does not depend on a
+    temperature they share, and its mean, unlike the KL of what is discrete, grows with the distance of the logits.
+    """
+    apart = q_logit - torch.logit(p)
+    return apart + 2 * (F.softplus(-apart - noise) - F.softplus(-noise))
+
+
+def decisions(
+    a: Float[Tensor, "b t actions"], choice: Bool[Tensor, "b t"], m: Float[Tensor, "b t"]
+) -> Float[Tensor, "b t actions"]:
+    """Return at each frame the first of the actions a at a choice from there to its subsequence's end; 0 if none is.
+
+    Args:
+        a: actions as one-hot vectors.
+        choice: whether more than one action is legal.
+        m: 1 where a subsequence ends; the last frame ends one.
+    """
+    t = torch.arange(a.shape[1], device=a.device).expand_as(m)
+    last = a.shape[1] - 1
+    choice_at, end_at = (
+        torch.where(here, t, last + beyond).flip(1).cummin(1).values.flip(1)
+        for here, beyond in ((choice, 1), (m > 0.5, 0))
+    )
+    chosen = a.gather(1, choice_at.clamp(max=last)[..., None].expand_as(a))
+    return chosen * (choice_at <= end_at)[..., None]
 
 
 class BoundaryNet(LargeNetwork):
     """Three convolutions over time (kernel 3, ELU) and an output layer (paper, "Sequence Decomposition")."""
 
-    def __init__(self, inputs: int, hidden: int, causal: bool) -> None:
-        """Map (B, T, inputs) to logits (B, T); causal: each reads only its own and earlier frames."""
+    def __init__(self, inputs: int, hidden: int, causal: bool, batch_norm: bool = False) -> None:
+        """Map (B, T, inputs) to logits (B, T).
+
+        Args:
+            inputs: features of a frame.
+            hidden: features of each layer.
+            causal: each logit reads only its own and earlier frames.
+            batch_norm: features are normalised before each ELU, and the logits are about 0 at first.
+        """
         super().__init__()
         self.padding = (2, 0) if causal else (1, 1)
-        self.layers = nn.ModuleList(nn.Conv1d(width, hidden, 3) for width in (inputs, hidden, hidden))
+        self.layers = nn.ModuleList(
+            nn.Conv1d(width, hidden, 3, bias=not batch_norm) for width in (inputs, hidden, hidden)
+        )
+        self.norms = nn.ModuleList(nn.BatchNorm1d(hidden) if batch_norm else nn.Identity() for _ in self.layers)
         self.out = nn.Linear(hidden, 1)
+        if batch_norm:
+            nn.init.zeros_(self.out.bias)
 
     def forward(self, x: Float[Tensor, "b t inputs"]) -> Float[Tensor, "b t"]:
         """Return the logits."""
@@ -112,14 +157,14 @@ class BoundaryNet(LargeNetwork):
     def _logits(self, x: Tensor) -> Tensor:
         rows, frames = x.shape[:2]
         x = x.transpose(0, 1).flatten(0, 1)  # time-major: the frames before and after are slices of the same rows
-        for (
-            layer
-        ) in self.layers:  # three products per layer: faster than convolutions on a CPU (experiments/LOG.md, 31)
-            assert isinstance(layer, nn.Conv1d) and layer.bias is not None
+        for layer, norm in zip(self.layers, self.norms, strict=True):
+            # three products per layer: faster than convolutions on a CPU (experiments/LOG.md, 31)
+            assert isinstance(layer, nn.Conv1d)
             padded = F.pad(x, (0, 0, *(rows * side for side in self.padding)))
             before, now, after = (padded[rows * k : rows * (k + frames)] for k in range(3))
             w_before, w_now, w_after = layer.weight.permute(2, 1, 0)
-            x = F.elu(torch.addmm(torch.addmm(torch.addmm(layer.bias, before, w_before), now, w_now), after, w_after))
+            first = before @ w_before if layer.bias is None else torch.addmm(layer.bias, before, w_before)
+            x = F.elu(norm(torch.addmm(torch.addmm(first, now, w_now), after, w_after)))
         return self.out(x).view(frames, rows).t()
 
 

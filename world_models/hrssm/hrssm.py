@@ -28,17 +28,31 @@ Equations, their sections and their code; N(c) is a Gaussian whose mean and stan
 Windows follow `context` frames, of which 1 to 5 count: c_0 = f_ctx(X_ctx) (section 5); `lookahead` frames follow them,
 for q(m) only. Only z's transition sees actions, so that one jump is one action (section 5.2).
 
+`vta` follows the text, `vta-code` what its authors ran where the two differ, as far as numbers tell, compared from
+outside with the same weights and noise. Each row is an option, with the reason why there is a choice:
+
+| option                    | text: `vta`         | run: `vta-code`   | reason                                         |
+|---------------------------|---------------------|-------------------|------------------------------------------------|
+| `weight_moves_boundaries` | yes, as in the bound| no                | KL(z) prices starts: q(m) can lose all of them |
+| `relaxed_kl_m`            | no, m_t is discrete | yes, at the sample| 2 to 60 times the KL: the prior presses harder |
+| `forced`                  | 0 and 1; here 1e-3  | 1e-6              | how hard N_max and l_max press                 |
+| `frames_see_belief`       | no, s_t             | yes, (h_t, s_t)   | what h_t knows, s_t need not say once more     |
+| `init_`, `below_sees_b…`  | no, z_t             | yes, (z_t, c_t)   | what c_t knows, z_t need not say once more     |
+| `boundary_batch_norm`     | no                  | yes               | q(m) begins at 0.5 wherever embeddings lie     |
+| `prior_m_is_mlp`          | yes                 | yes               | one linear layer in older checkpoints          |
+| `jump_action`             | left open: a_{t-1}  | a_{t-1}           | a boundary may fall before the choice          |
+
 Differs from the paper, in the variant `ours` only (experiments/LOG.md says why): jumps are trained the way planning
-uses them (`_add_imagination`); boundaries go where actions cannot be predicted (`ForeseenActions`); q(m_t) reads the
-frames up to t and the actions before t; the structure prior also includes an expected rate of boundaries and a shortest
-subsequence; INIT reads c_t as well, and the first frames of imagined subsequences are learned, so that a jump can be
-decoded; the legal actions at a jump's end are predicted. Training can begin with random boundaries (`explore_steps`).
+uses them, and so are the first frames drawn of them (`imagination`); boundaries go where actions cannot be predicted
+(`ForeseenActions`); q(m_t) reads the frames up to t and the actions before t; the structure prior also includes an
+expected rate of boundaries and a shortest subsequence; INIT reads c_t as well; the legal actions at a jump's end are
+predicted. Training can begin with random boundaries (`explore_steps`).
 """
 
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -49,6 +63,7 @@ from world_models.blocks.distributions import (
     bernoulli_kl,
     gaussian_kl,
     image_nll,
+    logistic_like,
     straight_through_bernoulli,
 )
 from world_models.blocks.goals import GoalSpace, check_goals
@@ -59,11 +74,13 @@ from world_models.hrssm.boundaries import (
     ForeseenActions,
     boundary_prior,
     copy_or_update,
+    decisions,
     random_boundaries,
-    rollout_frames,
+    relaxed_kl,
     starts,
     too_short,
 )
+from world_models.hrssm.imagination import add_imagination
 from world_models.hrssm.options import VARIANTS, HRSSMOptions
 from world_models.interface import Batch, Losses, ModelConfig
 from world_models.rssm import RECIPES
@@ -79,12 +96,22 @@ class HRSSMState(NamedTuple):
 
 
 class Posterior(NamedTuple):
-    """Posteriors and samples over a window, (B, T, ...)."""
+    """Posteriors, samples and the beliefs that follow from these, over a window, (B, T, ...)."""
 
     q_z: Gaussian
     z: Tensor
+    c: Tensor
     q_s: Gaussian
     s: Tensor
+    h: Tensor
+
+
+class Boundaries(NamedTuple):
+    """Samples of q(m) over a window, (B, T), with the logits and the logistic noise that they come from."""
+
+    m: Tensor
+    logit: Tensor
+    noise: Tensor
 
 
 class HRSSM(GoalModel):
@@ -96,20 +123,23 @@ class HRSSM(GoalModel):
     def __init__(self, config: ModelConfig[Sizes, HRSSMOptions]) -> None:
         check_goals(config.actions, config.options)
         sizes, o = config.sizes, config.options
-        super().__init__(config, sizes.state)
         d, belief = sizes.embedding, sizes.belief
-        self.boundary_net = BoundaryNet(d + config.actions * o.boundary_sees_actions, belief, o.boundary_causal)
+        shown = sizes.state + belief * o.frames_see_belief
+        super().__init__(config, shown)
+        read = d + config.actions * o.boundary_sees_actions
+        self.boundary_net = BoundaryNet(read, belief, o.boundary_causal, o.boundary_batch_norm)
         self.context_rnn = GRU(d, belief)  # c_0 = f_ctx(X_ctx)
         self.psi_forward, self.psi_backward, self.phi_forward = GRU(d, belief), GRU(d, belief), GRU(d, belief)
         self.z_rnn = GRU(sizes.abstraction + config.actions, belief)  # f_z-rnn, with the action
-        self.s_rnn = GRU(sizes.state + sizes.abstraction, belief)  # f_s-rnn
+        below = sizes.abstraction + belief * o.below_sees_belief
+        self.s_rnn = GRU(sizes.state + below, belief)  # f_s-rnn
         known = sizes.abstraction + belief * o.init_sees_belief
         self.s_init = nn.Sequential(mlp(known, belief, belief), nn.Tanh())  # f_s-mlp
         self.prior_z = GaussianHead(belief, belief, sizes.abstraction)
         self.prior_s = GaussianHead(belief, belief, sizes.state)
-        self.prior_m = nn.Linear(sizes.state, 1)
+        self.prior_m = mlp(shown, belief, 1) if o.prior_m_is_mlp else nn.Linear(shown, 1)
         self.post_z = GaussianHead(2 * belief, belief, sizes.abstraction)
-        self.post_s = GaussianHead(belief + sizes.abstraction, belief, sizes.state)
+        self.post_s = GaussianHead(belief + below, belief, sizes.state)
         feature = None if o.imagination_weight is None else sizes.feature
         if config.actions:
             self.goals = GoalSpace(sizes.abstraction + belief, belief, feature, o.legal_weight is not None)
@@ -157,15 +187,24 @@ class HRSSM(GoalModel):
 
     def step_s(self, s: Tensor, state: HRSSMState, h: Tensor, start: Tensor) -> Tensor:
         """Return h_t: INIT where a subsequence starts, else f_s-rnn(s_{t-1} || z_t, h_{t-1}) (section 2.4)."""
-        return torch.lerp(self.s_rnn(s, state.z, h=h), self.init_s(*state), start[:, None])
+        return torch.lerp(self.s_rnn(s, self.abstract(*state), h=h), self.init_s(*state), start[:, None])
+
+    def abstract(self, z: Tensor, c: Tensor) -> Tensor:
+        """What q(s_t) and f_s-rnn read of the temporal abstraction."""
+        return torch.cat([z, c], -1) if self.config.options.below_sees_belief else z
+
+    def shown(self, h: Tensor, s: Tensor) -> Tensor:
+        """What x_t and m_t are decoded from."""
+        return torch.cat([s, h], -1) if self.config.options.frames_see_belief else s
 
     # ---------------------------------------------------------------- inference
 
-    def infer(self, e: Tensor, start: Tensor, m: Tensor, length: Tensor) -> Posterior:
+    def infer(self, e: Tensor, a: Tensor, start: Tensor, m: Tensor, length: Tensor) -> Posterior:
         """Sample q(Z|M,X) and q(S|Z,M,X) (section 3, "State Inference").
 
         Args:
             e: (B, context + T, D) embeddings of context and window.
+            a: (B, T, A) actions of jumps, see `jump_actions`.
             start: (B, T) m_{t-1}.
             m: (B, T) m_t.
             length: (B,) how many context frames count.
@@ -178,30 +217,57 @@ class HRSSM(GoalModel):
         phi = self.phi_forward.scan(window, keep=1 - start)
         q_z = self.post_z(torch.cat([psi_forward, psi_backward], -1))
         z = copy_or_update(q_z.sample(), start)
-        q_s = self.post_s(torch.cat([phi, z], -1))
-        return Posterior(q_z, z, q_s, q_s.sample())
+        c = self._scan_c(z, a, start, self.context_rnn.last(e[:, :context], length))
+        q_s = self.post_s(torch.cat([phi, self.abstract(z, c)], -1))
+        s = q_s.sample()
+        return Posterior(q_z, z, c, q_s, s, self._scan_h(s, z, c, start))
+
+    def jump_actions(self, a: Actions, choice: Bool[Tensor, "b t"], m: Tensor) -> Float[Tensor, "b window actions"]:
+        """The action that each frame of the window would start a subsequence with, as `jump_action` chooses it.
+
+        Args:
+            a: actions of context and window, at least.
+            choice: whether several actions were legal.
+            m: (B, T) where a subsequence ends, of the window.
+        """
+        o, given = self.config.options, one_hot_actions(a, self.config.actions)
+        first, last = o.context, o.context + o.window
+        if not self.config.actions or o.jump_action == "before":
+            return given[:, first - 1 : last - 1]
+        given = given[:, first:last]
+        return given if o.jump_action == "first" else decisions(given, choice[:, first:last], m)
 
     def observe(self, x: Frames, a: Between, length: Lengths) -> HRSSMState:
-        """Belief after the last `length` frames: z_0 = 0 and c_0, ready for the first jump."""
-        c = self.context_rnn.last(self.encoder(x), length)
+        """Belief after the last `length` frames: z_0 = 0 and c_0, ready for the first jump.
+
+        If jumps read an action of their own subsequence, which begins with the frame that the next action is chosen at,
+        then the last frame does not count, unless it is the only one.
+        """
+        e = self.encoder(x)
+        if self.config.actions and self.config.options.jump_action != "before" and x.shape[1] > 1:
+            alone = (length == 1)[:, None, None]
+            e, length = torch.where(alone, e[:, 1:], e[:, :-1]), (length - 1).clamp(min=1)
+        c = self.context_rnn.last(e, length)
         return HRSSMState(c.new_zeros(len(c), self.config.sizes.abstraction), c)
 
     # ---------------------------------------------------------------- imagination
 
-    def imagine(self, state: HRSSMState, action: Action) -> HRSSMState:
-        """One jump: the next temporal abstraction at its prior mean, given the passage's action."""
+    def imagine(self, state: HRSSMState, action: Action, sample: bool = False) -> HRSSMState:
+        """One jump given the passage's action: the next temporal abstraction at its prior mean, or a sample."""
         c = self.jump(state, action)
-        return HRSSMState(self.prior_z(c).mean, c)
+        p = self.prior_z(c)
+        return HRSSMState(p.sample() if sample else p.mean, c)
 
     def imagine_from(self, state: HRSSMState, parent: Int64[Tensor, " b"], action: Action) -> HRSSMState:
         """As in `Branching`: products of states that several rows continue from are computed once."""
         c = self.jump(state, action, parent)
         return HRSSMState(self.prior_z(c).mean, c)
 
-    def decode(self, state: HRSSMState) -> Float[Tensor, "b 3 h w"]:
-        """First frame of the subsequence: s at its prior mean after INIT."""
-        s = self.prior_s(self.init_s(*state)).mean
-        return self.decoder(s[:, None])[:, 0]
+    def decode(self, state: HRSSMState, sample: bool = False) -> Float[Tensor, "b 3 h w"]:
+        """First frame of the subsequence: s at its prior mean after INIT, or a sample."""
+        h = self.init_s(*state)
+        p = self.prior_s(h)
+        return self.decoder(self.shown(h, p.sample() if sample else p.mean)[:, None])[:, 0]
 
     def generate(
         self, x: Frames, a: Between, length: Lengths, actions: Planned, mode: str = "full"
@@ -225,21 +291,24 @@ class HRSSM(GoalModel):
             state = HRSSMState(torch.lerp(state.z, z, start[:, None]), torch.lerp(state.c, c, start[:, None]))
             h = self.step_s(s, state, h, start)
             s = self.prior_s(h).sample()
-            frames.append(self.decoder(s[:, None])[:, 0])
+            shown = self.shown(h, s)
+            frames.append(self.decoder(shown[:, None])[:, 0])
             begun.append(start)
             used, since = used + start.long(), torch.where(start > 0, 1, since + 1)
-            sampled = torch.bernoulli(torch.sigmoid(self.prior_m(s).squeeze(-1))).bool() & (since >= o.l_min)
+            sampled = torch.bernoulli(torch.sigmoid(self.prior_m(shown).squeeze(-1))).bool() & (since >= o.l_min)
             ends = sampled | (since >= o.l_max)
             start = torch.ones_like(start) if jumpy else (ends & (used < actions.shape[1])).float()
         return torch.stack(frames, 1), torch.stack(begun, 1)
 
     def reconstruct(self, x: Frames, a: Actions) -> tuple[NewFrames, Starts]:
-        """As in `Rebuilding`: the window after the context."""
+        """As in `Rebuilding`: the window after the context. Every frame counts as a choice (`jump_actions`)."""
         o = self.config.options
         e = self.encoder(x)
         m = (self.boundary_logit(e, a) > 0).float()[:, o.context : o.context + o.window]
         start, whole = starts(m), torch.full((len(x),), o.context, device=x.device)
-        return self.decoder(self.infer(e[:, : o.context + o.window], start, m, whole).s), start
+        jumps = self.jump_actions(a, torch.ones_like(a, dtype=torch.bool), m)
+        post = self.infer(e[:, : o.context + o.window], jumps, start, m, whole)
+        return self.decoder(self.shown(post.h, post.s)), start
 
     # ---------------------------------------------------------------- training
 
@@ -250,9 +319,12 @@ class HRSSM(GoalModel):
         x = scale(self.encoder.patchify(batch.observation), dequantise=self.training and o.dequantise)
         e = self.encoder.embed(x)
         logit = self.boundary_logit(e, batch.action)
-        m = self._explore(straight_through_bernoulli(logit, self.temperature(step)), step)
+        noise = logistic_like(logit)
+        m = self._explore(straight_through_bernoulli(logit, self.temperature(step), noise), step)
         window = slice(o.context, o.context + o.window)
-        terms, belief = self._bound(x[:, window], e[:, : window.stop], batch.action, m, logit, length)
+        a = self.jump_actions(batch.action, batch.action_mask.sum(-1) > 1, m[:, window].detach())
+        q = Boundaries(*(each[:, window] for each in (m, logit, noise)))
+        terms, belief = self._bound(x[:, window], e[:, : window.stop], a, q, length)
         metrics = {"boundaries": m[:, window].sum(1).mean(), "temperature": torch.tensor(self.temperature(step))}
         losses = Losses.bound(terms, metrics)
         if o.short_weight:
@@ -266,7 +338,7 @@ class HRSSM(GoalModel):
         if o.imagination_weight is None:
             losses.add("goal", self.goals.cosine(belief, batch.achieved_goal[:, window]), 1.0)
         else:
-            self._add_imagination(losses, batch, x, e, m)
+            add_imagination(self, losses, batch, x, e, m, step)
         return losses
 
     def _explore(self, m: Tensor, step: int) -> Tensor:
@@ -278,72 +350,34 @@ class HRSSM(GoalModel):
         return torch.where(explored, random_boundaries(m, o.boundary_rate, o.l_min), m)
 
     def _bound(
-        self, x: Tensor, e: Tensor, a: Tensor, m: Tensor, logit: Tensor, length: Tensor
+        self, x: Tensor, e: Tensor, a: Tensor, q: Boundaries, length: Tensor
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Terms of the negative lower bound per frame (section 3), and beliefs (z, c) of the window, (B, T, ...)."""
-        o = self.config.options
-        window = slice(o.context, o.context + o.window)
-        m, logit = m[:, window], logit[:, window]
-        start = starts(m)
-        post = self.infer(e, start, m, length)
-        c_0 = self.context_rnn.last(e[:, : o.context], length)
-        c = self._scan_c(post.z, a[:, o.context - 1 : window.stop - 1], start, c_0)
-        p_s = self.prior_s(self._scan_h(post.s, post.z, c, start))
-        p_m = boundary_prior(torch.sigmoid(self.prior_m(post.s).squeeze(-1)), m.detach(), o.n_max, o.l_max)
+        o, start = self.config.options, starts(q.m)
+        post = self.infer(e, a, start, q.m, length)
+        shown = self.shown(post.h, post.s)
+        p_m = torch.sigmoid(self.prior_m(shown).squeeze(-1))
+        p_m = boundary_prior(p_m, q.m.detach(), o.n_max, o.l_max, o.forced)
+        weight = start if o.weight_moves_boundaries else start.detach()
+        kl_m = relaxed_kl(q.logit, p_m, q.noise) if o.relaxed_kl_m else bernoulli_kl(q.logit, p_m)
         terms = {
-            "image": image_nll(x, self.decoder.patches(post.s), o.sigma),
-            "kl_s": gaussian_kl(post.q_s, p_s).mean(),
-            "kl_z": (start * gaussian_kl(post.q_z, self.prior_z(c))).mean(),
-            "kl_m": bernoulli_kl(logit, p_m).mean(),
+            "image": image_nll(x, self.decoder.patches(shown), o.sigma),
+            "kl_s": gaussian_kl(post.q_s, self.prior_s(post.h)).mean(),
+            "kl_z": (weight * gaussian_kl(post.q_z, self.prior_z(post.c))).mean(),
+            "kl_m": kl_m.mean(),
         }
-        return terms, torch.cat([post.z, c], -1)
+        return terms, torch.cat([post.z, post.c], -1)
 
     def _scan_c(self, z: Tensor, a: Tensor, start: Tensor, c: Tensor) -> Tensor:
-        """Return c (B, T, Dc): `jump` where a subsequence starts, else COPY (section 2.4); a holds a_{t-1}."""
+        """Return c (B, T, Dc): `jump` where a subsequence starts, else COPY (section 2.4); a as in `infer`."""
         z_before = F.pad(z[:, :-1], (0, 0, 1, 0))
-        return self.z_rnn.scan(torch.cat([z_before, one_hot_actions(a, self.config.actions)], -1), c, update=start)
+        return self.z_rnn.scan(torch.cat([z_before, a], -1), c, update=start)
 
     def _scan_h(self, s: Tensor, z: Tensor, c: Tensor, start: Tensor) -> Tensor:
         """Return h (B, T, Dh): `step_s` over a window (section 2.4)."""
         s_before = F.pad(s[:, :-1], (0, 0, 1, 0))
-        return self.s_rnn.scan(torch.cat([s_before, z], -1), init=(self.init_s(z, c), start))
-
-    def _add_imagination(self, losses: Losses, batch: Batch, x: Tensor, e: Tensor, m: Tensor) -> None:
-        """Train jumps the way planning uses them.
-
-        Differs from the paper: starting from the belief after a context that ends at a boundary, the jumps really taken
-        are imagined, and every imagined feature has to name the crops seen during its subsequence.
-        """
-        o = self.config.options
-        assert o.imagination_weight is not None
-        rows, past, before, seen = rollout_frames(m.detach(), o.context, o.lookahead, o.horizon)
-        length = torch.randint(1, o.context + 1, (len(m),), device=m.device)
-        c = self.context_rnn.last(e[rows, past], length)
-        z = c.new_zeros(len(m), self.config.sizes.abstraction)
-        m = m[rows, seen]
-        start, a = starts(m), one_hot_actions(batch.action[rows, before])
-        imagined = torch.cat(self.z_rnn.rollout(self.prior_z, z, c, a, update=start), -1)
-        crop = batch.achieved_goal[rows, torch.cat([past[:, -1:], seen], 1)]
-        states = torch.cat([torch.cat([z, c], -1)[:, None], imagined], 1)
-        contrast = self.goals.contrast(states, crop, o.contrast_frames, o.contrast_temperature)
-        losses.add("contrast", contrast, o.imagination_weight)
-        if o.action_weight is not None:
-            surprise = self.foreseen_actions(imagined, start.detach(), m, batch.action[rows, seen])
-            losses.add("action", surprise, o.action_weight)
-        if o.frame_weight is not None:
-            row, jumped = (start > 0.5).nonzero(as_tuple=True)
-            error = self._first_frame_error(x[row, seen[row, jumped]], imagined[row, jumped, -c.shape[1] :])
-            losses.add("frame", error, o.frame_weight)
-        if o.legal_weight is not None:
-            legal = self.goals.legal_error(imagined, m.detach(), batch.action_mask[rows, seen])
-            losses.add("legal", legal, o.legal_weight)
-
-    def _first_frame_error(self, x: Float[Tensor, "n *pixels"], c: Float[Tensor, "n c"]) -> Tensor:
-        """Negative log-likelihood of first frames decoded from imagined beliefs, with no gradient into these."""
-        with torch.no_grad():
-            z = self.prior_z(c).sample()
-        decoded = self.decoder.patches(self.prior_s(self.init_s(z, c.detach())).mean[None])
-        return image_nll(x[None], decoded, self.config.options.sigma)
+        return self.s_rnn.scan(torch.cat([s_before, self.abstract(z, c)], -1), init=(self.init_s(z, c), start))
 
 
+RECIPES = RECIPES | {(preset, "vta-code"): RECIPES[preset, "vta"] for preset in SIZES}
 SPEC = ModelSpec(HRSSM, SIZES, VARIANTS, RECIPES, "HRSSM", colour="#0072b2", bounded_context=True)

@@ -1,13 +1,14 @@
-"""Options of the HRSSM: the paper's values (`vta`) and ours, which experiments/LOG.md explains."""
+"""Options of the HRSSM: the paper's text (`vta`), what its authors ran (`vta-code`), and ours (experiments/LOG.md)."""
 
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
-from world_models.options import MayBeZero, Options, Positive, Share
+from world_models.options import Domain, MayBeZero, Options, Positive, Share
 
 
 @dataclass(frozen=True)
 class HRSSMOptions(Options):
-    """What `--variant` chooses. The defaults are the paper's."""
+    """What `--variant` chooses. The defaults are the paper's, or what checkpoints did before there was a choice."""
 
     context: int = 5
     """frames before the window"""
@@ -28,6 +29,23 @@ class HRSSMOptions(Options):
     temperature_decay: Share = 0.999
     """the temperature of q(m)'s samples is 0.1 + 0.9 * decay ** (step / temperature_steps)"""
     temperature_steps: Positive = 100.0
+    weight_moves_boundaries: bool = True
+    """the weight m_{t-1} of KL[q(z_t) || p(z_t)] passes a gradient into q(m)"""
+    jump_action: Literal["before", "first", "decision"] = "before"
+    """the action that a subsequence's jump is conditioned on: that before its first frame, that of its first frame, or
+    its first one where several were legal (none if there is no such frame)"""
+    forced: Annotated[float, Domain(1e-6, 0.1)] = 1e-3
+    """distance from 0 or 1 of a forced boundary probability, so that its KL stays finite"""
+    prior_m_is_mlp: bool = False
+    """p(m_t = 1 | s_t) is a perceptron of s_t as in section 2.3, otherwise one linear layer"""
+    relaxed_kl_m: bool = False
+    """KL[q(m_t) || p(m_t)] is that of the relaxed boundaries, at the sample, otherwise that of m_t itself"""
+    frames_see_belief: bool = False
+    """x_t and m_t are decoded from (h_t, s_t), otherwise from s_t"""
+    below_sees_belief: bool = False
+    """q(s_t) and f_s-rnn read (z_t, c_t), otherwise z_t; for f_s-mlp see `init_sees_belief`"""
+    boundary_batch_norm: bool = False
+    """q(m) normalises its features over the batch, and is about 0.5 everywhere at first"""
     l_min: int = 1
     """shortest subsequence, in frames (with `short_weight`); 1: the paper, which has none"""
     boundary_sees_actions: bool = False
@@ -57,20 +75,42 @@ class HRSSMOptions(Options):
     frame_weight: float | None = None
     """weight of decoding the first frames of imagined subsequences, with no gradient into what is imagined; None:
     frames are learned from posterior states alone"""
+    subsequence_weight: float | None = None
+    """weight of decoding all that follows in some imagined subsequences, and their ends, in the same way (with
+    `frame_weight`); None: these are learned from posterior states alone"""
+    subsequences: int = 32
+    """how many subsequences of a batch that is"""
+    samples_from: Annotated[int | None, Domain(0, 10**9)] = None
+    """training step from which imagined z and s are sampled; before it, and always with None, they are at their prior
+    means, by which jumps are learned sooner"""
     legal_weight: float | None = None
     """weight of predicting the legal actions at a jump's end; None: not predicted, planners try all"""
 
     def __post_init__(self) -> None:
-        """Check that random subsequences can be sampled."""
+        """Check that random subsequences can be sampled, and that imagined jumps are those that are planned with."""
         super().__post_init__()
         if self.explore_steps and not 0 < self.boundary_rate * self.l_min <= 1:
             raise ValueError(
                 f"option boundary_rate must be above 0 and at most 1 / l_min = {1 / self.l_min:g} with explore_steps, "
                 f"got {self.boundary_rate:g}"
             )
+        if self.imagination_weight is not None and self.jump_action != "before":
+            raise ValueError(
+                f"option jump_action must be before with imagination_weight, got {self.jump_action}: leave one of them"
+            )
 
 
-VTA = HRSSMOptions()
+VTA = HRSSMOptions(prior_m_is_mlp=True)
+CODE = HRSSMOptions(
+    weight_moves_boundaries=False,
+    forced=1e-6,
+    prior_m_is_mlp=True,
+    relaxed_kl_m=True,
+    frames_see_belief=True,
+    below_sees_belief=True,
+    boundary_batch_norm=True,
+    init_sees_belief=True,
+)
 OURS = HRSSMOptions(
     horizon=36,
     dequantise=False,
@@ -85,4 +125,4 @@ OURS = HRSSMOptions(
     frame_weight=0.2,
     legal_weight=10.0,
 )
-VARIANTS = {"vta": VTA, "ours": OURS}
+VARIANTS = {"vta": VTA, "vta-code": CODE, "ours": OURS}

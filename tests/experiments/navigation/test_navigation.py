@@ -29,6 +29,7 @@ from world_models.interface import Trainable
 
 CPU = torch.device("cpu")
 EVALUATION = EvaluationConfig(batches=2, batch_size=2, episodes=2)
+FRAMES = {"frame_accuracy_1": 0.5, "one_hallway": 0.25, "skips_hallway": 0.5}
 
 
 def barely_trained(data: Path, out: Path, model: Any, seed: int, variant: Any = "ours") -> Path:
@@ -55,8 +56,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures have tests of their own, and so have jumps."""
+    """Figures have tests of their own, and so have jumps and frames."""
+    give_jumps(monkeypatch)
+
+
+def give_jumps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "jump_accuracy", lambda *_: [0.5, 0.4, 0.3, 0.2, 0.1])
+    monkeypatch.setattr(module, "imagined_frames", lambda *_: FRAMES)
 
 
 def tiny(world: Path, out: Path, **changes: Any) -> NavigationConfig:
@@ -84,7 +90,7 @@ def finished(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Navigatio
     """A measurement, run once for all tests that only look."""
     config = tiny(world, tmp_path_factory.mktemp("finished"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "jump_accuracy", lambda *_: [0.5, 0.4, 0.3, 0.2, 0.1])
+        give_jumps(patch)
         navigation(config)
     return config
 
@@ -100,7 +106,7 @@ def test_file_holds_every_row(finished: NavigationConfig) -> None:
     assert list(content) == ["ours", "about", "sha256"]
     rows, about = content["ours"]["quick"], content["about"]["ours"]["quick"]
     gaps = ["rssm_gap_3", "rssm_gap_12"]
-    scores = ["boundary_f1", "boundary_f1_exact", *(f"jump_accuracy_{k}" for k in range(1, 6)), "elbo_gap"]
+    scores = ["boundary_f1", "boundary_f1_exact", *(f"jump_accuracy_{k}" for k in range(1, 6)), *FRAMES, "elbo_gap"]
     assert list(rows) == ["success", "reward_over_ceiling", "solved_in_50", *gaps, *scores]
     for row, numbers in rows.items():
         assert list(numbers) == ["value", "mean", "ci95", "seeds"]
@@ -200,7 +206,7 @@ def test_rows_without_partners_and_data_are_left_out(world: Path, tmp_path: Path
         world, tmp_path, hrssm=(world / "hrssm-0",), rssm=(), data=None, hrssm_planner=TreeSearch(depth=1), episodes=3
     )
     jumps = [f"jump_accuracy_{k}" for k in range(1, 6)]
-    assert list(navigation(config)) == ["success", "reward_over_ceiling", "solved_in_50", *jumps]
+    assert list(navigation(config)) == ["success", "reward_over_ceiling", "solved_in_50", *jumps, *FRAMES]
     faithful = replace(config, hrssm=(world / "faithful",))
     navigation(faithful)
     assert list(json.loads(config.json.read_text())) == ["ours", "about", "vta", "sha256"]

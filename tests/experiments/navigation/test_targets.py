@@ -34,6 +34,8 @@ def test_worst_seed_by_hand() -> None:
         ("rssm_gap_3", 1.0, [0.0, 2.0], False),
         ("jump_accuracy_1", 0.99, None, True),
         ("jump_accuracy_3", 0.99, None, None),
+        ("frame_accuracy_5", 0.94, None, False),
+        ("skips_hallway", 0.0, None, None),
     ],
 )
 def test_what_is_reached(row: str, value: float, ends: list[float] | None, verdict: bool | None) -> None:

@@ -6,13 +6,17 @@ import pytest
 import torch
 
 from world_models.hrssm.boundaries import (
-    FORCED,
     ForeseenActions,
     boundary_prior,
     copy_or_update,
+    decisions,
     random_boundaries,
+    relaxed_kl,
     too_short,
 )
+from world_models.hrssm.options import HRSSMOptions
+
+FORCED = HRSSMOptions().forced
 
 
 def test_boundary_prior_by_the_papers_rule():
@@ -27,22 +31,48 @@ def test_boundary_prior_by_the_papers_rule():
     expected = torch.tensor(
         [[0.4, 0.4, yes, yes, yes, 0.4, 0.4, yes, no, no], [0.4, 0.4, no, no, no, no, no, no, no, no]]
     )
-    torch.testing.assert_close(boundary_prior(torch.full((2, 10), 0.4), m, n_max=3, l_max=3), expected)
+    torch.testing.assert_close(boundary_prior(torch.full((2, 10), 0.4), m, n_max=3, l_max=3, forced=FORCED), expected)
 
 
 def test_last_frame_decides_nothing_in_its_own_window():
     p = torch.full((1, 6), 0.4)
     ends, goes_on = torch.tensor([[0, 1, 0, 0, 0, 1.0]]), torch.tensor([[0, 1, 0, 0, 0, 0.0]])
-    assert torch.equal(boundary_prior(p, ends, 5, 8), boundary_prior(p, goes_on, 5, 8))
+    assert torch.equal(boundary_prior(p, ends, 5, 8, FORCED), boundary_prior(p, goes_on, 5, 8, FORCED))
 
 
 def test_boundary_prior_stays_off_zero_and_one_and_learns_only_where_it_is_free():
     p = torch.tensor([[1e-7, 0.5, 1 - 1e-7, 0.7, 0.7]], requires_grad=True)
-    prior = boundary_prior(p, torch.tensor([[0, 0, 0, 1, 1.0]]), n_max=2, l_max=4)
+    prior = boundary_prior(p, torch.tensor([[0, 0, 0, 1, 1.0]]), n_max=2, l_max=4, forced=FORCED)
     assert prior[0].tolist() == pytest.approx([FORCED, 0.5, 1 - FORCED, 1 - FORCED, FORCED])
     prior.sum().backward()
     assert p.grad is not None
     assert p.grad[0].tolist() == [0, 1, 0, 0, 0]
+
+
+def test_relaxed_kl_by_hand():
+    # Logistic densities at 1: about 1 it is 1 / 4, about 0 it is e^-1 / (1 + e^-1)^2; then without a difference.
+    q_logit, p = torch.tensor([[1.0, 0.3]]), torch.tensor([[0.5, torch.tensor(0.3).sigmoid().item()]])
+    expected = math.log(1 / 4) - math.log(math.exp(-1) / (1 + math.exp(-1)) ** 2)
+    assert relaxed_kl(q_logit, p, torch.zeros(1, 2))[0].tolist() == pytest.approx([expected, 0], abs=1e-6)
+
+
+def test_relaxed_kl_is_on_average_the_divergence_of_two_logistic_densities():
+    # Known in closed form: d coth(d / 2) - 2, which grows with the distance d of the logits.
+    uniform = (torch.arange(20_000) + 0.5) / 20_000
+    noise = torch.logit(uniform)[None]
+    for apart in (0.5, 4.0):
+        found = relaxed_kl(torch.full_like(noise, apart), torch.full_like(noise, 0.5), noise).mean().item()
+        assert found == pytest.approx(apart / math.tanh(apart / 2) - 2, rel=1e-3)
+
+
+def test_decisions_by_hand():
+    # Choices at 1, 2 and 6; subsequences 0-3, 4, 5-7. The action's number is its frame's, as a one-hot vector.
+    choice = torch.tensor([[0, 1, 1, 0, 0, 0, 1, 0]]).bool()
+    m = torch.tensor([[0, 0, 0, 1, 1, 0, 0, 0.0]])
+    found = decisions(torch.eye(8)[None], choice, m)
+    expected = [1, 1, 2, None, None, 6, 6, None]  # the first from there on, None is 0 everywhere
+    assert [row.argmax().item() if row.any() else None for row in found[0]] == expected
+    assert decisions(torch.zeros(1, 8, 0), choice, m).shape == (1, 8, 0)
 
 
 def test_copy_or_update_by_hand():

@@ -56,6 +56,13 @@ def test_boundary_net_is_three_convolutions_over_time(causal):
     torch.testing.assert_close(net(x), net.out(y.transpose(1, 2)).squeeze(-1))
 
 
+def test_normalised_boundaries_are_about_as_likely_as_not_at_first():
+    torch.manual_seed(0)
+    x = torch.nn.functional.elu(torch.randn(8, 30, 128)) + 3  # far from 0, as embeddings may be
+    q = torch.sigmoid(BoundaryNet(128, 128, causal=False, batch_norm=True)(x))
+    assert q.mean().item() == pytest.approx(0.5, abs=0.1)
+
+
 def test_a_training_explores_boundaries_at_first_and_never_when_it_is_measured():
     model = build(explore_steps=10, boundary_rate=1 / 3, l_min=2)
     set_boundaries(model, -60.0)  # q(m) wants none

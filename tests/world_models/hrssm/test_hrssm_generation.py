@@ -13,8 +13,9 @@ from world_models.hrssm.hrssm import HRSSM
 
 def set_ends(model: HRSSM, logit: float) -> None:
     """Make p(m_t | s_t) one logit everywhere."""
-    torch.nn.init.zeros_(model.prior_m.weight)
-    torch.nn.init.constant_(model.prior_m.bias, logit)
+    weight, bias = list(model.prior_m.parameters())[-2:]
+    torch.nn.init.zeros_(weight)
+    torch.nn.init.constant_(bias, logit)
 
 
 @torch.no_grad()

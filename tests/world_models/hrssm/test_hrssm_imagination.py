@@ -6,6 +6,7 @@ from torch import Tensor
 
 from tests.support.hrssm_models import build
 from tests.support.tiny import CONVOLUTION, PATCH, lengths, observe_without_padding, random_frames
+from world_models.blocks.networks import one_hot_actions
 from world_models.hrssm.hrssm import HRSSMState
 from world_models.hrssm.options import OURS, VARIANTS, VTA
 
@@ -31,6 +32,40 @@ def test_observe_reads_each_row_to_its_own_length():
         torch.testing.assert_close(alone.c[0], together.c[row], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("jump_action", ["first", "decision"])
+def test_the_frame_of_a_choice_belongs_to_what_the_choice_begins(jump_action):
+    model, before = (build(jump_action=choice).eval() for choice in (jump_action, "before"))
+    x, a = random_frames(3, 5)
+    state = model.observe(x, a[:, :4], torch.tensor([1, 2, 5]))
+    shorter = before.observe(x[:, :4], a[:, :3], torch.tensor([1, 1, 4]))
+    torch.testing.assert_close(state.c[1:], shorter.c[1:])
+    torch.testing.assert_close(state.c[:1], before.observe(x[:1], a[:1, :4], lengths(1, 1)).c)  # all that was seen
+    observe_without_padding(model, x, a, 1)
+
+
+def test_jumps_read_the_action_that_the_option_names():
+    a = torch.arange(28)[None] % 3  # 5 frames of context, 9 of the window
+    choice, m = torch.zeros(1, 28, dtype=torch.bool), torch.tensor([[0, 0, 1, 0, 0, 0, 0, 0, 1.0]])
+    choice[:, 9] = True  # the window's frame 4, in its second subsequence
+    read = {name: build(jump_action=name).jump_actions(a, choice, m)[0] for name in ("before", "first", "decision")}
+    assert read["before"].argmax(1).tolist() == [1, 2, 0, 1, 2, 0, 1, 2, 0]
+    assert read["first"].argmax(1).tolist() == [2, 0, 1, 2, 0, 1, 2, 0, 1]
+    assert read["decision"].sum(1).tolist() == [0, 0, 0, 1, 1, 0, 0, 0, 0]
+    assert read["decision"][3].argmax() == 9 % 3
+
+
+def test_samples_of_a_jump_spread_about_its_mean():
+    model = build()
+    state = HRSSMState(torch.randn(1, 3).expand(500, 3), torch.randn(1, 12).expand(500, 12))
+    a = torch.zeros(500, dtype=torch.int64)
+    mean, drawn = model.imagine(state, a), model.imagine(state, a, sample=True)
+    p = model.prior_z(drawn.c)
+    assert torch.equal(mean.c, drawn.c)
+    torch.testing.assert_close(drawn.z.std(0), p.std[0], rtol=0.2, atol=0)
+    torch.testing.assert_close(drawn.z.mean(0), mean.z[0], rtol=0, atol=0.15)
+    assert not torch.equal(model.decode(mean, sample=True)[0], model.decode(mean, sample=True)[1])
+
+
 def test_imagined_jumps_are_the_losss_transition():
     model = build()
     c_0, a = torch.randn(3, 12), torch.randint(3, (3, 6))
@@ -40,7 +75,7 @@ def test_imagined_jumps_are_the_losss_transition():
         states.append(state)
     imagined = HRSSMState(*(torch.stack(field, 1) for field in zip(*states, strict=True)))
     every_frame = torch.ones(3, 6)
-    torch.testing.assert_close(model._scan_c(imagined.z, a, every_frame, c_0), imagined.c)
+    torch.testing.assert_close(model._scan_c(imagined.z, one_hot_actions(a), every_frame, c_0), imagined.c)
     torch.testing.assert_close(model.prior_z(imagined.c).mean, imagined.z)
 
 

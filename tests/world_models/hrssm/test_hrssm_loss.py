@@ -1,6 +1,7 @@
 """HRSSM's loss by hand and against the plain loops of world_models/reference/hrssm.py."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -10,16 +11,32 @@ from torch.distributions import Normal, kl_divergence
 from tests.support.hrssm_models import WINDOW, build, set_boundaries
 from tests.support.tiny import CONVOLUTION, PATCH, assert_close, assert_same_losses, random_batch, random_frames
 from world_models.blocks.networks import one_hot_actions
-from world_models.hrssm.boundaries import FORCED
 from world_models.hrssm.hrssm import HRSSM
 from world_models.hrssm.options import VARIANTS, VTA
 from world_models.interface import Losses
 from world_models.reference.hrssm import plain_loss, sample
 
+FORCED = VTA.forced
 
-@pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS)
-def test_loss_and_gradients_equal_the_plain_loops(options):
-    model = build(options)
+
+CHOICES: list[tuple[str, dict[str, Any]]] = [
+    *((variant, {}) for variant in VARIANTS),
+    ("vta", {"weight_moves_boundaries": False}),
+    ("vta", {"jump_action": "first"}),
+    ("vta", {"jump_action": "decision"}),
+    ("vta", {"relaxed_kl_m": True}),
+    ("vta", {"frames_see_belief": True}),
+    ("vta", {"below_sees_belief": True}),
+    ("vta-code", {"jump_action": "decision"}),
+    ("ours", {"samples_from": 300}),
+    ("ours", {"samples_from": None, "subsequence_weight": None, "prior_m_is_mlp": False}),
+    ("ours", {"samples_from": 0, "subsequences": 3, "frames_see_belief": True, "below_sees_belief": True, "l_min": 2}),
+]
+
+
+@pytest.mark.parametrize(("variant", "changes"), CHOICES, ids=str)
+def test_loss_and_gradients_equal_the_plain_loops(variant, changes):
+    model = build(VARIANTS[variant], **changes)
     batch = random_batch(3, model.window_length)
     torch.manual_seed(1)
     losses = model.loss(batch, 300)
@@ -106,6 +123,31 @@ def test_every_parameter_receives_a_gradient(options, sizes):
     without = [name for name, value in model.named_parameters() if value.grad is None or not value.grad.any()]
     assert without == []
     assert all(value.grad.isfinite().all() for value in model.parameters() if value.grad is not None)
+
+
+def test_a_detached_weight_changes_gradients_of_boundaries_only():
+    found = []
+    for moves in (True, False):
+        model = build(VTA, weight_moves_boundaries=moves)
+        batch = random_batch(4, model.window_length)
+        torch.manual_seed(1)
+        term = model.loss(batch, 0).terms["kl_z"]
+        gradients = torch.autograd.grad(term, list(model.parameters()), allow_unused=True)
+        names = [name for name, _ in model.named_parameters()]
+        found.append((term, dict(zip(names, gradients, strict=True))))
+    (one, exact), (other, detached) = found
+    assert one == other
+    moved = {name for name, value in exact.items() if value is not None and not value.equal(detached[name])}
+    assert moved
+    assert {name.split(".")[0] for name in moved} <= {"boundary_net", "encoder"}  # q(m) reads embeddings
+
+
+def test_subsequences_of_one_frame_have_nothing_more_to_draw():
+    model = build(VARIANTS["ours"])
+    set_boundaries(model, 60.0)
+    terms = model.loss(random_batch(2, model.window_length), 0).terms
+    assert terms["subsequence"] == 0
+    assert terms["frame"] > 0
 
 
 def test_weights_are_applied_once():
