@@ -41,7 +41,9 @@ from world_models.blocks.base import GoalModel
 from world_models.blocks.distributions import image_nll
 from world_models.blocks.goals import GoalSpace
 from world_models.blocks.images import scale
+from world_models.blocks.networks import one_hot_actions
 from world_models.dlh.hierarchy import DLHState, Hierarchy, LevelPath
+from world_models.dlh.imagination import chain, course
 from world_models.dlh.options import SIZES, VARIANTS, DLHOptions, DLHSizes
 from world_models.interface import Batch, Losses, ModelConfig
 from world_models.shapes import Action, Actions, Between, Frames, Lengths, NewFrames, Planned, Starts
@@ -68,7 +70,13 @@ class DLH(GoalModel):
         super().__init__(config, sizes.state + sizes.belief)  # encoder: x^1; decoder: f_dec^1(s^1, c^1)
         self.hierarchy = Hierarchy(sizes, o, config.actions if o.temporal_sees_actions else 0)
         if config.actions:
-            self.goals = GoalSpace(sizes.state + sizes.belief, sizes.belief, None, False)
+            feature = None if o.imagination_weight is None else sizes.embedding
+            self.goals = GoalSpace(sizes.state + sizes.belief, sizes.belief, feature, self._predicts_legal)
+
+    @property
+    def _predicts_legal(self) -> bool:
+        o = self.config.options
+        return o.imagination_weight is not None and o.legal_weight is not None
 
     @property
     def window_length(self) -> int:
@@ -86,17 +94,16 @@ class DLH(GoalModel):
 
     # ---------------------------------------------------------------- inference
 
-    def _infer(self, x: Tensor, a: Tensor, length: Tensor | None = None) -> tuple[Tensor, list[LevelPath]]:
-        """Return e and the levels' paths with states at their means; all frames count if `length` is None."""
-        hierarchy, start = self.hierarchy, _begins(x, length)
-        features, codes = hierarchy.bottom_up(self.encoder(x)), hierarchy.codes(a)
-        noise = x.new_zeros(*start.shape, self.config.options.levels, self.config.sizes.state)
-        change = hierarchy.select(features, codes, start, noise)
-        return change, hierarchy.paths(features, codes, start, change, noise)
+    def _infer(self, e: Tensor, a: Tensor, length: Tensor | None = None) -> tuple[Tensor, list[LevelPath]]:
+        """Return e^n and the levels' paths, states at their means, of embedded frames; `length` as in `_begins`."""
+        seen = self.hierarchy.see(e, a, _begins(e, length))
+        noise = e.new_zeros(*e.shape[:2], self.config.options.levels, self.config.sizes.state)
+        change = self.hierarchy.select(seen, noise)
+        return change, self.hierarchy.paths(seen, change, noise)
 
     def infer(self, x: Frames, a: Actions) -> Changes:
         """When levels change in whole sequences, by posterior and prior, with states at their means."""
-        change, paths = self._infer(x, a[:, :-1])
+        change, paths = self._infer(self.encoder(x), a[:, :-1])
         return Changes(change.to(x.dtype), torch.sigmoid(torch.stack([path.logit for path in paths], -1)))
 
     def segment(self, x: Frames, a: Actions) -> Float[Tensor, "b t"]:
@@ -105,7 +112,11 @@ class DLH(GoalModel):
 
     def observe(self, x: Frames, a: Between, length: Lengths) -> DLHState:
         """Belief after the last `length` frames, with states at their posteriors' means."""
-        _, paths = self._infer(x, a, length)
+        return self._believe(self.encoder(x), a, length)
+
+    def _believe(self, e: Tensor, a: Tensor, length: Tensor) -> DLHState:
+        """`observe` of embedded frames."""
+        _, paths = self._infer(e, a, length)
         s = torch.stack([path.rows.spread(path.s)[:, -1] for path in paths], 1)
         context = torch.stack([path.rows.spread(path.context)[:, -1] for path in paths], 1)
         d = torch.stack([path.d[:, -1] for path in paths], 1)
@@ -166,7 +177,7 @@ class DLH(GoalModel):
     def reconstruct(self, x: Frames, a: Actions) -> tuple[NewFrames, Starts]:
         """As in `Rebuilding`; a change of level 2 starts a subsequence."""
         first = self.config.options.context
-        change, paths = self._infer(x, a[:, :-1])
+        change, paths = self._infer(self.encoder(x), a[:, :-1])
         return self.decoder(_frame_code(paths[0], a.shape)[:, first:]), change[:, first:, 1].to(x.dtype)
 
     # ---------------------------------------------------------------- training
@@ -175,25 +186,51 @@ class DLH(GoalModel):
         """Negative lower bound per frame (Eq. 8) and, with actions, the loss of the goal's feature."""
         o, hierarchy, shape = self.config.options, self.hierarchy, batch.action.shape
         frames = scale(self.encoder.patchify(batch.observation), dequantise=self.training and o.dequantise)
-        x, a = hierarchy.bottom_up(self.encoder.embed(frames)), hierarchy.codes(batch.action[:, :-1])
+        e = self.encoder.embed(frames)
+        seen = hierarchy.see(e, batch.action[:, :-1], _begins(e))
         noise = torch.randn(*shape, o.levels, self.config.sizes.state, device=frames.device)
-        start = _begins(frames)
         share = self.held_share(step) if self.training else 0.0
         held = torch.rand(*shape, o.levels, device=frames.device) < share if share else None
-        change = hierarchy.select(x, a, start, noise, held)
-        paths = hierarchy.paths(x, a, start, change, noise)
-        kl_s, kl_e = hierarchy.divergences(paths, change, start, held)
+        change = hierarchy.select(seen, noise, held)
+        paths = hierarchy.paths(seen, change, noise)
+        kl_s, kl_e = hierarchy.divergences(paths, change, seen.start, held)
         image = image_nll(frames, self.decoder.patches(_frame_code(paths[0], shape)), o.sigma)  # Eq. 8a
         terms = {"image": image, "kl_s": torch.stack(kl_s).sum(), "kl_e": torch.stack(kl_e).sum()}
         metrics = {f"kl_s_{n}": kl.detach() for n, kl in enumerate(kl_s, 1)}
         metrics["levels"] = change[:, 1:].float().sum(-1).mean()  # how many change per frame, as in Table 2
         losses = Losses.bound(terms, metrics)
         losses.weights["kl_s"] = losses.weights["kl_e"] = self.kl_weight(step)
-        if self.config.actions:  # a video has no goals
+        if seen.surprise is not None:
+            losses.add("action", seen.surprise.mean(), 1.0)
+        if not self.config.actions:  # a video has no goals
+            return losses
+        if o.imagination_weight is None:
             path = paths[o.jump_level - 1]
             state = torch.cat([path.rows.spread(path.s), path.d], -1)
             losses.add("goal", self.goals.cosine(state, batch.achieved_goal), 1.0)
+        else:
+            self._add_imagination(losses, batch, e, change[..., o.jump_level - 1])
         return losses
+
+    def _add_imagination(self, losses: Losses, batch: Batch, e: Tensor, change: Tensor) -> None:
+        """Train chains of changes the way planning uses them.
+
+        Differs from the paper: from the belief after a context that ends at a choice, the changes really made are
+        imagined, and every imagined feature has to name crops seen until the next one.
+        """
+        o = self.config.options
+        assert o.imagination_weight is not None
+        rows, past, seen, ends, begins = course(change, o.context, o.horizon)
+        length = torch.randint(1, o.context + 1, (len(change),), device=e.device)
+        state = self._believe(e[rows, past], batch.action[rows, past[:, :-1]], length)
+        codes = one_hot_actions(batch.action[rows, seen - 1], self.hierarchy.actions)
+        imagined = chain(self.hierarchy, state, codes, begins)
+        crop = batch.achieved_goal[rows, torch.cat([past[:, -1:], seen], 1)]
+        contrast = self.goals.contrast(imagined, crop, o.contrast_frames, o.contrast_temperature)
+        losses.add("contrast", contrast, o.imagination_weight)
+        if o.legal_weight is not None:
+            legal = self.goals.legal_error(imagined[:, 1:], ends, batch.action_mask[rows, seen])
+            losses.add("legal", legal, o.legal_weight)
 
 
 def _begins(x: Tensor, length: Tensor | None = None) -> Tensor:

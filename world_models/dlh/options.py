@@ -52,6 +52,25 @@ class DLHOptions(Options):
     """change priors and prior factors read the action before the frame"""
     jump_level: int = 2
     """the level whose change is one imagined transition, counted from 1: what goals are compared with"""
+    features_remember: bool = False
+    """the features of the levels above 1 are those of a GRU over the frames so far and the actions between them, so
+    that a level that changes where something is chosen knows what there is to choose from; the paper: of one frame.
+    This and all options below need actions: with videos they do nothing"""
+    surprise_weight: float | None = None
+    """weight of a surprising action in the log-odds of Eq. 4 of level `jump_level`; None: the paper, no such term"""
+    foreseen_nats: float = 0.3
+    """surprise of an action, in nats, above which it speaks for a change and below which against one: less than that
+    of a choice between two, more than that of an action that the frames foretell (with `surprise_weight`)"""
+    imagination_weight: float | None = None
+    """weight of InfoNCE on imagined chains of changes; None: the paper's cosine loss on posterior states (of HRSSM)"""
+    horizon: int = 36
+    """frames of an imagined chain, or as many as the window leaves after the context (with `imagination_weight`)"""
+    contrast_temperature: Positive = 0.1
+    """temperature of InfoNCE"""
+    contrast_frames: int = 12
+    """frames of each chain that InfoNCE compares"""
+    legal_weight: float | None = None
+    """weight of predicting the legal actions at a change's end (with `imagination_weight`); None: planners try all"""
 
     def __post_init__(self) -> None:
         """Check that the jump level exists and the context leaves frames to predict."""
