@@ -56,6 +56,8 @@ class ModelSpec:
     """options of older checkpoints, each with the one value that is still supported"""
     bounded_context: bool = False
     """True: it reads contexts of at most `config.options.context` frames, as in training"""
+    jumps_over_bends: bool = False
+    """what one imagined transition is in a maze. True: from a choice to the next, through bends; False: a passage"""
 
     @property
     def standard_variant(self) -> str:

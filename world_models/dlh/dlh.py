@@ -42,7 +42,7 @@ from world_models.blocks.distributions import image_nll
 from world_models.blocks.goals import GoalSpace
 from world_models.blocks.images import scale
 from world_models.blocks.networks import one_hot_actions
-from world_models.dlh.hierarchy import DLHState, Hierarchy, LevelPath
+from world_models.dlh.hierarchy import DLHState, Hierarchy, LevelPath, Seen
 from world_models.dlh.imagination import chain, course
 from world_models.dlh.options import SIZES, VARIANTS, DLHOptions, DLHSizes
 from world_models.interface import Batch, Losses, ModelConfig
@@ -94,16 +94,19 @@ class DLH(GoalModel):
 
     # ---------------------------------------------------------------- inference
 
-    def _infer(self, e: Tensor, a: Tensor, length: Tensor | None = None) -> tuple[Tensor, list[LevelPath]]:
-        """Return e^n and the levels' paths, states at their means, of embedded frames; `length` as in `_begins`."""
-        seen = self.hierarchy.see(e, a, _begins(e, length))
-        noise = e.new_zeros(*e.shape[:2], self.config.options.levels, self.config.sizes.state)
+    def _infer(self, seen: Seen) -> tuple[Tensor, list[LevelPath]]:
+        """Return e^n and the levels' paths, with states at their means."""
+        noise = seen.a.new_zeros(*seen.start.shape, self.config.options.levels, self.config.sizes.state)
         change = self.hierarchy.select(seen, noise)
         return change, self.hierarchy.paths(seen, change, noise)
 
+    def _see(self, x: Frames, a: Between, length: Tensor | None = None) -> Seen:
+        """What is seen in frames and the actions between them; `length` as in `_begins`."""
+        return self.hierarchy.see(self.encoder(x), a, _begins(x, length))
+
     def infer(self, x: Frames, a: Actions) -> Changes:
         """When levels change in whole sequences, by posterior and prior, with states at their means."""
-        change, paths = self._infer(self.encoder(x), a[:, :-1])
+        change, paths = self._infer(self._see(x, a[:, :-1]))
         return Changes(change.to(x.dtype), torch.sigmoid(torch.stack([path.logit for path in paths], -1)))
 
     def segment(self, x: Frames, a: Actions) -> Float[Tensor, "b t"]:
@@ -112,15 +115,17 @@ class DLH(GoalModel):
 
     def observe(self, x: Frames, a: Between, length: Lengths) -> DLHState:
         """Belief after the last `length` frames, with states at their posteriors' means."""
-        return self._believe(self.encoder(x), a, length)
+        return self._believe(self._see(x, a, length))
 
-    def _believe(self, e: Tensor, a: Tensor, length: Tensor) -> DLHState:
-        """`observe` of embedded frames."""
-        _, paths = self._infer(e, a, length)
+    def _believe(self, seen: Seen) -> DLHState:
+        """`observe` of what is seen."""
+        _, paths = self._infer(seen)
         s = torch.stack([path.rows.spread(path.s)[:, -1] for path in paths], 1)
         context = torch.stack([path.rows.spread(path.context)[:, -1] for path in paths], 1)
         d = torch.stack([path.d[:, -1] for path in paths], 1)
-        return DLHState(s, d, context, torch.stack([path.memory[:, -1] for path in paths[1:]], 1))
+        state = DLHState(s, d, context, torch.stack([path.memory[:, -1] for path in paths[1:]], 1))
+        fresh = self.config.actions and self.config.options.fresh_belief
+        return self.hierarchy.begin([x[:, -1] for x in seen.x], state) if fresh else state
 
     # ---------------------------------------------------------------- prediction
 
@@ -177,7 +182,7 @@ class DLH(GoalModel):
     def reconstruct(self, x: Frames, a: Actions) -> tuple[NewFrames, Starts]:
         """As in `Rebuilding`; a change of level 2 starts a subsequence."""
         first = self.config.options.context
-        change, paths = self._infer(self.encoder(x), a[:, :-1])
+        change, paths = self._infer(self._see(x, a[:, :-1]))
         return self.decoder(_frame_code(paths[0], a.shape)[:, first:]), change[:, first:, 1].to(x.dtype)
 
     # ---------------------------------------------------------------- training
@@ -222,7 +227,8 @@ class DLH(GoalModel):
         assert o.imagination_weight is not None
         rows, past, seen, ends, begins = course(change, o.context, o.horizon)
         length = torch.randint(1, o.context + 1, (len(change),), device=e.device)
-        state = self._believe(e[rows, past], batch.action[rows, past[:, :-1]], length)
+        context = e[rows, past]
+        state = self._believe(self.hierarchy.see(context, batch.action[rows, past[:, :-1]], _begins(context, length)))
         codes = one_hot_actions(batch.action[rows, seen - 1], self.hierarchy.actions)
         imagined = chain(self.hierarchy, state, codes, begins)
         crop = batch.achieved_goal[rows, torch.cat([past[:, -1:], seen], 1)]
@@ -257,4 +263,5 @@ SPEC = ModelSpec(
     "DLH",
     colour="#009e73",
     retired=(("vade", False),),
+    jumps_over_bends=True,
 )

@@ -57,6 +57,10 @@ class Last(NamedTuple):
     """of the last posterior, as `std`"""
     std: Tensor
 
+    def posterior(self, n: int, rows: Block) -> Gaussian:
+        """The last posterior of level n in some rows."""
+        return Gaussian(self.mean[rows, n], self.std[rows, n])
+
 
 class LevelPath(NamedTuple):
     """One level over a sequence: `q`, `s` and `context` in its rows, (M, ...), the rest in all frames, (B, T, ...)."""
@@ -83,7 +87,8 @@ class Hierarchy(nn.Module):
         n = options.levels
         self.top_context = nn.Parameter(0.1 * torch.randn(sizes.belief))  # c^N
         reads = sizes.belief * (1 + options.factor_sees_below)
-        levels = [Level(sizes, actions, k == 0, k == n - 1, reads) for k in range(n)]
+        fresh = bool(actions) and options.fresh_belief
+        levels = [Level(sizes, actions, k == 0, k == n - 1, reads, fresh and k > 0) for k in range(n)]
         self.levels: Sequence[Level] = nn.ModuleList(levels)  # type: ignore[assignment]
         if actions and options.features_remember:
             self.memory = GRU(sizes.embedding + actions, sizes.embedding)
@@ -143,14 +148,18 @@ class Hierarchy(nn.Module):
         for n in range(1, self.options.levels):
             begins, level = now.start[rows], self.levels[n]
             ahead = level.advance(last.s[rows, n], now.a[rows], last.d[rows, n])
-            static, moving = Gaussian(last.mean[rows, n], last.std[rows, n]), level.change_prior(ahead, last.context[rows, n])
+            static, moving = (
+                Gaussian(last.mean[rows, n], last.std[rows, n]),
+                level.change_prior(ahead, last.context[rows, n]),
+            )
             q = self._posterior(n, rows, now.x, top, last)
             odds = gaussian_kl(q, static) - gaussian_kl(q, moving)  # Eq. 4
             if held is not None:
                 odds = odds.where(~held[rows, n], 0.0)
             moves = odds + self._evidence(n, now)[rows] > 0
             change[rows, n] = moves | begins
-            last.d[rows, n] = torch.where((moves & ~begins)[:, None], ahead, last.d[rows, n] * ~begins[:, None])
+            d = torch.where(moves[:, None], ahead, last.d[rows, n])
+            last.d[rows, n] = torch.where(begins[:, None], level.begin(now.x[n][rows]), d)
             blocks.append(rows)
             rows = change[:, n].nonzero().squeeze(1)  # Eq. 5
             if not len(rows):
@@ -164,7 +173,7 @@ class Hierarchy(nn.Module):
         return self.levels[n].posterior(x[n][rows], last.context[rows, n])
 
     def _evidence(self, n: int, now: Seen) -> Float[Tensor, " b"]:
-        """What the action before a frame adds to the log-odds of Eq. 4: a choice speaks for a change of `jump_level`."""
+        """What the action before a frame adds to the log-odds of Eq. 4 of level `jump_level`."""
         o = self.options
         if now.surprise is None or o.surprise_weight is None or n + 1 != o.jump_level:
             return torch.zeros_like(now.start, dtype=now.a.dtype)
@@ -187,9 +196,7 @@ class Hierarchy(nn.Module):
         s, d = c.new_zeros(rows, n, self.sizes.state), c.new_zeros(rows, n, len(c))
         return Last(s, d, c.repeat(rows, n, 1), torch.zeros_like(s), torch.ones_like(s))
 
-    def paths(
-        self, seen: Seen, change: Bool[Tensor, "b t n"], noise: Float[Tensor, "b t n s"]
-    ) -> list[LevelPath]:
+    def paths(self, seen: Seen, change: Bool[Tensor, "b t n"], noise: Float[Tensor, "b t n s"]) -> list[LevelPath]:
         """Sample the posteriors given e (`change`), from the top down, each level for all its frames at once.
 
         `change` is true at `start` and in the first frame; `noise` as in `select`.
@@ -204,7 +211,7 @@ class Hierarchy(nn.Module):
             q = level.posterior(rows.pick(x[n]), context)
             s = q.sample(rows.pick(noise[:, :, n]))
             s_before = F.pad(rows.spread(s)[:, :-1], (0, 0, 1, 0))
-            ahead, d = level.temporal_path(s_before, a, change[..., n], start)
+            ahead, d = level.temporal_path(s_before, a, change[..., n], start, x[n])
             levels.insert(0, (rows, q, s, context, ahead, d))
             if n:
                 below = rows.spread(level.decode(s, context))
@@ -241,6 +248,20 @@ class Hierarchy(nn.Module):
                 logit, target = path.logit.flatten()[inferred], e.flatten()[inferred].to(path.logit.dtype)
                 kl_e.append(F.binary_cross_entropy_with_logits(logit, target, reduction="sum") / start.numel())
         return kl_s, kl_e
+
+    def begin(self, x: list[Float[Tensor, "b d"]], state: DLHState) -> DLHState:
+        """Let the levels from `jump_level` up begin anew at a belief's frame, with features x^1 to x^N, at their means.
+
+        What was before counts as far as their features remember it.
+        """
+        first = self.options.jump_level - 1
+        s, d, context, memory = (list(field.unbind(1)) for field in state)
+        for n in reversed(range(first, self.options.levels)):
+            level = self.levels[n]
+            s[n], d[n] = level.posterior(x[n], context[n]).mean, level.begin(x[n])
+            if n:
+                context[n - 1], memory[n - 1] = level.decode(s[n], context[n]), torch.zeros_like(memory[n - 1])
+        return DLHState(*(torch.stack(field, 1) for field in (s, d, context, memory)))
 
     # ---------------------------------------------------------------- transitions
 

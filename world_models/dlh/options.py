@@ -56,6 +56,9 @@ class DLHOptions(Options):
     """the features of the levels above 1 are those of a GRU over the frames so far and the actions between them, so
     that a level that changes where something is chosen knows what there is to choose from; the paper: of one frame.
     This and all options below need actions: with videos they do nothing"""
+    fresh_belief: bool = False
+    """d^n of the levels above 1 is read from their features where a sequence begins (the paper leaves it open: 0), and
+    a belief's levels from `jump_level` up begin anew at its last frame, so that plans start from all that was seen"""
     surprise_weight: float | None = None
     """weight of a surprising action in the log-odds of Eq. 4 of level `jump_level`; None: the paper, no such term"""
     foreseen_nats: float = 0.3

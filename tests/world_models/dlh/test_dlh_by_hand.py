@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from world_models.blocks.distributions import Gaussian
-from world_models.dlh.hierarchy import Hierarchy, LevelPath
+from world_models.dlh.hierarchy import Hierarchy, LevelPath, Seen
 from world_models.dlh.options import DLHOptions, DLHSizes
 
 
@@ -49,9 +49,9 @@ def follow(hierarchy: Hierarchy, x: list[Tensor]) -> tuple[Tensor, list[LevelPat
     """Change of one sequence at the posteriors' means: e, the paths and the divergences."""
     t, n = x[0].shape[1], len(x)
     start = (torch.arange(t) == 0)[None]
-    a, noise = torch.zeros(1, t, 0), torch.zeros(1, t, n, 1)
-    change = hierarchy.select(x, a, start, noise)
-    paths = hierarchy.paths(x, a, start, change, noise)
+    seen, noise = Seen(x, torch.zeros(1, t, 0), start), torch.zeros(1, t, n, 1)
+    change = hierarchy.select(seen, noise)
+    paths = hierarchy.paths(seen, change, noise)
     return change, paths, hierarchy.divergences(paths, change, start)
 
 
