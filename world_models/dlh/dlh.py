@@ -80,8 +80,10 @@ class DLH(GoalModel):
 
     @property
     def window_length(self) -> int:
-        """Frames of a training window."""
-        return self.config.options.window
+        """Frames of a training window: chains of choices may take more than the bound."""
+        o = self.config.options
+        imagines = self.config.actions and o.imagination_weight is not None
+        return max(o.window, o.context + o.lookahead + o.horizon) if imagines else o.window
 
     def kl_weight(self, step: int) -> float:
         """Weight of both divergences: rises linearly to 1 (appendix A.1)."""
@@ -124,8 +126,7 @@ class DLH(GoalModel):
         context = torch.stack([path.rows.spread(path.context)[:, -1] for path in paths], 1)
         d = torch.stack([path.d[:, -1] for path in paths], 1)
         state = DLHState(s, d, context, torch.stack([path.memory[:, -1] for path in paths[1:]], 1))
-        fresh = self.config.actions and self.config.options.fresh_belief
-        return self.hierarchy.begin([x[:, -1] for x in seen.x], state) if fresh else state
+        return self.hierarchy.begin(seen, state) if self.hierarchy.fresh else state
 
     # ---------------------------------------------------------------- prediction
 
@@ -189,53 +190,56 @@ class DLH(GoalModel):
 
     def loss(self, batch: Batch, step: int) -> Losses:
         """Negative lower bound per frame (Eq. 8) and, with actions, the loss of the goal's feature."""
-        o, hierarchy, shape = self.config.options, self.hierarchy, batch.action.shape
+        o, hierarchy = self.config.options, self.hierarchy
         frames = scale(self.encoder.patchify(batch.observation), dequantise=self.training and o.dequantise)
         e = self.encoder.embed(frames)
-        seen = hierarchy.see(e, batch.action[:, :-1], _begins(e))
-        noise = torch.randn(*shape, o.levels, self.config.sizes.state, device=frames.device)
+        everything = hierarchy.see(e, batch.action[:, :-1], _begins(e))
+        seen = everything.until(o.window)
+        shape = seen.start.shape
+        noise = torch.randn(*shape, o.levels, self.config.sizes.state, device=e.device)
         share = self.held_share(step) if self.training else 0.0
-        held = torch.rand(*shape, o.levels, device=frames.device) < share if share else None
+        held = torch.rand(*shape, o.levels, device=e.device) < share if share else None
         change = hierarchy.select(seen, noise, held)
         paths = hierarchy.paths(seen, change, noise)
         kl_s, kl_e = hierarchy.divergences(paths, change, seen.start, held)
-        image = image_nll(frames, self.decoder.patches(_frame_code(paths[0], shape)), o.sigma)  # Eq. 8a
+        decoded = self.decoder.patches(_frame_code(paths[0], shape))
+        image = image_nll(frames[:, : o.window], decoded, o.sigma)  # Eq. 8a
         terms = {"image": image, "kl_s": torch.stack(kl_s).sum(), "kl_e": torch.stack(kl_e).sum()}
         metrics = {f"kl_s_{n}": kl.detach() for n, kl in enumerate(kl_s, 1)}
         metrics["levels"] = change[:, 1:].float().sum(-1).mean()  # how many change per frame, as in Table 2
         losses = Losses.bound(terms, metrics)
         losses.weights["kl_s"] = losses.weights["kl_e"] = self.kl_weight(step)
-        if seen.surprise is not None:
-            losses.add("action", seen.surprise.mean(), 1.0)
+        if everything.surprise is not None:
+            losses.add("action", everything.surprise.mean(), 1.0)
         if not self.config.actions:  # a video has no goals
             return losses
         if o.imagination_weight is None:
             path = paths[o.jump_level - 1]
             state = torch.cat([path.rows.spread(path.s), path.d], -1)
-            losses.add("goal", self.goals.cosine(state, batch.achieved_goal), 1.0)
+            losses.add("goal", self.goals.cosine(state, batch.achieved_goal[:, : o.window]), 1.0)
         else:
-            self._add_imagination(losses, batch, e, change[..., o.jump_level - 1])
+            self._add_imagination(losses, batch, e, everything)
         return losses
 
-    def _add_imagination(self, losses: Losses, batch: Batch, e: Tensor, change: Tensor) -> None:
+    def _add_imagination(self, losses: Losses, batch: Batch, e: Tensor, seen: Seen) -> None:
         """Train chains of changes the way planning uses them.
 
-        Differs from the paper: from the belief after a context that ends at a choice, the changes really made are
-        imagined, and every imagined feature has to name crops seen until the next one.
+        Differs from the paper: from the belief after a context that ends at a choice, the choices made are imagined,
+        and every imagined feature has to name crops seen until the next one. A choice is an action that surprises.
         """
         o = self.config.options
-        assert o.imagination_weight is not None
-        rows, past, seen, ends, begins = course(change, o.context, o.horizon)
-        length = torch.randint(1, o.context + 1, (len(change),), device=e.device)
-        context = e[rows, past]
-        state = self._believe(self.hierarchy.see(context, batch.action[rows, past[:, :-1]], _begins(context, length)))
-        codes = one_hot_actions(batch.action[rows, seen - 1], self.hierarchy.actions)
+        assert o.imagination_weight is not None and seen.surprise is not None
+        rows, past, after, ends, begins = course(seen.surprise > o.foreseen_nats, o.context, o.horizon)
+        length, context = torch.randint(1, o.context + 1, (len(e),), device=e.device), e[rows, past]
+        root = self.hierarchy.see(context, batch.action[rows, past[:, :-1]], _begins(context, length))
+        state = self.hierarchy.begin(root) if self.hierarchy.fresh else self._believe(root)
+        codes = one_hot_actions(batch.action[rows, after - 1], self.hierarchy.actions)
         imagined = chain(self.hierarchy, state, codes, begins)
-        crop = batch.achieved_goal[rows, torch.cat([past[:, -1:], seen], 1)]
+        crop = batch.achieved_goal[rows, torch.cat([past[:, -1:], after], 1)]
         contrast = self.goals.contrast(imagined, crop, o.contrast_frames, o.contrast_temperature)
         losses.add("contrast", contrast, o.imagination_weight)
         if o.legal_weight is not None:
-            legal = self.goals.legal_error(imagined[:, 1:], ends, batch.action_mask[rows, seen])
+            legal = self.goals.legal_error(imagined[:, 1:], ends, batch.action_mask[rows, after])
             losses.add("legal", legal, o.legal_weight)
 
 

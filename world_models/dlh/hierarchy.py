@@ -46,6 +46,10 @@ class Seen(NamedTuple):
     surprise: Float[Tensor, "b t"] | None = None
     """of a_{t-1}, in nats; None: it does not speak for changes"""
 
+    def until(self, frames: int) -> "Seen":
+        """The first so many frames."""
+        return Seen([x[:, :frames] for x in self.x], *(None if one is None else one[:, :frames] for one in self[1:]))
+
 
 class Last(NamedTuple):
     """What is kept from frame to frame while changes are inferred, (B, N, ...); overwritten in place."""
@@ -87,8 +91,8 @@ class Hierarchy(nn.Module):
         n = options.levels
         self.top_context = nn.Parameter(0.1 * torch.randn(sizes.belief))  # c^N
         reads = sizes.belief * (1 + options.factor_sees_below)
-        fresh = bool(actions) and options.fresh_belief
-        levels = [Level(sizes, actions, k == 0, k == n - 1, reads, fresh and k > 0) for k in range(n)]
+        self.fresh = bool(actions) and options.fresh_belief
+        levels = [Level(sizes, actions, k == 0, k == n - 1, reads, self.fresh and k > 0) for k in range(n)]
         self.levels: Sequence[Level] = nn.ModuleList(levels)  # type: ignore[assignment]
         if actions and options.features_remember:
             self.memory = GRU(sizes.embedding + actions, sizes.embedding)
@@ -249,16 +253,19 @@ class Hierarchy(nn.Module):
                 kl_e.append(F.binary_cross_entropy_with_logits(logit, target, reduction="sum") / start.numel())
         return kl_s, kl_e
 
-    def begin(self, x: list[Float[Tensor, "b d"]], state: DLHState) -> DLHState:
-        """Let the levels from `jump_level` up begin anew at a belief's frame, with features x^1 to x^N, at their means.
+    def begin(self, seen: Seen, state: DLHState | None = None) -> DLHState:
+        """Let the levels from `jump_level` up begin anew at the last frame, at their means; the others keep `state`.
 
-        What was before counts as far as their features remember it.
+        What was before counts as far as the features remember it. Without a state the levels below are empty.
         """
-        first = self.options.jump_level - 1
+        if state is None:
+            n, c = self.options.levels, self.top_context.expand(len(seen.start), -1)
+            s, empty = c.new_zeros(len(c), n, self.sizes.state), torch.zeros_like(c)
+            state = DLHState(s, torch.stack([empty] * n, 1), torch.stack([c] * n, 1), torch.stack([empty] * (n - 1), 1))
         s, d, context, memory = (list(field.unbind(1)) for field in state)
-        for n in reversed(range(first, self.options.levels)):
-            level = self.levels[n]
-            s[n], d[n] = level.posterior(x[n], context[n]).mean, level.begin(x[n])
+        for n in reversed(range(self.options.jump_level - 1, self.options.levels)):
+            level, x = self.levels[n], seen.x[n][:, -1]
+            s[n], d[n] = level.posterior(x, context[n]).mean, level.begin(x)
             if n:
                 context[n - 1], memory[n - 1] = level.decode(s[n], context[n]), torch.zeros_like(memory[n - 1])
         return DLHState(*(torch.stack(field, 1) for field in (s, d, context, memory)))

@@ -78,7 +78,7 @@ class Level(nn.Module):
         a: Float[Tensor, "b t a"],
         change: Bool[Tensor, "b t"],
         start: Bool[Tensor, "b t"],
-        x: Float[Tensor, "b t d"],
+        x: Float[Tensor, "b t x"],
     ) -> tuple[Float[Tensor, "b t d"], Float[Tensor, "b t d"]]:
         """Apply `advance` over time: f_tem ticks where the level changes, and only these frames are scanned.
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from world_models.blocks.networks import FrameSizes
-from world_models.options import Domain, Options, Positive, Share, check_context
+from world_models.options import Domain, MayBeZero, Options, Positive, Share, check_context
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,12 @@ class DLHOptions(Options):
     """surprise of an action, in nats, above which it speaks for a change and below which against one: less than that
     of a choice between two, more than that of an action that the frames foretell (with `surprise_weight`)"""
     imagination_weight: float | None = None
-    """weight of InfoNCE on imagined chains of changes; None: the paper's cosine loss on posterior states (of HRSSM)"""
+    """weight of InfoNCE on imagined chains of changes, one at each choice, an action that surprises (so it needs
+    `surprise_weight`); None: the cosine loss of Kim et al. 2019 on posterior states"""
+    lookahead: MayBeZero = 8
+    """frames after a context within which a chain's first choice is looked for (with `imagination_weight`)"""
     horizon: int = 36
-    """frames of an imagined chain, or as many as the window leaves after the context (with `imagination_weight`)"""
+    """frames of an imagined chain (with `imagination_weight`)"""
     contrast_temperature: Positive = 0.1
     """temperature of InfoNCE"""
     contrast_frames: int = 12
@@ -81,6 +84,11 @@ class DLHOptions(Options):
         if self.jump_level > self.levels:
             raise ValueError(f"option jump_level must be one of the {self.levels} levels, got {self.jump_level}")
         check_context(self.context, self.window)
+        if self.imagination_weight is not None and self.surprise_weight is None:
+            raise ValueError(
+                "option imagination_weight needs surprise_weight, which finds the choices, got none: give "
+                "surprise_weight=80, for example"
+            )
 
 
 OURS = DLHOptions(kl_steps=500, hold=0.6, factor_sees_below=True)

@@ -53,21 +53,25 @@ def plain(model: DLH, batch: Batch, step: int) -> Plain:
     o = model.config.options
     (rows, frames), levels = batch.action.shape, o.levels
     x = plain_frames(model, batch)
+    frames = min(frames, o.window)  # of the bound
     noise = torch.randn(rows, frames, levels, model.config.sizes.state)
     hold = o.hold * max(0.0, 1 - step / o.hold_steps)
     held = torch.rand(rows, frames, levels) < hold if hold else torch.zeros(rows, frames, levels, dtype=torch.bool)
     e = model.encoder(x)
-    walk = plain_walk(model, e, batch.action, noise, held)
+    walk = plain_walk(model, e[:, :frames], batch.action, noise, held)
     code = torch.cat([walk.s[:, :, 0], walk.context[:, :, 0]], -1)
-    terms = {"image": plain_image(model, x, code)}
+    terms = {"image": plain_image(model, x[:, :frames], code)}
     terms |= {"kl_s": torch.stack(walk.kl_s).sum(), "kl_e": torch.stack(walk.kl_e).sum()}
     if hasattr(model.hierarchy, "foreseen"):
-        terms["action"] = walk.surprise.mean()
+        _, surprise = plain_features(model, e, one_hot_actions(batch.action, model.hierarchy.actions))
+        terms["action"] = surprise.mean()
     if model.config.actions and o.imagination_weight is None:
         n = o.jump_level - 1
-        terms["goal"] = plain_goal(model, torch.cat([walk.s[:, :, n], walk.d[:, :, n]], -1), batch.achieved_goal)
+        terms["goal"] = plain_goal(
+            model, torch.cat([walk.s[:, :, n], walk.d[:, :, n]], -1), batch.achieved_goal[:, :frames]
+        )
     elif model.config.actions:
-        terms |= plain_imagination(model, batch, e, walk.change[..., o.jump_level - 1])
+        terms |= plain_imagination(model, batch, e, surprise > o.foreseen_nats)
     return Plain(terms, walk)
 
 
@@ -138,6 +142,8 @@ def plain_walk(model: DLH, e: Tensor, action: Tensor, noise: Tensor, held: Tenso
             s[n] = torch.where(open_[:, None], q_s.mean + q_s.std * noise[:, t, n], s[n])
             last[n] = Gaussian(*(torch.where(open_[:, None], *pair) for pair in zip(q_s, last[n], strict=True)))
             d[n] = torch.where(change[n][:, None], ahead[n], d[n])
+            if not t and hasattr(level, "first"):  # known to what follows, not to this frame's prior
+                d[n] = level.first(seen[n])
             if n:
                 context[n - 1] = level.decode_net(torch.cat([s[n], context[n]], -1))
         for name, values in (("change", change), ("s", s), ("d", d), ("context", context)):
@@ -148,7 +154,7 @@ def plain_walk(model: DLH, e: Tensor, action: Tensor, noise: Tensor, held: Tenso
 
 
 def plain_imagination(model: DLH, batch: Batch, e: Tensor, change: Tensor) -> dict[str, Tensor]:
-    """Imagine the changes made, from the first choice on at which a context can end; that frame counts too."""
+    """Imagine a change after each choice, from the first one on at which a context can end; that frame counts too."""
     o, n = model.config.options, model.config.options.jump_level - 1
     level, (b, frames), first = model.hierarchy.levels[n], change.shape, o.context - 1
     horizon = min(o.horizon, frames - o.context)
@@ -165,8 +171,7 @@ def plain_imagination(model: DLH, batch: Batch, e: Tensor, change: Tensor) -> di
         size = context.shape[1], o.levels
         noise, held = torch.zeros(1, *size, model.config.sizes.state), torch.zeros(1, *size, dtype=torch.bool)
         before = batch.action[row, last + 1 - length[row] : last + 1][None]
-        walk = plain_walk(model, context, before, noise, held)
-        s, d, above = walk.s[:, -1, n], walk.d[:, -1, n], walk.context[:, -1, n]
+        s, d, above = plain_belief(model, context, before, plain_walk(model, context, before, noise, held))
         its = [torch.cat([s, d], -1)[0]]
         for t in range(last + 1, last + 1 + horizon):
             if change[row, t] or t == last + 1:
@@ -180,6 +185,21 @@ def plain_imagination(model: DLH, batch: Batch, e: Tensor, change: Tensor) -> di
     crop = batch.achieved_goal[torch.arange(b)[:, None], begin[:, None] + torch.arange(horizon + 1)]
     terms = {"contrast": plain_contrast(model, list(torch.stack(states).unbind(1)), crop, picked)}
     return terms if o.legal_weight is None else terms | {"legal": torch.stack(errors).sum() / len(ends)}
+
+
+def plain_belief(model: DLH, e: Tensor, action: Tensor, walk: Walk) -> tuple[Tensor, Tensor, Tensor]:
+    """s^n, d^n and c^n of level `jump_level` after a walk over embedded frames, (B, ...)."""
+    hierarchy, n = model.hierarchy, model.config.options.jump_level - 1
+    s, d, above = walk.s[:, -1, n], walk.d[:, -1, n], walk.context[:, -1, n]
+    if not hasattr(hierarchy.levels[n], "first"):
+        return s, d, above
+    features, _ = plain_features(model, e, one_hot_actions(action, hierarchy.actions))
+    above = hierarchy.top_context.expand(len(e), -1)
+    for k in reversed(range(n, model.config.options.levels)):  # these levels begin anew
+        level, x = hierarchy.levels[k], features[k][:, -1]
+        s, d, context = level.post(torch.cat([x, above], -1)).mean, level.first(x), above
+        above = level.decode_net(torch.cat([s, context], -1))
+    return s, d, context
 
 
 def log_odds(level: Level, x: Tensor, context: Tensor, ahead: Tensor, last: Gaussian) -> Tensor:

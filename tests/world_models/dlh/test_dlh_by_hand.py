@@ -23,10 +23,10 @@ class Answer(nn.Module):
         return self.formula(features)
 
 
-def by_hand(priors: list[tuple[float, float]], logit: float, sees_context: bool = False) -> Hierarchy:
+def by_hand(priors: list[tuple[float, float]], logit: float, sees_context: bool = False, **options: Any) -> Hierarchy:
     """Levels of one number each: q(s^n) = N(x^n (+ c^n), 0.5²), p(s^n | e^n = 1) constant, c^{n-1} = s^n, c^N = 0."""
     sizes = DLHSizes(images="patch", channels=8, embedding=1, belief=1, state=1, hidden=1)
-    hierarchy = Hierarchy(sizes, DLHOptions(levels=len(priors)), 0)
+    hierarchy = Hierarchy(sizes, DLHOptions(levels=len(priors), **options), 0)
     nn.init.zeros_(hierarchy.top_context)
     for n, (mean, std) in enumerate(priors):
         level: Any = hierarchy.levels[n]

@@ -12,8 +12,17 @@ from tests.support.tiny import FRAME, assert_same_losses
 from world_models.reference.dlh import plain, plain_loss
 
 HELD: dict[str, Any] = {"hold": 0.2, "factor_sees_below": True}
-NAVIGATION: dict[str, Any] = {"features_remember": True, "surprise_weight": 3.0, "foreseen_nats": 1.1, "horizon": 6}
-NAVIGATION |= {"imagination_weight": 2.0, "contrast_frames": 4, "legal_weight": 0.5}
+NAVIGATION: dict[str, Any] = {
+    "features_remember": True,
+    "fresh_belief": True,
+    "surprise_weight": 3.0,
+    "foreseen_nats": 1.1,
+    "imagination_weight": 2.0,
+    "contrast_frames": 4,
+    "legal_weight": 0.5,
+    "lookahead": 3,
+    "horizon": 6,
+}
 
 
 @pytest.mark.parametrize(
@@ -25,12 +34,12 @@ NAVIGATION |= {"imagination_weight": 2.0, "contrast_frames": 4, "legal_weight": 
         (3, 0, 10**6, NAVIGATION),
         (2, 3, 5, HELD),
         (2, 3, 5, HELD | NAVIGATION),
-        (3, 3, 10**6, NAVIGATION | {"jump_level": 3, "legal_weight": None}),
+        (3, 3, 10**6, NAVIGATION | {"fresh_belief": False, "legal_weight": None}),
     ],
 )
 def test_loss_and_gradients_equal_the_plain_loops(levels, actions, step, more):
     model = build(levels=levels, actions=actions, dequantise=levels == 2, **more)
-    batch = colours(4, WINDOW)
+    batch = colours(4, model.window_length)
     torch.manual_seed(1)
     losses = model.loss(batch, step)
     torch.manual_seed(1)
