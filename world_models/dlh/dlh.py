@@ -27,7 +27,19 @@ With actions (option) f_tem also reads a_{t-1}, so that a change is chosen by on
 
 Differs from the paper, in the variant `ours` only (see experiments/LOG.md): at first the levels above 1 are held in
 random frames, where e = 0 whatever Eq. 4 gives, so that they learn what persists (`hold`); and the prior factor of a
-level also reads the temporal variable of the level below (`factor_sees_below`).
+level also reads the temporal variable of the level below (`factor_sees_below`). With actions, moreover, so that a change
+of level 2 is what a planner can choose (the paper's model is given no actions):
+
+* the features of the levels above 1 remember the frames and actions so far: x^n_t of Eq. 13 becomes a GRU's state
+  (`features_remember`). A level that changes only at choices has nothing else that knows where the agent came from;
+* the model also explains the actions, -log p(a_t | x^2_t), `action`; and what the surprise of a_{t-1} exceeds a
+  threshold by, times a weight, is added to the odds of Eq. 4 of level 2: where an action was foretold the static
+  component explains it, where it was a choice the change does (`surprise_weight`);
+* d^n begins with the features instead of 0, and for the agent the levels from 2 up begin anew at the last frame
+  (`fresh_belief`): a plan starts from what was seen, not from the last change;
+* chains of changes are trained as planning uses them: from the belief after 1 to `context` frames that end at a choice,
+  the choices made are imagined (`Hierarchy.advance`, then the change prior's mean), and each imagined feature has to
+  name crops seen until the next choice (`contrast`), and the actions legal at it (`legal`).
 """
 
 from typing import NamedTuple
@@ -209,8 +221,8 @@ class DLH(GoalModel):
         metrics["levels"] = change[:, 1:].float().sum(-1).mean()  # how many change per frame, as in Table 2
         losses = Losses.bound(terms, metrics)
         losses.weights["kl_s"] = losses.weights["kl_e"] = self.kl_weight(step)
-        if everything.surprise is not None:
-            losses.add("action", everything.surprise.mean(), 1.0)
+        if everything.surprise is not None and o.action_weight is not None:
+            losses.add("action", everything.surprise.mean(), o.action_weight)
         if not self.config.actions:  # a video has no goals
             return losses
         if o.imagination_weight is None:

@@ -96,7 +96,7 @@ class Hierarchy(nn.Module):
         self.levels: Sequence[Level] = nn.ModuleList(levels)  # type: ignore[assignment]
         if actions and options.features_remember:
             self.memory = GRU(sizes.embedding + actions, sizes.embedding)
-        if actions and options.surprise_weight is not None:
+        if actions and options.action_weight is not None:
             self.foreseen = mlp(sizes.embedding, sizes.belief, actions)
 
     # ---------------------------------------------------------------- inference
@@ -112,8 +112,8 @@ class Hierarchy(nn.Module):
         return Seen(x, codes, start, self._surprise(x[1], codes) if hasattr(self, "foreseen") else None)
 
     def _surprise(self, x: Tensor, codes: Tensor) -> Float[Tensor, "b t"]:
-        """-log p(a_{t-1} | x^2_{t-1}), with no gradient into the features; 0 where a sequence begins."""
-        log_p = F.log_softmax(self.foreseen(x[:, :-1].detach()), -1)
+        """-log p(a_{t-1} | x^2_{t-1}), (B, T); 0 where a sequence begins."""
+        log_p = F.log_softmax(self.foreseen(x[:, :-1]), -1)
         return F.pad(-(log_p * codes[:, 1:]).sum(-1), (1, 0))
 
     @torch.no_grad()
@@ -179,7 +179,7 @@ class Hierarchy(nn.Module):
     def _evidence(self, n: int, now: Seen) -> Float[Tensor, " b"]:
         """What the action before a frame adds to the log-odds of Eq. 4 of level `jump_level`."""
         o = self.options
-        if now.surprise is None or o.surprise_weight is None or n + 1 != o.jump_level:
+        if now.surprise is None or n + 1 != o.jump_level:
             return torch.zeros_like(now.start, dtype=now.a.dtype)
         return o.surprise_weight * (now.surprise - o.foreseen_nats)
 

@@ -59,14 +59,18 @@ class DLHOptions(Options):
     fresh_belief: bool = False
     """d^n of the levels above 1 is read from their features where a sequence begins (the paper leaves it open: 0), and
     a belief's levels from `jump_level` up begin anew at its last frame, so that plans start from all that was seen"""
-    surprise_weight: float | None = None
-    """weight of a surprising action in the log-odds of Eq. 4 of level `jump_level`; None: the paper, no such term"""
+    action_weight: float | None = None
+    """weight of the negative log-likelihood of actions given the frames before them, x^2; None: they are not predicted.
+    An action that surprises was a choice"""
     foreseen_nats: float = 0.3
-    """surprise of an action, in nats, above which it speaks for a change and below which against one: less than that
-    of a choice between two, more than that of an action that the frames foretell (with `surprise_weight`)"""
+    """surprise of an action, in nats, that makes it a choice: less than that of one of two, more than that of an action
+    that the frames foretell (with `action_weight`)"""
+    surprise_weight: float = 0.0
+    """weight of what a surprise exceeds `foreseen_nats` by in the log-odds of Eq. 4 of level `jump_level`, so that it
+    changes after choices (with `action_weight`); 0: the paper"""
     imagination_weight: float | None = None
-    """weight of InfoNCE on imagined chains of changes, one at each choice, an action that surprises (so it needs
-    `surprise_weight`); None: the cosine loss of Kim et al. 2019 on posterior states"""
+    """weight of InfoNCE on imagined chains of changes, one at each choice (so it needs `action_weight`); None: the
+    cosine loss of Kim et al. 2019 on posterior states"""
     lookahead: MayBeZero = 8
     """frames after a context within which a chain's first choice is looked for (with `imagination_weight`)"""
     horizon: int = 36
@@ -84,10 +88,10 @@ class DLHOptions(Options):
         if self.jump_level > self.levels:
             raise ValueError(f"option jump_level must be one of the {self.levels} levels, got {self.jump_level}")
         check_context(self.context, self.window)
-        if self.imagination_weight is not None and self.surprise_weight is None:
+        if self.imagination_weight is not None and self.action_weight is None:
             raise ValueError(
-                "option imagination_weight needs surprise_weight, which finds the choices, got none: give "
-                "surprise_weight=80, for example"
+                "option imagination_weight needs action_weight, which finds the choices, got none: give, for example, "
+                "action_weight=10"
             )
 
 

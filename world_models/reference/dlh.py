@@ -89,7 +89,7 @@ def plain_features(model: DLH, e: Tensor, a: Tensor) -> tuple[list[Tensor], Tens
             x[1] = torch.stack(remembered, 1)
     for t in range(1, e.shape[1]):
         if hasattr(hierarchy, "foreseen"):
-            p = torch.softmax(hierarchy.foreseen(x[1][:, t - 1].detach()), -1)
+            p = torch.softmax(hierarchy.foreseen(x[1][:, t - 1]), -1)
             surprise.append(-(p * a[:, t - 1]).sum(-1).log())
         else:
             surprise.append(surprise[0])

@@ -15,6 +15,7 @@ HELD: dict[str, Any] = {"hold": 0.2, "factor_sees_below": True}
 NAVIGATION: dict[str, Any] = {
     "features_remember": True,
     "fresh_belief": True,
+    "action_weight": 1.5,
     "surprise_weight": 3.0,
     "foreseen_nats": 1.1,
     "imagination_weight": 2.0,

@@ -82,14 +82,6 @@ def test_a_belief_begins_anew_at_its_last_frame_and_remembers_those_before(lengt
         assert (turned.d[:, 1] - state.d[:, 1]).abs().max() > 1e-3
 
 
-def test_a_network_that_foresees_actions_learns_from_them_and_not_through_the_features():
-    model, batch = build(levels=2, **NAVIGATION), colours(4, WINDOW + 6)
-    model.zero_grad()
-    model.loss(batch, 0).terms["action"].backward()
-    touched = {name for name, value in model.named_parameters() if value.grad is not None and value.grad.any()}
-    assert touched == {f"hierarchy.foreseen.{layer}.{kind}" for layer in (0, 2) for kind in ("weight", "bias")}
-
-
 def test_legal_actions_are_predicted_so_that_trees_are_pruned():
     model = build(levels=2, **NAVIGATION).eval()
     x, a = plain_colours(6, 5)
@@ -114,7 +106,15 @@ def test_videos_know_nothing_of_what_needs_actions():
 
 def test_older_checkpoints_behave_as_they_did():
     config: dict[str, Any] = asdict(ModelConfig(PATCH, DLHOptions(window=12, context=4), FRAME, 3))
-    new = {"features_remember", "fresh_belief", "surprise_weight", "foreseen_nats", "imagination_weight", "lookahead"}
+    new = {
+        "features_remember",
+        "fresh_belief",
+        "action_weight",
+        "surprise_weight",
+        "foreseen_nats",
+        "imagination_weight",
+        "lookahead",
+    }
     new |= {"horizon", "contrast_temperature", "contrast_frames", "legal_weight"}
     for name in new:
         del config["options"][name]
@@ -126,5 +126,5 @@ def test_older_checkpoints_behave_as_they_did():
 
 
 def test_chains_need_to_know_the_choices():
-    with pytest.raises(ValueError, match=r"imagination_weight needs surprise_weight.*got none"):
+    with pytest.raises(ValueError, match=r"imagination_weight needs action_weight.*got none"):
         override(DLHOptions(), ["imagination_weight=10"])
