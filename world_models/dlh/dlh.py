@@ -27,7 +27,7 @@ With actions (option) f_tem also reads a_{t-1}, so that a change is chosen by on
 
 Differs from the paper, in the variant `ours` only (see experiments/LOG.md): at first the levels above 1 are held in
 random frames, where e = 0 whatever Eq. 4 gives, so that they learn what persists (`hold`); and the prior factor of a
-level also reads the temporal variable of the level below (`factor_sees_below`). With actions, moreover, so that a change
+level also reads the temporal variable of the level below (`factor_sees_below`). With actions, so that a change
 of level 2 is what a planner can choose (the paper's model is given no actions):
 
 * the features of the levels above 1 remember the frames and actions so far: x^n_t of Eq. 13 becomes a GRU's state

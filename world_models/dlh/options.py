@@ -95,5 +95,18 @@ class DLHOptions(Options):
             )
 
 
-OURS = DLHOptions(kl_steps=500, hold=0.6, factor_sees_below=True)
+OURS = DLHOptions(
+    levels=2,
+    window=20,
+    context=5,
+    kl_steps=500,
+    hold=0.8,
+    factor_sees_below=True,
+    features_remember=True,
+    fresh_belief=True,
+    action_weight=10.0,
+    surprise_weight=80.0,
+    imagination_weight=10.0,
+    legal_weight=10.0,
+)
 VARIANTS = {"paper": DLHOptions(), "ours": OURS}
