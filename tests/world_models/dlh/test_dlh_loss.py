@@ -75,9 +75,13 @@ def test_nested_time_scales():
         assert not kept[..., 0].any()
 
 
-@pytest.mark.parametrize("sizes", [PATCH, CONVOLUTION], ids=["patch", "convolution"])
-def test_every_parameter_receives_a_gradient(sizes):
-    model = build(sizes)
+@pytest.mark.parametrize(
+    ("sizes", "options"),
+    [(PATCH, {}), (CONVOLUTION, {}), (PATCH, NAVIGATION)],
+    ids=["patch", "convolution", "navigation"],
+)
+def test_every_parameter_receives_a_gradient(sizes, options):
+    model = build(sizes, **options)
     torch.manual_seed(1)
     model.loss(colours(4, model.window_length), 0).total.backward()
     without = [name for name, value in model.named_parameters() if value.grad is None or not value.grad.any()]
