@@ -206,7 +206,7 @@ class DLH(GoalModel):
         frames = scale(self.encoder.patchify(batch.observation), dequantise=self.training and o.dequantise)
         e = self.encoder.embed(frames)
         everything = hierarchy.see(e, batch.action[:, :-1], _begins(e))
-        seen = everything.until(o.window)
+        seen = everything.at(slice(o.window))
         shape = seen.start.shape
         noise = torch.randn(*shape, o.levels, self.config.sizes.state, device=e.device)
         share = self.held_share(step) if self.training else 0.0

@@ -46,9 +46,10 @@ class Seen(NamedTuple):
     surprise: Float[Tensor, "b t"] | None = None
     """of a_{t-1}, in nats; None: it does not speak for changes"""
 
-    def until(self, frames: int) -> "Seen":
-        """The first so many frames."""
-        return Seen([x[:, :frames] for x in self.x], *(None if one is None else one[:, :frames] for one in self[1:]))
+    def at(self, frames: int | slice) -> "Seen":
+        """Some frames; a single one without its axis."""
+        surprise = None if self.surprise is None else self.surprise[:, frames]
+        return Seen([x[:, frames] for x in self.x], self.a[:, frames], self.start[:, frames], surprise)
 
 
 class Last(NamedTuple):
@@ -127,7 +128,7 @@ class Hierarchy(nn.Module):
         (rows, frames), last, change = seen.start.shape, self._nothing(len(seen.start)), []
         top = self.levels[-1].posterior(seen.x[-1], self.top_context.expand(rows, frames, -1))
         for t in range(frames):
-            now = Seen([x[:, t] for x in seen.x], *(None if one is None else one[:, t] for one in seen[1:]))
+            now = seen.at(t)
             its_top = Gaussian(*(field[:, t] for field in top))
             moves, blocks = self._bottom_up_changes(now, None if held is None else held[:, t], its_top, last)
             self._top_down_posteriors(now.x, noise[:, t], blocks, its_top, last)
@@ -258,17 +259,18 @@ class Hierarchy(nn.Module):
 
         What was before counts as far as the features remember it. Without a state the levels below are empty.
         """
+        n, c = self.options.levels, self.top_context.expand(len(seen.start), -1)
         if state is None:
-            n, c = self.options.levels, self.top_context.expand(len(seen.start), -1)
-            s, empty = c.new_zeros(len(c), n, self.sizes.state), torch.zeros_like(c)
+            empty = torch.zeros_like(c)
+            s = c.new_zeros(len(c), n, self.sizes.state)
             state = DLHState(s, torch.stack([empty] * n, 1), torch.stack([c] * n, 1), torch.stack([empty] * (n - 1), 1))
-        s, d, context, memory = (list(field.unbind(1)) for field in state)
-        for n in reversed(range(self.options.jump_level - 1, self.options.levels)):
-            level, x = self.levels[n], seen.x[n][:, -1]
-            s[n], d[n] = level.posterior(x, context[n]).mean, level.begin(x)
-            if n:
-                context[n - 1], memory[n - 1] = level.decode(s[n], context[n]), torch.zeros_like(memory[n - 1])
-        return DLHState(*(torch.stack(field, 1) for field in (s, d, context, memory)))
+        means, d, context, memory = (list(field.unbind(1)) for field in state)
+        for k in reversed(range(self.options.jump_level - 1, n)):
+            level, x = self.levels[k], seen.x[k][:, -1]
+            means[k], d[k] = level.posterior(x, context[k]).mean, level.begin(x)
+            if k:
+                context[k - 1], memory[k - 1] = level.decode(means[k], context[k]), torch.zeros_like(memory[k - 1])
+        return DLHState(*(torch.stack(field, 1) for field in (means, d, context, memory)))
 
     # ---------------------------------------------------------------- transitions
 

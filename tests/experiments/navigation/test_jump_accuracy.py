@@ -96,8 +96,8 @@ class Strider(Oracle):
     def observe(self, x: Tensor, a: Tensor, length: Tensor) -> Pose:
         pose = arrivals(LAYOUT)
         pose = pose[Dynamics.of(LAYOUT).action_mask(pose).sum(1) > 1]
-        pose = torch.from_numpy(np.repeat(pose, len(x) // len(pose), axis=0))
-        return Pose(torch.cat([pose, torch.full((len(pose), 1), -1, dtype=torch.int16)], 1))
+        poses = torch.from_numpy(np.repeat(pose, len(x) // len(pose), axis=0))
+        return Pose(torch.cat([poses, torch.full((len(poses), 1), -1, dtype=torch.int16)], 1))
 
     def imagine(self, state: Pose, action: Tensor) -> Pose:
         pose, chosen = state.pose[:, :4].numpy(), action.numpy()

@@ -208,7 +208,12 @@ def test_rows_without_partners_and_data_are_left_out(world: Path, tmp_path: Path
 
 def test_dlh_is_one_more_model_that_jumps_over_bends(world: Path, tmp_path: Path, monkeypatch) -> None:
     asked = []
-    monkeypatch.setattr(module, "jump_accuracy", lambda *_, over_bends: asked.append(over_bends) or [0.5] * 5)
+
+    def half(*_, over_bends: bool) -> list[float]:
+        asked.append(over_bends)
+        return [0.5] * 5
+
+    monkeypatch.setattr(module, "jump_accuracy", half)
     run = barely_trained(world / "data", tmp_path / "dlh-0", "dlh", 0)
     config = tiny(world, tmp_path, hrssm=(world / "hrssm-0",), rssm=(), episodes=3)
     navigation(config)
