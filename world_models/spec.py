@@ -60,6 +60,8 @@ class ModelSpec:
     """frames of context that it needs in `jumpy predict`"""
     deterministic: bool = False
     """True: all samples of a future are equal, so one is computed"""
+    jumps_over_bends: bool = False
+    """what one imagined transition is in a maze. True: from a choice to the next, through bends; False: a passage"""
 
     @property
     def standard_variant(self) -> str:

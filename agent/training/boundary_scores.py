@@ -13,13 +13,17 @@ from world_models.blocks.images import to_float
 from world_models.interface import Segmenting
 
 
-def boundary_scores(model: Segmenting, replay: Replay, device: torch.device, episodes: int) -> dict[str, float]:
+def boundary_scores(
+    model: Segmenting, replay: Replay, device: torch.device, episodes: int, choices: bool = False
+) -> dict[str, float]:
     """F1, precision and recall of the boundaries q(m_t) > 0.5 in whole test episodes, and their share of the frames.
+
+    With `choices` the true boundaries of a maze are those where more than one action is legal: bends are none.
 
     `boundary_f1` allows one frame of difference, and `boundary_f1_chance` is the same against another episode's true
     boundaries. The first frame of an episode is ignored: nothing in it shows whether a subsequence ends there.
     """
-    predicted, true = _boundaries(model, replay, device, episodes)
+    predicted, true = _boundaries(model, replay, device, episodes, choices)
     exact, near = match(predicted, true, 0), match(predicted, true, 1)
     return {
         "boundary_f1_exact": exact.f1,
@@ -50,13 +54,15 @@ def boundary_profile(
 
 @torch.no_grad()
 def _boundaries(
-    model: Segmenting, replay: Replay, device: torch.device, episodes: int
+    model: Segmenting, replay: Replay, device: torch.device, episodes: int, choices: bool = False
 ) -> tuple[Bool[np.ndarray, "n t"], Bool[np.ndarray, "n t"]]:
     """Predicted and true ends of subsequences in test episodes, without the first frame."""
     chosen = np.array(replay.split("test")[:episodes])
     fields = replay.slices(chosen, np.zeros_like(chosen), replay.episode_length)
     batch = to_batch(fields, device)
     true = replay.manifest.subsequence_ends(fields)
+    if choices:
+        true = true & (fields["action_mask"].sum(-1) > 1)
     with evaluating(model):
         predicted = (model.segment(to_float(batch.observation), batch.action) > 0.5).cpu().numpy()
     return predicted[:, 1 : true.shape[1]], true[:, 1:]

@@ -62,6 +62,8 @@ class Artefact:
     """what `runs` must have been trained on; None: either"""
     origin: str = ""
     """where the numbers come from if `measure` is None"""
+    add: Callable[[Numbers, Numbers], Numbers] | None = None
+    """adds measured agents to the numbers that are there; ValueError if these do not belong together"""
 
     def remedy(self, command: str) -> str:
         """How to make the numbers, with a `command` such as 'jumpy figure NAME'."""

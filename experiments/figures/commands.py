@@ -41,6 +41,8 @@ class FigureConfig:
     """Folder for the rendered files; default: the folder of the numbers."""
     overwrite: bool = False
     """Replace numbers that are already there."""
+    add: bool = False
+    """With --measure, add the agents to numbers that are already there, which stay as they are (vta-8, budget)."""
     sources: tyro.conf.OmitArgPrefixes[Sources] = field(default_factory=Sources)
     """What --measure reads."""
 
@@ -155,18 +157,24 @@ def _measure(kind: str, artefacts: Mapping[str, Artefact], config: FigureConfig)
     if artefact.measure is None:
         raise ValueError(f"the numbers of {name} are not measured by this command: {artefact.origin}")
     inputs = _inputs(artefact, config.sources, call)
+    add = "--add " * config.add
+    if config.add and (artefact.add is None or config.overwrite):
+        raise ValueError(f"{call} takes no --add{' with --overwrite' * config.overwrite}: leave it out")
     _check_free(_files(artefact, name, config), config)
     if (numbers := artefact.measure(**inputs)) is None:
         raise ValueError(f"there is nothing to show: {artefact.remedy(call)}")
     with locked(config.numbers, wait=True):
         _check_free(_files(artefact, name, config), config)  # another call may have measured the same
-        write_numbers(config.numbers, name, numbers, f"{call} --measure {shlex.join(arguments(config.sources))}")
+        if config.add and artefact.add is not None:
+            there = read_numbers(config.numbers, name, artefact.files, artefact.remedy(call))
+            numbers = artefact.add(there, numbers)
+        write_numbers(config.numbers, name, numbers, f"{call} --measure {add}{shlex.join(arguments(config.sources))}")
 
 
 def _check_free(files: list[Path], config: FigureConfig) -> None:
-    """Check that no numbers are replaced unless asked to."""
+    """Check that no numbers are changed unless asked to."""
     for path in files:
-        if path.exists() and not config.overwrite:
+        if path.exists() and not (config.overwrite or config.add):
             raise ValueError(f"{path} is already there: choose another --numbers, or --overwrite")
 
 

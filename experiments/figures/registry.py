@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
+from experiments.figures.adding import add_budget, add_rewards
 from experiments.figures.artefact import Artefact
 from experiments.figures.boundaries import measure_boundaries, plot_boundaries
 from experiments.figures.budget import measure_budget, plot_budget
@@ -67,7 +68,7 @@ FIGURES = {
     "vta-5": _generations(plot_two_generations, measure_two_generations),
     "vta-6": _generations(plot_jumpy_generations, measure_jumpy_generations),
     "vta-7": _generations(plot_varied_lengths, measure_varied_lengths),
-    "vta-8": Artefact(plot_rewards, measure_rewards, POINTS, BENCHMARKS),
+    "vta-8": Artefact(plot_rewards, measure_rewards, POINTS, BENCHMARKS, add=add_rewards),
     "dlh-4": _futures(consecutive=False),
     "dlh-5": _levels(lambda levels: [(level,) for level in range(1, levels + 1)], VIDEO_RUN),
     "dlh-6": _futures(consecutive=True),
@@ -75,7 +76,7 @@ FIGURES = {
     "dlh-9": Artefact(plot_frame_metrics, measure_frame_metrics, POINTS, {"predictions": "DIR…"}),
     "dlh-10": _levels(lambda levels: [tuple(range(3, levels + 1))] if levels > 2 else [], VIDEO_RUNS),
     "dlh-11": _levels(lambda levels: [(1, 2)], VIDEO_RUNS),
-    "budget": Artefact(plot_budget, measure_budget, needs=BENCHMARKS),
+    "budget": Artefact(plot_budget, measure_budget, needs=BENCHMARKS, add=add_budget),
     "structure-prior": Artefact(
         plot_structure_prior,
         measure_structure_prior,

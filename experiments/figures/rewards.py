@@ -22,6 +22,7 @@ from experiments.navigation.agents import CEILING, FLOOR
 
 BASELINES: dict[str, Any] = {FLOOR: ":", CEILING: "--"}  # line styles of their means
 BIN = 5  # reward
+NARROW = 0.35  # a shape's room, of that of a budget, in which a number is written upwards
 
 
 def measure_rewards(benchmarks: tuple[Path, ...]) -> Numbers:
@@ -98,8 +99,10 @@ def plot_rewards(numbers: Numbers) -> Figure:
     depth = " (L: depth of the tree)" * any("depth" in agent["planner"] for agent in agents)
     below.set_xlabel(f"budget: model transitions per decision{depth}")
     _legend(figure, agents)
-    seeds = len({agent["training_seed"] for agent in agents})
-    together = f" {seeds} training seeds pooled." * (seeds > 1)
+    labels = dict.fromkeys(agent["label"] for agent in agents)
+    seeds = [len({agent["training_seed"] for agent in agents if agent["label"] == label}) for label in labels]
+    of_each = f"{min(seeds)} to {max(seeds)}" if len(set(seeds)) > 1 else f"{max(seeds, default=1)}"
+    together = f" {of_each} training seeds pooled." * (max(seeds, default=1) > 1)
     figure.suptitle(f"{headline(numbers.facts, agents)}{together} Numbers: mean reward.", fontsize=10)
     return figure
 
@@ -147,6 +150,7 @@ def _plot_solved(axes: Axes, shape: Shape, steps: np.ndarray, mean: Estimate) ->
     axes.fill_between(ends, mean.low, mean.high, color="black", alpha=0.25, linewidth=0)
     axes.plot(ends, [mean.value] * 2, color="black", linewidth=2, solid_capstyle="butt")
     text: dict[str, Any] = {"ha": "center", "va": "bottom", "color": shape.colour, "fontsize": 8, "weight": "bold"}
+    text |= {"rotation": 90} if room < NARROW else {}
     axes.text(sum(ends) / 2, 101, f"{mean.value:.1f}", **text)
 
 

@@ -56,8 +56,8 @@ class BenchmarkConfig:
     """Folder of the results."""
     agents: tuple[str, ...] = ("random", "shortest-path")
     """The agents: random, shortest-path, or LABEL=RUN. RUN is the folder of a trained run, shipped weights as
-    pretrained/MODEL-VARIANT, or just pretrained: the `ours` weights of the model LABEL, hrssm or rssm. A folder called
-    pretrained is ./pretrained."""
+    pretrained/MODEL-VARIANT, or just pretrained: the `ours` weights of the model LABEL, hrssm, rssm or dlh. A folder
+    called pretrained is ./pretrained."""
     episodes: int = 5000
     """Number of episodes."""
     planner: PlannerChoice = field(default_factory=Standard)

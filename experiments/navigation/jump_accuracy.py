@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int16, Int64
+from jaxtyping import Bool, Float, Int16, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -21,28 +21,54 @@ JITTERS = 10
 
 @torch.inference_mode()
 def jump_accuracy(
-    model: Plannable, layout: Layout, camera: Camera, passages: int = PASSAGES, jitters: int = JITTERS, seed: int = 0
+    model: Plannable,
+    layout: Layout,
+    camera: Camera,
+    passages: int = PASSAGES,
+    jitters: int = JITTERS,
+    seed: int = 0,
+    over_bends: bool = False,
 ) -> list[float]:
     """Share of imagined rollouts whose best hallway is the true one, after 1 to `passages` passages.
 
     From real frames that end with the arrival in a junction, with several camera jitters per arrival, every legal
-    sequence of passages is imagined by a model whose transition is one jump (HRSSM). The best hallway is the one whose
-    mean normalised goal feature, over its cells, has the largest cosine with the imagined feature.
+    sequence of passages is imagined by a model whose transition is one jump. The best hallway is the one whose mean
+    normalised goal feature, over its cells, has the largest cosine with the imagined feature.
+
+    A jump `over_bends` leads from a choice to the next one, through junctions where a single action is legal; any
+    hallway on its way is a true one.
     """
     device = next(model.parameters()).device
     arrival = arrivals(layout)
+    if over_bends:
+        arrival = arrival[Dynamics.of(layout).action_mask(arrival).sum(1) > 1]
     hallway = hallway_features(model, layout, device)
     state = model.observe(*contexts(arrival, model.context, layout, camera, jitters, seed, device))
     pose = np.repeat(arrival, jitters, axis=0)
     accuracy = []
     for _ in range(passages):
         row, action = Dynamics.of(layout).action_mask(pose).nonzero()
-        pose, reached = pass_on(pose[row], action, layout)
+        pose, reached = _jump(pose[row], action, layout, over_bends)
         taken = torch.from_numpy(action).to(device)
         state = model.imagine(type(state)(*(field[torch.from_numpy(row).to(device)] for field in state)), taken)
         best = (F.normalize(model.feature(state), dim=-1) @ hallway.T).argmax(1).cpu().numpy()
-        accuracy.append(float((best == reached).mean()))
+        accuracy.append(float(reached[np.arange(len(best)), best].mean()))
     return accuracy
+
+
+def _jump(
+    pose: Int16[np.ndarray, "n 4"], action: Int64[np.ndarray, " n"], layout: Layout, over_bends: bool
+) -> tuple[Int16[np.ndarray, "n 4"], Bool[np.ndarray, "n h"]]:
+    """Take a passage, and with `over_bends` those after it that are forced; return the pose and the hallways passed."""
+    reached, rows = np.zeros((len(pose), layout.hallways), bool), np.arange(len(pose))
+    pose = pose.copy()
+    while len(rows):
+        pose[rows], hallway = pass_on(pose[rows], action, layout)
+        reached[rows, hallway] = True
+        legal = Dynamics.of(layout).action_mask(pose[rows])
+        forced = (legal.sum(1) == 1) & over_bends
+        rows, action = rows[forced], legal.argmax(1)[forced]
+    return pose, reached
 
 
 def arrivals(layout: Layout) -> Int16[np.ndarray, "n 4"]:

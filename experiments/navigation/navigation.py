@@ -2,7 +2,7 @@
 
 | row | what | worst | target |
 |---|---|---|---|
-| `success` | share of episodes that HRSSM solves | least | 0.995 |
+| `success` | share of episodes that the model solves | least | 0.995 |
 | `reward_over_ceiling` | mean reward over the shortest path's | least | 0.97 |
 | `solved_in_50` | share solved within 50 steps over the shortest path's share | least | 0.97 |
 | `rssm_gap_N` | mean reward minus RSSM's, each with a budget of N transitions | least | 0, interval above it |
@@ -12,6 +12,10 @@
 | `one_hallway` | subsequences, frame by frame, that show one hallway, the true one | least | 0.95 |
 | `skips_hallway`, `repeats_hallway` | those that do not show it, that show the one before it | largest | – |
 | `elbo_gap` | (nelbo - RSSM's) / RSSM's, nats per frame without the constant, test split | largest | 0.02 |
+
+The model is HRSSM or another one that plans, DLH; RSSM is the baseline. Where a model jumps from choice to choice
+(`ModelSpec.jumps_over_bends`), its boundaries and jumps are compared with the passages where more than one action is
+legal, and `passage_f1_exact` counts all; it has no `elbo_gap`, since its windows are others.
 
 The targets are for the variant `ours`. Intervals are paired bootstrap intervals over episodes (`elbo_gap`: test
 batches); boundaries, jumps and frames have none.
@@ -42,12 +46,13 @@ from experiments.navigation.imagined_frames import imagined_frames
 from experiments.navigation.jump_accuracy import jump_accuracy
 from experiments.navigation.planning import PlannerOption, check_budgets, planner_facts
 from experiments.navigation.summary import SOON, Episodes, solved_soon
-from experiments.navigation.targets import GAP, Measured, merged, targets_table, worst
+from experiments.navigation.targets import GAP, Measured, merged, rows_key, targets_table, worst
 from planners.interface import Planner
 from planners.shooting import Shooting
 from planners.tree import TreeSearch, full_tree
 from world_models.hrssm.hrssm import HRSSM
 from world_models.interface import Plannable, Segmenting, Trainable
+from world_models.registry import spec_of
 
 
 @dataclass(frozen=True)
@@ -58,8 +63,10 @@ class NavigationConfig:
     budget, call the command once per planner, with its --budgets.
     """
 
-    hrssm: tuple[Path, ...]
+    hrssm: tuple[Path, ...] = ()
     """HRSSM runs, one per training seed."""
+    dlh: tuple[Path, ...] = ()
+    """DLH runs, one per training seed, instead of --hrssm."""
     rssm: tuple[Path, ...] = ()
     """RSSM runs in the same order; without them the rows that need them are omitted."""
     data: Path | None = None
@@ -75,7 +82,7 @@ class NavigationConfig:
     first_seed: int = 0
     """Seed of the first episode. Use 0 to 4999 only for reports, 100000 and above to develop and to choose."""
     hrssm_planner: PlannerOption = field(default_factory=TreeSearch)
-    """How HRSSM plans; in the rssm_gap rows, with their budgets."""
+    """How HRSSM (or DLH) plans; in the rssm_gap rows, with their budgets."""
     rssm_planner: PlannerOption = field(default_factory=Shooting)
     """How RSSM plans, with the same budgets. Choose it on development seeds."""
     budgets: tuple[int, ...] = tuple(full_tree(depth) for depth in range(1, 9))
@@ -93,11 +100,26 @@ class NavigationConfig:
 
     def __post_init__(self) -> None:
         """Validate the pairs of runs and the numbers."""
-        if not self.hrssm or len(self.rssm) not in (0, len(self.hrssm)):
-            raise ValueError(f"--rssm needs a run for each of --hrssm, got {len(self.rssm)} and {len(self.hrssm)}")
+        if bool(self.hrssm) == bool(self.dlh):
+            raise ValueError(
+                f"one model is measured at a time, got {len(self.hrssm)} runs of --hrssm and {len(self.dlh)} of --dlh: "
+                "give runs of one of them"
+            )
+        if len(self.rssm) not in (0, len(self.runs)):
+            raise ValueError(f"--rssm needs a run for each of --{self.kind}, got {len(self.rssm)} and {len(self.runs)}")
         check_budgets("--budgets", self.budgets)
         if self.gap_episodes is not None and not 1 <= self.gap_episodes <= self.episodes:
             raise ValueError(f"--gap-episodes must be from 1 to --episodes {self.episodes}, got {self.gap_episodes}")
+
+    @property
+    def kind(self) -> str:
+        """The measured model's name in the registry."""
+        return "dlh" if self.dlh else "hrssm"
+
+    @property
+    def runs(self) -> tuple[Path, ...]:
+        """Its runs."""
+        return self.dlh or self.hrssm
 
 
 def navigation(config: NavigationConfig) -> dict[str, dict[str, Any]]:
@@ -109,18 +131,20 @@ def navigation(config: NavigationConfig) -> dict[str, dict[str, Any]]:
     """
     check_not_installed(config.json, "--json")
     device = choose_device(config.device)
-    hrssm, rssm = (
-        [load_trained(run, kind, device, "maze") for run in getattr(config, kind)] for kind in ("hrssm", "rssm")
+    runs, rssm = (
+        [load_trained(run, kind, device, "maze") for run in sources]
+        for kind, sources in ((config.kind, config.runs), ("rssm", config.rssm))
     )
-    check_agreement([*hrssm, *rssm])
-    replay = None if config.data is None else hrssm[0].data_of([Replay.open(config.data)])
-    if rssm and replay:
-        check_same_likelihood([*hrssm, *rssm])
-    training = hrssm[0].training
-    measured = Measured(training["variant"], training["preset"], _about(config, replay, hrssm, rssm))
+    check_agreement([*runs, *rssm])
+    replay = None if config.data is None else runs[0].data_of([Replay.open(config.data)])
+    if rssm and replay and not spec_of(config.kind).jumps_over_bends:
+        check_same_likelihood([*runs, *rssm])
+    training = runs[0].training
+    about = _about(config, replay, runs, rssm)
+    measured = Measured(rows_key(config.kind, training["variant"]), training["preset"], about)
     merged(config.json, measured, config.overwrite)  # checked before hours of work
     with locked(config.out):
-        seeds = [_measure(config, replay, one, other) for one, other in zip_longest(hrssm, rssm)]
+        seeds = [_measure(config, replay, one, other) for one, other in zip_longest(runs, rssm)]
     rows = {row: worst(row, [estimates[row] for estimates in seeds]) for row in seeds[0]}
     with locked(config.json.parent, wait=True):
         write_json(config.json, merged(config.json, replace(measured, rows=rows), config.overwrite))
@@ -133,54 +157,64 @@ def navigation(config: NavigationConfig) -> dict[str, dict[str, Any]]:
 
 
 def _measure(
-    config: NavigationConfig, replay: Replay | None, hrssm: TrainedRun, rssm: TrainedRun | None
+    config: NavigationConfig, replay: Replay | None, run: TrainedRun, rssm: TrainedRun | None
 ) -> dict[str, Estimate]:
     """Every row of one training seed."""
-    rows = _benchmarks(config, hrssm, rssm)
+    rows, choices = _benchmarks(config, run, rssm), spec_of(config.kind).jumps_over_bends
     if replay is not None:
-        model = hrssm.able(Segmenting)
-        scores = boundary_scores(model, replay, next(model.parameters()).device, config.evaluation.episodes)
-        rows |= {name: Estimate(scores[name]) for name in ("boundary_f1", "boundary_f1_exact")}
-    layout = Layout.parse(hrssm.training["layout"])
-    accuracy = jump_accuracy(hrssm.able(Plannable), layout, config.camera)
+        rows |= _boundary_rows(run.able(Segmenting), replay, config.evaluation.episodes, choices)
+    layout = Layout.parse(run.training["layout"])
+    accuracy = jump_accuracy(run.able(Plannable), layout, config.camera, over_bends=choices)
     rows |= {f"jump_accuracy_{passages}": Estimate(share) for passages, share in enumerate(accuracy, 1)}
-    frames = imagined_frames(hrssm.able(HRSSM), layout, config.camera)
-    rows |= {name: Estimate(share) for name, share in frames.items()}
-    if replay is not None and rssm is not None:
-        models = {"hrssm": (hrssm.able(Trainable), hrssm.step), "rssm": (rssm.able(Trainable), rssm.step)}
+    if isinstance(run.model, HRSSM):  # it alone samples whole subsequences
+        frames = imagined_frames(run.model, layout, config.camera)
+        rows |= {name: Estimate(share) for name, share in frames.items()}
+    if replay is not None and rssm is not None and not choices:
+        models = {"hrssm": (run.able(Trainable), run.step), "rssm": (rssm.able(Trainable), rssm.step)}
         bounds = PairedBootstrap(negative_bounds(models, replay, config.evaluation))
         rows["elbo_gap"] = bounds.estimate(lambda mean: (mean["hrssm"] - mean["rssm"]) / mean["rssm"])
     return rows
 
 
-def _benchmarks(config: NavigationConfig, hrssm: TrainedRun, rssm: TrainedRun | None) -> dict[str, Estimate]:
+def _boundary_rows(model: Segmenting, replay: Replay, episodes: int, choices: bool) -> dict[str, Estimate]:
+    """The rows of the test split's boundaries, of choices alone or of all passages."""
+    device = next(model.parameters()).device
+    scores = boundary_scores(model, replay, device, episodes, choices)
+    rows = {name: scores[name] for name in ("boundary_f1", "boundary_f1_exact")}
+    if choices:
+        rows["passage_f1_exact"] = boundary_scores(model, replay, device, episodes)["boundary_f1_exact"]
+    return {name: Estimate(value) for name, value in rows.items()}
+
+
+def _benchmarks(config: NavigationConfig, run: TrainedRun, rssm: TrainedRun | None) -> dict[str, Estimate]:
     """The rows that come from episodes."""
-    training = hrssm.training
-    folder = config.out / f"{training['variant']}-{training['preset']}" / f"seed-{training['seed']}"
-    agent, ceiling = _episodes(config, hrssm, folder, config.hrssm_planner, config.hrssm_planner.budget)
+    training = run.training
+    name = f"{rows_key(config.kind, training['variant'])}-{training['preset']}"
+    folder = config.out / name / f"seed-{training['seed']}"
+    agent, ceiling = _episodes(config, run, folder, config.hrssm_planner, config.hrssm_planner.budget)
     columns = {"success": agent["success"], "reward": agent["reward"], "ceiling": ceiling["reward"]}
     columns |= {"soon": solved_soon(agent), "ceiling soon": solved_soon(ceiling)}
     bootstrap = PairedBootstrap(columns)
     rows = {"success": bootstrap.mean("success"), "reward_over_ceiling": bootstrap.ratio("reward", "ceiling")}
     rows[f"solved_in_{SOON}"] = bootstrap.ratio("soon", "ceiling soon")
-    return rows if rssm is None else rows | _gaps(config, hrssm, rssm, folder, agent)
+    return rows if rssm is None else rows | _gaps(config, run, rssm, folder, agent)
 
 
 def _gaps(
-    config: NavigationConfig, hrssm: TrainedRun, rssm: TrainedRun, folder: Path, agent: Episodes
+    config: NavigationConfig, run: TrainedRun, rssm: TrainedRun, folder: Path, agent: Episodes
 ) -> dict[str, Estimate]:
-    """The rssm_gap rows; `agent` holds HRSSM's episodes at its planner's own budget."""
+    """The rssm_gap rows; `agent` holds the model's episodes at its planner's own budget."""
     some = config.gap_episodes or config.episodes
     fewer = replace(config, episodes=some)
     columns = {}
     for budget in config.budgets:
         ours, theirs = config.hrssm_planner.with_budget(budget), config.rssm_planner.with_budget(budget)
         own = budget == config.hrssm_planner.budget
-        episodes = agent if own else _episodes(fewer, hrssm, folder, ours, budget)[0]
-        columns[f"hrssm {budget}"] = episodes["reward"][:some]
+        episodes = agent if own else _episodes(fewer, run, folder, ours, budget)[0]
+        columns[f"model {budget}"] = episodes["reward"][:some]
         columns[f"rssm {budget}"] = _episodes(fewer, rssm, folder, theirs, budget)[0]["reward"]
     bootstrap = PairedBootstrap(columns)
-    return {f"{GAP}{budget}": bootstrap.difference(f"hrssm {budget}", f"rssm {budget}") for budget in config.budgets}
+    return {f"{GAP}{budget}": bootstrap.difference(f"model {budget}", f"rssm {budget}") for budget in config.budgets}
 
 
 def _episodes(
@@ -199,22 +233,22 @@ def _episodes(
 
 
 def _about(
-    config: NavigationConfig, replay: Replay | None, hrssm: list[TrainedRun], rssm: list[TrainedRun]
+    config: NavigationConfig, replay: Replay | None, runs: list[TrainedRun], rssm: list[TrainedRun]
 ) -> dict[str, Any]:
     """How the rows are measured, as JSON."""
-    about: dict[str, Any] = {"episodes": config.episodes, "layout": hrssm[0].training["layout"]}
+    about: dict[str, Any] = {"episodes": config.episodes, "layout": runs[0].training["layout"]}
     about |= {"first_seed": config.first_seed, "planner": planner_facts(config.hrssm_planner)}
     about |= {"camera": asdict(config.camera), "versions": versions()}
     if rssm:
         about["gap_episodes"] = config.gap_episodes or config.episodes
-        planners = {"hrssm": config.hrssm_planner, "rssm": config.rssm_planner}
+        planners = {config.kind: config.hrssm_planner, "rssm": config.rssm_planner}
         for budget in config.budgets:  # one entry per row: calls with other budgets may have other planners
             facts = {kind: planner_facts(planner.with_budget(budget)) for kind, planner in planners.items()}
             about[f"{GAP}{budget}"] = facts
     if replay is not None:
         about |= {"data": {"seed": replay.manifest.origin["data_seed"], "episodes": replay.episodes}}
         about |= {"evaluation": asdict(config.evaluation)}
-    for kind, runs in (("hrssm", hrssm), ("rssm", rssm)):
-        if runs:
-            about[kind] = [{"run": run.name, "seed": run.training["seed"], "trained_steps": run.step} for run in runs]
+    for kind, some in ((config.kind, runs), ("rssm", rssm)):
+        if some:
+            about[kind] = [{"run": run.name, "seed": run.training["seed"], "trained_steps": run.step} for run in some]
     return about

@@ -2,6 +2,8 @@
 
 {VARIANT: {PRESET: {ROW: {"value": worst seed, "mean": ..., "ci95": of the worst seed, "seeds": [...]}}},
 "about": {VARIANT: {PRESET: how the rows were measured}}}
+
+VARIANT is one of HRSSM, or MODEL-VARIANT of another model (`rows_key`).
 """
 
 import math
@@ -24,11 +26,17 @@ GAP, SMALLER_IS_BETTER = "rssm_gap_", ("elbo_gap", "skips_hallway", "repeats_hal
 ABOUT = "about"  # next to the variants in the file
 
 
+def rows_key(model: str, variant: str) -> str:
+    """The file's key for a model's variant; HRSSM, which came first, has no model in it."""
+    return variant if model == "hrssm" else f"{model}-{variant}"
+
+
 @dataclass(frozen=True)
 class Measured:
     """Rows of a variant and preset."""
 
     variant: str
+    """as `rows_key` writes it"""
     preset: str
     about: dict[str, Any]
     """how they were measured, as JSON"""

@@ -27,7 +27,19 @@ With actions (option) f_tem also reads a_{t-1}, so that a change is chosen by on
 
 Differs from the paper, in the variant `ours` only (see experiments/LOG.md): at first the levels above 1 are held in
 random frames, where e = 0 whatever Eq. 4 gives, so that they learn what persists (`hold`); and the prior factor of a
-level also reads the temporal variable of the level below (`factor_sees_below`).
+level also reads the temporal variable of the level below (`factor_sees_below`). With actions, so that a change
+of level 2 is what a planner can choose (the paper's model is given no actions):
+
+* the features of the levels above 1 remember the frames and actions so far: x^n_t of Eq. 13 becomes a GRU's state
+  (`features_remember`). A level that changes only at choices has nothing else that knows where the agent came from;
+* the model also explains the actions, -log p(a_t | x^2_t), `action`; and what the surprise of a_{t-1} exceeds a
+  threshold by, times a weight, is added to the odds of Eq. 4 of level 2: where an action was foretold the static
+  component explains it, where it was a choice the change does (`surprise_weight`);
+* d^n begins with the features instead of 0, and for the agent the levels from 2 up begin anew at the last frame
+  (`fresh_belief`): a plan starts from what was seen, not from the last change;
+* chains of changes are trained as planning uses them: from the belief after 1 to `context` frames that end at a choice,
+  the choices made are imagined (`Hierarchy.advance`, then the change prior's mean), and each imagined feature has to
+  name crops seen until the next choice (`contrast`), and the actions legal at it (`legal`).
 """
 
 from typing import NamedTuple
@@ -41,7 +53,9 @@ from world_models.blocks.base import GoalModel
 from world_models.blocks.distributions import image_nll
 from world_models.blocks.goals import GoalSpace
 from world_models.blocks.images import scale
-from world_models.dlh.hierarchy import DLHState, Hierarchy, LevelPath
+from world_models.blocks.networks import one_hot_actions
+from world_models.dlh.hierarchy import DLHState, Hierarchy, LevelPath, Seen
+from world_models.dlh.imagination import chain, course
 from world_models.dlh.options import SIZES, VARIANTS, DLHOptions, DLHSizes
 from world_models.interface import Batch, Losses, ModelConfig
 from world_models.shapes import Action, Actions, Between, Frames, Lengths, NewFrames, Planned, Starts
@@ -68,12 +82,20 @@ class DLH(GoalModel):
         super().__init__(config, sizes.state + sizes.belief)  # encoder: x^1; decoder: f_dec^1(s^1, c^1)
         self.hierarchy = Hierarchy(sizes, o, config.actions if o.temporal_sees_actions else 0)
         if config.actions:
-            self.goals = GoalSpace(sizes.state + sizes.belief, sizes.belief, None, False)
+            feature = None if o.imagination_weight is None else sizes.embedding
+            self.goals = GoalSpace(sizes.state + sizes.belief, sizes.belief, feature, self._predicts_legal)
+
+    @property
+    def _predicts_legal(self) -> bool:
+        o = self.config.options
+        return o.imagination_weight is not None and o.legal_weight is not None
 
     @property
     def window_length(self) -> int:
-        """Frames of a training window."""
-        return self.config.options.window
+        """Frames of a training window: chains of choices may take more than the bound."""
+        o = self.config.options
+        imagines = self.config.actions and o.imagination_weight is not None
+        return max(o.window, o.context + o.lookahead + o.horizon) if imagines else o.window
 
     def kl_weight(self, step: int) -> float:
         """Weight of both divergences: rises linearly to 1 (appendix A.1)."""
@@ -86,17 +108,19 @@ class DLH(GoalModel):
 
     # ---------------------------------------------------------------- inference
 
-    def _infer(self, x: Tensor, a: Tensor, length: Tensor | None = None) -> tuple[Tensor, list[LevelPath]]:
-        """Return e and the levels' paths with states at their means; all frames count if `length` is None."""
-        hierarchy, start = self.hierarchy, _begins(x, length)
-        features, codes = hierarchy.bottom_up(self.encoder(x)), hierarchy.codes(a)
-        noise = x.new_zeros(*start.shape, self.config.options.levels, self.config.sizes.state)
-        change = hierarchy.select(features, codes, start, noise)
-        return change, hierarchy.paths(features, codes, start, change, noise)
+    def _infer(self, seen: Seen) -> tuple[Tensor, list[LevelPath]]:
+        """Return e^n and the levels' paths, with states at their means."""
+        noise = seen.a.new_zeros(*seen.start.shape, self.config.options.levels, self.config.sizes.state)
+        change = self.hierarchy.select(seen, noise)
+        return change, self.hierarchy.paths(seen, change, noise)
+
+    def _see(self, x: Frames, a: Between, length: Tensor | None = None) -> Seen:
+        """What is seen in frames and the actions between them; `length` as in `_begins`."""
+        return self.hierarchy.see(self.encoder(x), a, _begins(x, length))
 
     def infer(self, x: Frames, a: Actions) -> Changes:
         """When levels change in whole sequences, by posterior and prior, with states at their means."""
-        change, paths = self._infer(x, a[:, :-1])
+        change, paths = self._infer(self._see(x, a[:, :-1]))
         return Changes(change.to(x.dtype), torch.sigmoid(torch.stack([path.logit for path in paths], -1)))
 
     def segment(self, x: Frames, a: Actions) -> Float[Tensor, "b t"]:
@@ -105,11 +129,16 @@ class DLH(GoalModel):
 
     def observe(self, x: Frames, a: Between, length: Lengths) -> DLHState:
         """Belief after the last `length` frames, with states at their posteriors' means."""
-        _, paths = self._infer(x, a, length)
+        return self._believe(self._see(x, a, length))
+
+    def _believe(self, seen: Seen) -> DLHState:
+        """`observe` of what is seen."""
+        _, paths = self._infer(seen)
         s = torch.stack([path.rows.spread(path.s)[:, -1] for path in paths], 1)
         context = torch.stack([path.rows.spread(path.context)[:, -1] for path in paths], 1)
         d = torch.stack([path.d[:, -1] for path in paths], 1)
-        return DLHState(s, d, context, torch.stack([path.memory[:, -1] for path in paths[1:]], 1))
+        state = DLHState(s, d, context, torch.stack([path.memory[:, -1] for path in paths[1:]], 1))
+        return self.hierarchy.begin(seen, state) if self.hierarchy.fresh else state
 
     # ---------------------------------------------------------------- prediction
 
@@ -166,34 +195,64 @@ class DLH(GoalModel):
     def reconstruct(self, x: Frames, a: Actions) -> tuple[NewFrames, Starts]:
         """As in `Rebuilding`; a change of level 2 starts a subsequence."""
         first = self.config.options.context
-        change, paths = self._infer(x, a[:, :-1])
+        change, paths = self._infer(self._see(x, a[:, :-1]))
         return self.decoder(_frame_code(paths[0], a.shape)[:, first:]), change[:, first:, 1].to(x.dtype)
 
     # ---------------------------------------------------------------- training
 
     def loss(self, batch: Batch, step: int) -> Losses:
         """Negative lower bound per frame (Eq. 8) and, with actions, the loss of the goal's feature."""
-        o, hierarchy, shape = self.config.options, self.hierarchy, batch.action.shape
+        o, hierarchy = self.config.options, self.hierarchy
         frames = scale(self.encoder.patchify(batch.observation), dequantise=self.training and o.dequantise)
-        x, a = hierarchy.bottom_up(self.encoder.embed(frames)), hierarchy.codes(batch.action[:, :-1])
-        noise = torch.randn(*shape, o.levels, self.config.sizes.state, device=frames.device)
-        start = _begins(frames)
+        e = self.encoder.embed(frames)
+        everything = hierarchy.see(e, batch.action[:, :-1], _begins(e))
+        seen = everything.at(slice(o.window))
+        shape = seen.start.shape
+        noise = torch.randn(*shape, o.levels, self.config.sizes.state, device=e.device)
         share = self.held_share(step) if self.training else 0.0
-        held = torch.rand(*shape, o.levels, device=frames.device) < share if share else None
-        change = hierarchy.select(x, a, start, noise, held)
-        paths = hierarchy.paths(x, a, start, change, noise)
-        kl_s, kl_e = hierarchy.divergences(paths, change, start, held)
-        image = image_nll(frames, self.decoder.patches(_frame_code(paths[0], shape)), o.sigma)  # Eq. 8a
+        held = torch.rand(*shape, o.levels, device=e.device) < share if share else None
+        change = hierarchy.select(seen, noise, held)
+        paths = hierarchy.paths(seen, change, noise)
+        kl_s, kl_e = hierarchy.divergences(paths, change, seen.start, held)
+        decoded = self.decoder.patches(_frame_code(paths[0], shape))
+        image = image_nll(frames[:, : o.window], decoded, o.sigma)  # Eq. 8a
         terms = {"image": image, "kl_s": torch.stack(kl_s).sum(), "kl_e": torch.stack(kl_e).sum()}
         metrics = {f"kl_s_{n}": kl.detach() for n, kl in enumerate(kl_s, 1)}
         metrics["levels"] = change[:, 1:].float().sum(-1).mean()  # how many change per frame, as in Table 2
         losses = Losses.bound(terms, metrics)
         losses.weights["kl_s"] = losses.weights["kl_e"] = self.kl_weight(step)
-        if self.config.actions:  # a video has no goals
+        if everything.surprise is not None and o.action_weight is not None:
+            losses.add("action", everything.surprise.mean(), o.action_weight)
+        if not self.config.actions:  # a video has no goals
+            return losses
+        if o.imagination_weight is None:
             path = paths[o.jump_level - 1]
             state = torch.cat([path.rows.spread(path.s), path.d], -1)
-            losses.add("goal", self.goals.cosine(state, batch.achieved_goal), 1.0)
+            losses.add("goal", self.goals.cosine(state, batch.achieved_goal[:, : o.window]), 1.0)
+        else:
+            self._add_imagination(losses, batch, e, everything)
         return losses
+
+    def _add_imagination(self, losses: Losses, batch: Batch, e: Tensor, seen: Seen) -> None:
+        """Train chains of changes the way planning uses them.
+
+        Differs from the paper: from the belief after a context that ends at a choice, the choices made are imagined,
+        and every imagined feature has to name crops seen until the next one. A choice is an action that surprises.
+        """
+        o = self.config.options
+        assert o.imagination_weight is not None and seen.surprise is not None
+        rows, past, after, ends, begins = course(seen.surprise > o.foreseen_nats, o.context, o.horizon)
+        length, context = torch.randint(1, o.context + 1, (len(e),), device=e.device), e[rows, past]
+        root = self.hierarchy.see(context, batch.action[rows, past[:, :-1]], _begins(context, length))
+        state = self.hierarchy.begin(root) if self.hierarchy.fresh else self._believe(root)
+        codes = one_hot_actions(batch.action[rows, after - 1], self.hierarchy.actions)
+        imagined = chain(self.hierarchy, state, codes, begins)
+        crop = batch.achieved_goal[rows, torch.cat([past[:, -1:], after], 1)]
+        contrast = self.goals.contrast(imagined, crop, o.contrast_frames, o.contrast_temperature)
+        losses.add("contrast", contrast, o.imagination_weight)
+        if o.legal_weight is not None:
+            legal = self.goals.legal_error(imagined[:, 1:], ends, batch.action_mask[rows, after])
+            losses.add("legal", legal, o.legal_weight)
 
 
 def _begins(x: Tensor, length: Tensor | None = None) -> Tensor:
@@ -220,4 +279,5 @@ SPEC = ModelSpec(
     "DLH",
     colour="#009e73",
     retired=(("vade", False),),
+    jumps_over_bends=True,
 )

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from world_models.blocks.distributions import Gaussian, gaussian_kl
-from world_models.blocks.networks import one_hot_actions
+from world_models.blocks.networks import GRU, mlp, one_hot_actions
 from world_models.dlh.levels import Level, Rows
 from world_models.dlh.options import DLHOptions, DLHSizes
 
@@ -34,6 +34,24 @@ Block = slice | Tensor
 """rows of a batch: all, or their indices (M,)"""
 
 
+class Seen(NamedTuple):
+    """What inference reads of a sequence."""
+
+    x: list[Float[Tensor, "b t d"]]
+    """x^1 to x^N"""
+    a: Float[Tensor, "b t a"]
+    """codes of a_{t-1}"""
+    start: Bool[Tensor, "b t"]
+    """where a sequence begins: all levels change, and what was before does not count"""
+    surprise: Float[Tensor, "b t"] | None = None
+    """of a_{t-1}, in nats; None: it does not speak for changes"""
+
+    def at(self, frames: int | slice) -> "Seen":
+        """Some frames; a single one without its axis."""
+        surprise = None if self.surprise is None else self.surprise[:, frames]
+        return Seen([x[:, frames] for x in self.x], self.a[:, frames], self.start[:, frames], surprise)
+
+
 class Last(NamedTuple):
     """What is kept from frame to frame while changes are inferred, (B, N, ...); overwritten in place."""
 
@@ -43,6 +61,10 @@ class Last(NamedTuple):
     mean: Tensor
     """of the last posterior, as `std`"""
     std: Tensor
+
+    def posterior(self, n: int, rows: Block) -> Gaussian:
+        """The last posterior of level n in some rows."""
+        return Gaussian(self.mean[rows, n], self.std[rows, n])
 
 
 class LevelPath(NamedTuple):
@@ -64,97 +86,114 @@ class Hierarchy(nn.Module):
     """Levels 1 to N above the features of frames."""
 
     def __init__(self, sizes: DLHSizes, options: DLHOptions, actions: int) -> None:
-        """Build the networks; the temporal path reads actions if there are any."""
+        """Build the networks; without actions nothing reads them, remembers or is surprised."""
         super().__init__()
         self.sizes, self.options, self.actions = sizes, options, actions
         n = options.levels
         self.top_context = nn.Parameter(0.1 * torch.randn(sizes.belief))  # c^N
         reads = sizes.belief * (1 + options.factor_sees_below)
-        levels = [Level(sizes, actions, k == 0, k == n - 1, reads) for k in range(n)]
+        self.fresh = bool(actions) and options.fresh_belief
+        levels = [Level(sizes, actions, k == 0, k == n - 1, reads, self.fresh and k > 0) for k in range(n)]
         self.levels: Sequence[Level] = nn.ModuleList(levels)  # type: ignore[assignment]
-
-    def codes(self, a: Int64[Tensor, "b t_1"]) -> Float[Tensor, "b t a"]:
-        """Codes of a_{t-1} at t, of the T - 1 actions between frames."""
-        return F.pad(one_hot_actions(a, self.actions), (0, 0, 1, 0))
+        if actions and options.features_remember:
+            self.memory = GRU(sizes.embedding + actions, sizes.embedding)
+        if actions and options.action_weight is not None:
+            self.foreseen = mlp(sizes.embedding, sizes.belief, actions)
 
     # ---------------------------------------------------------------- inference
 
-    def bottom_up(self, e: Float[Tensor, "b t d"]) -> list[Tensor]:
-        """Return x^1 to x^N (Eq. 10), each (B, T, D), of embedded frames."""
+    def see(self, e: Float[Tensor, "b t d"], a: Int64[Tensor, "b t_1"], start: Bool[Tensor, "b t"]) -> Seen:
+        """Features of embedded frames from the bottom up (Eq. 10), and what the T - 1 actions between them say."""
+        codes = F.pad(one_hot_actions(a, self.actions), (0, 0, 1, 0)) * ~start[..., None]
         x = [e]
-        for level in self.levels[:-1]:
+        for n, level in enumerate(self.levels[:-1]):
             x.append(level.encode(x[-1]))
-        return x
+            if n == 0 and hasattr(self, "memory"):
+                x[1] = self.memory.scan(torch.cat([x[1], codes], -1), keep=(~start).to(e.dtype))
+        return Seen(x, codes, start, self._surprise(x[1], codes) if hasattr(self, "foreseen") else None)
+
+    def _surprise(self, x: Tensor, codes: Tensor) -> Float[Tensor, "b t"]:
+        """-log p(a_{t-1} | x^2_{t-1}), (B, T); 0 where a sequence begins."""
+        log_p = F.log_softmax(self.foreseen(x[:, :-1]), -1)
+        return F.pad(-(log_p * codes[:, 1:]).sum(-1), (1, 0))
 
     @torch.no_grad()
     def select(
-        self,
-        x: list[Tensor],
-        a: Float[Tensor, "b t a"],
-        start: Bool[Tensor, "b t"],
-        noise: Float[Tensor, "b t n s"],
-        held: Bool[Tensor, "b t n"] | None = None,
+        self, seen: Seen, noise: Float[Tensor, "b t n s"], held: Bool[Tensor, "b t n"] | None = None
     ) -> Bool[Tensor, "b t n"]:
         """Infer e = q(e^n_t = 1), 0 or 1, frame by frame (Algorithm 1): up to the first static level, then down again.
 
-        Where a sequence begins (`start`), all levels change, and what was before does not count. Where a level is
-        `held`, it may not change. `a` are the codes of a_{t-1}, `noise` the standard normals of the states.
+        Where a level is `held`, only an action may make it change. `noise` are the standard normals of the states.
         """
-        last = self._nothing(len(start))
-        change = []
-        for t in range(start.shape[1]):
-            seen, forbidden = [level[:, t] for level in x], None if held is None else held[:, t]
-            moves, blocks = self._bottom_up_changes(seen, a[:, t], start[:, t], forbidden, last)
-            self._top_down_posteriors(seen, noise[:, t], blocks, last)
+        (rows, frames), last, change = seen.start.shape, self._nothing(len(seen.start)), []
+        top = self.levels[-1].posterior(seen.x[-1], self.top_context.expand(rows, frames, -1))
+        for t in range(frames):
+            now = seen.at(t)
+            its_top = Gaussian(*(field[:, t] for field in top))
+            moves, blocks = self._bottom_up_changes(now, None if held is None else held[:, t], its_top, last)
+            self._top_down_posteriors(now.x, noise[:, t], blocks, its_top, last)
             change.append(moves)
         return torch.stack(change, 1)
 
     def _bottom_up_changes(
-        self, x: list[Tensor], a: Tensor, start: Tensor, held: Tensor | None, last: Last
+        self, now: Seen, held: Tensor | None, top: Gaussian, last: Last
     ) -> tuple[Bool[Tensor, "b n"], list[Block]]:
         """Infer the changes in a frame, and set d^n where level n changes (first loop of Algorithm 1).
+
+        The candidate posterior reads the context of the frame before: Eq. 25 takes the levels above as static, and
+        their samples are known.
 
         Returns:
             Which levels change, and for each level from 2 on the rows in which it has a posterior.
         """
-        change = start.new_zeros(len(start), self.options.levels)
+        change = now.start.new_zeros(len(now.start), self.options.levels)
         change[:, 0] = True  # q(e^1 = 1) = 1
         rows: Block = slice(None)  # where the level below changes
         blocks = []
         for n in range(1, self.options.levels):
-            begins = start[rows]
-            ahead = self.levels[n].advance(last.s[rows, n], a[rows], last.d[rows, n])
-            moves = self._likelier_to_change(n, rows, x[n][rows], ahead, last)
+            begins, level = now.start[rows], self.levels[n]
+            ahead = level.advance(last.s[rows, n], now.a[rows], last.d[rows, n])
+            static, moving = (
+                Gaussian(last.mean[rows, n], last.std[rows, n]),
+                level.change_prior(ahead, last.context[rows, n]),
+            )
+            q = self._posterior(n, rows, now.x, top, last)
+            odds = gaussian_kl(q, static) - gaussian_kl(q, moving)  # Eq. 4
             if held is not None:
-                moves = moves & ~held[rows, n]
+                odds = odds.where(~held[rows, n], 0.0)
+            moves = odds + self._evidence(n, now)[rows] > 0
             change[rows, n] = moves | begins
-            last.d[rows, n] = torch.where((moves & ~begins)[:, None], ahead, last.d[rows, n] * ~begins[:, None])
+            d = torch.where(moves[:, None], ahead, last.d[rows, n])
+            last.d[rows, n] = torch.where(begins[:, None], level.begin(now.x[n][rows]), d)
             blocks.append(rows)
             rows = change[:, n].nonzero().squeeze(1)  # Eq. 5
             if not len(rows):
                 break
         return change, blocks
 
-    def _likelier_to_change(self, n: int, rows: Block, x: Tensor, ahead: Tensor, last: Last) -> Tensor:
-        """Whether level n changes by Eq. 4 in some rows, given what d^n would be, (M,).
+    def _posterior(self, n: int, rows: Block, x: list[Tensor], top: Gaussian, last: Last) -> Gaussian:
+        """q(s^n | x^n, c^n) in some rows; that of the top level, whose context is constant, is known beforehand."""
+        if n + 1 == self.options.levels:
+            return Gaussian(*(field[rows] for field in top))
+        return self.levels[n].posterior(x[n][rows], last.context[rows, n])
 
-        The candidate posterior reads the context of the frame before: Eq. 25 takes the levels above as static, and
-        their samples are known.
-        """
-        level, context = self.levels[n], last.context[rows, n]
-        q = level.posterior(x, context)
-        static = Gaussian(last.mean[rows, n], last.std[rows, n])
-        return gaussian_kl(q, static) - gaussian_kl(q, level.change_prior(ahead, context)) > 0
+    def _evidence(self, n: int, now: Seen) -> Float[Tensor, " b"]:
+        """What the action before a frame adds to the log-odds of Eq. 4 of level `jump_level`."""
+        o = self.options
+        if now.surprise is None or n + 1 != o.jump_level:
+            return torch.zeros_like(now.start, dtype=now.a.dtype)
+        return o.surprise_weight * (now.surprise - o.foreseen_nats)
 
-    def _top_down_posteriors(self, x: list[Tensor], noise: Tensor, blocks: list[Block], last: Last) -> None:
+    def _top_down_posteriors(
+        self, x: list[Tensor], noise: Tensor, blocks: list[Block], top: Gaussian, last: Last
+    ) -> None:
         """Sample the posteriors of levels 2 and up that have one (second loop of Algorithm 1)."""
         for n, rows in reversed(list(enumerate(blocks, 1))):
-            level, context = self.levels[n], last.context[rows, n]
-            q = level.posterior(x[n][rows], context)
+            q = self._posterior(n, rows, x, top, last)
             last.mean[rows, n], last.std[rows, n] = q
             last.s[rows, n] = s = q.sample(noise[rows, n])
             if n > 1:
-                last.context[rows, n - 1] = level.decode(s, context)
+                last.context[rows, n - 1] = self.levels[n].decode(s, last.context[rows, n])
 
     def _nothing(self, rows: int) -> Last:
         """The values before a sequence."""
@@ -162,18 +201,12 @@ class Hierarchy(nn.Module):
         s, d = c.new_zeros(rows, n, self.sizes.state), c.new_zeros(rows, n, len(c))
         return Last(s, d, c.repeat(rows, n, 1), torch.zeros_like(s), torch.ones_like(s))
 
-    def paths(
-        self,
-        x: list[Tensor],
-        a: Float[Tensor, "b t a"],
-        start: Bool[Tensor, "b t"],
-        change: Bool[Tensor, "b t n"],
-        noise: Float[Tensor, "b t n s"],
-    ) -> list[LevelPath]:
+    def paths(self, seen: Seen, change: Bool[Tensor, "b t n"], noise: Float[Tensor, "b t n s"]) -> list[LevelPath]:
         """Sample the posteriors given e (`change`), from the top down, each level for all its frames at once.
 
-        `change` is true at `start` and in the first frame; the other arguments as in `select`.
+        `change` is true at `start` and in the first frame; `noise` as in `select`.
         """
+        x, a, start, _ = seen
         levels: list[tuple[Rows, Gaussian, Tensor, Tensor, Tensor, Tensor]] = []
         below = self.top_context.expand(*start.shape, -1)
         for n in reversed(range(self.options.levels)):
@@ -183,7 +216,7 @@ class Hierarchy(nn.Module):
             q = level.posterior(rows.pick(x[n]), context)
             s = q.sample(rows.pick(noise[:, :, n]))
             s_before = F.pad(rows.spread(s)[:, :-1], (0, 0, 1, 0))
-            ahead, d = level.temporal_path(s_before, a, change[..., n], start)
+            ahead, d = level.temporal_path(s_before, a, change[..., n], start, x[n])
             levels.insert(0, (rows, q, s, context, ahead, d))
             if n:
                 below = rows.spread(level.decode(s, context))
@@ -220,6 +253,24 @@ class Hierarchy(nn.Module):
                 logit, target = path.logit.flatten()[inferred], e.flatten()[inferred].to(path.logit.dtype)
                 kl_e.append(F.binary_cross_entropy_with_logits(logit, target, reduction="sum") / start.numel())
         return kl_s, kl_e
+
+    def begin(self, seen: Seen, state: DLHState | None = None) -> DLHState:
+        """Let the levels from `jump_level` up begin anew at the last frame, at their means; the others keep `state`.
+
+        What was before counts as far as the features remember it. Without a state the levels below are empty.
+        """
+        n, c = self.options.levels, self.top_context.expand(len(seen.start), -1)
+        if state is None:
+            empty = torch.zeros_like(c)
+            s = c.new_zeros(len(c), n, self.sizes.state)
+            state = DLHState(s, torch.stack([empty] * n, 1), torch.stack([c] * n, 1), torch.stack([empty] * (n - 1), 1))
+        means, d, context, memory = (list(field.unbind(1)) for field in state)
+        for k in reversed(range(self.options.jump_level - 1, n)):
+            level, x = self.levels[k], seen.x[k][:, -1]
+            means[k], d[k] = level.posterior(x, context[k]).mean, level.begin(x)
+            if k:
+                context[k - 1], memory[k - 1] = level.decode(means[k], context[k]), torch.zeros_like(memory[k - 1])
+        return DLHState(*(torch.stack(field, 1) for field in (means, d, context, memory)))
 
     # ---------------------------------------------------------------- transitions
 

@@ -21,9 +21,12 @@ class Level(nn.Module):
         bottom: it has neither f_dec nor a prior factor: the frames' decoder is its own, and it always changes.
         top: it has no f_enc: there is no level above.
         factor_reads: input width of its prior factor.
+        begins_with_features: d^n is read from x^n where a sequence begins; otherwise it is 0 there.
     """
 
-    def __init__(self, sizes: DLHSizes, actions: int, bottom: bool, top: bool, factor_reads: int) -> None:
+    def __init__(
+        self, sizes: DLHSizes, actions: int, bottom: bool, top: bool, factor_reads: int, begins_with_features: bool
+    ) -> None:
         super().__init__()
         d, belief, state = sizes.embedding, sizes.belief, sizes.state
         if not top:
@@ -32,6 +35,8 @@ class Level(nn.Module):
             self.decode_net = mlp(state + belief, belief, belief)  # Eq. 11
             self.factor = GRU(factor_reads, belief)  # Eq. 15
             self.factor_logit = nn.Linear(belief, 1)
+        if begins_with_features:
+            self.first = nn.Sequential(nn.Linear(d, belief), nn.Tanh())
         self.temporal = GRU(state + actions, belief)  # f_tem, Eq. 12
         self.post = GaussianHead(d + belief, sizes.hidden, state, layers=3)
         self.prior = GaussianHead(2 * belief, sizes.hidden, state, layers=3)
@@ -54,6 +59,10 @@ class Level(nn.Module):
         """Return f_tem(s^n_{t-1}, d^n_{t-1}), Eq. 12, given the code of a_{t-1}: d^n_t if the level changes at t."""
         return self.temporal(s, a, h=d)
 
+    def begin(self, x: Float[Tensor, "*b d"]) -> Float[Tensor, "*b c"]:
+        """Return d^n where a sequence begins."""
+        return self.first(x) if hasattr(self, "first") else x.new_zeros(*x.shape[:-1], self.temporal.recur.in_features)
+
     def tick(
         self, read: Float[Tensor, "b r"], memory: Float[Tensor, "b d"]
     ) -> tuple[Float[Tensor, "b d"], Float[Tensor, " b"]]:
@@ -69,19 +78,21 @@ class Level(nn.Module):
         a: Float[Tensor, "b t a"],
         change: Bool[Tensor, "b t"],
         start: Bool[Tensor, "b t"],
+        x: Float[Tensor, "b t x"],
     ) -> tuple[Float[Tensor, "b t d"], Float[Tensor, "b t d"]]:
         """Apply `advance` over time: f_tem ticks where the level changes, and only these frames are scanned.
 
-        `change`, e^n_t, is true in the first frame and at `start`, where a sequence begins with d^n = 0. Returns d^n_t
-        if the level changes at t, and d^n_t.
+        `change`, e^n_t, is true in the first frame and at `start`, where a sequence begins as in `begin`. Returns d^n_t
+        if the level changes at t, as its priors know it: 0 where a sequence begins; and d^n_t.
         """
-        inputs, begins = torch.cat([s_before, a], -1), start.to(s_before.dtype)
+        inputs, begins, first = torch.cat([s_before, a], -1), start.to(s_before.dtype), self.begin(x)
         if bool(change.all()):
-            d = self._scan(self.temporal, inputs, begins)
-            return d, d
+            d = self.temporal.scan(inputs, init=(first, begins))
+            return torch.where(start[..., None], 0, d), d
         most = int(change.sum(1).max())
         frame = change.byte().argsort(dim=1, descending=True, stable=True)[:, :most]  # changes first
-        d = self._scan(self.temporal, inputs.take_along_dim(frame[..., None], 1), begins.gather(1, frame))
+        init = first.take_along_dim(frame[..., None], 1), begins.gather(1, frame)
+        d = self.temporal.scan(inputs.take_along_dim(frame[..., None], 1), init=init)
         d = d.take_along_dim(change.cumsum(1)[..., None] - 1, 1)
         d_before = F.pad(d[:, :-1], (0, 0, 1, 0))
         ahead = self.temporal(inputs.flatten(0, 1), h=d_before.flatten(0, 1)).view_as(d)
@@ -91,14 +102,9 @@ class Level(nn.Module):
         self, read: Float[Tensor, "b t r"], start: Bool[Tensor, "b t"]
     ) -> tuple[Float[Tensor, "b t d"], Float[Tensor, "b t"]]:
         """Apply `tick` over time; the memory is empty where a sequence begins."""
-        memory = self._scan(self.factor, read, start.to(read.dtype))
+        nothing = read.new_zeros(*start.shape, self.factor.recur.in_features)
+        memory = self.factor.scan(read, init=(nothing, start.to(read.dtype)))
         return memory, self.factor_logit(memory).squeeze(-1)
-
-    @staticmethod
-    def _scan(gru: GRU, inputs: Tensor, begins: Tensor) -> Tensor:
-        """Run over time; the state is 0 after a step at which a sequence begins."""
-        nothing = inputs.new_zeros(*begins.shape, gru.recur.in_features)
-        return gru.scan(inputs, init=(nothing, begins))
 
 
 class Rows(NamedTuple):

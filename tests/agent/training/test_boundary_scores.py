@@ -37,6 +37,17 @@ def test_true_boundaries_score_one(data):
     assert shifted["boundary_f1"] > 0.95
 
 
+def test_choices_leave_out_the_passages_of_bends(data):
+    replay = Replay.open(data)
+    mask = replay.slices(np.array([8, 9]), np.zeros(2, dtype=np.int64), 100)["action_mask"]
+    true = passages(replay)
+    choices = true & (mask.sum(-1) > 1)
+    assert choices[:, 1:].sum() < true[:, 1:].sum()
+    assert boundary_scores(Oracle(choices), replay, CPU, 100, choices=True)["boundary_f1_exact"] == 1
+    assert boundary_scores(Oracle(choices), replay, CPU, 100)["boundary_recall"] < 1
+    assert boundary_scores(Oracle(true), replay, CPU, 100, choices=True)["boundary_precision"] < 1
+
+
 def test_a_boundary_one_frame_late_is_seen_as_that(data):
     replay = Replay.open(data)
     true = passages(replay)

@@ -84,3 +84,35 @@ def test_a_passage_ends_at_the_next_one() -> None:
     pose, reached = pass_on(start, np.array([FORWARD, LEFT, RIGHT]), LAYOUT)
     assert pose.tolist() == [[6, 11, 1, 0], [12, 6, 0, 0], [1, 6, 2, 0]]
     assert reached.tolist() == [LAYOUT.hallway[8, 6], LAYOUT.hallway[6, 8], LAYOUT.hallway[6, 3]]
+
+
+class Strider(Oracle):
+    """Its jump leads to the next choice, through bends; it names the `named` hallway of those on the way."""
+
+    def __init__(self, named: int = -1) -> None:
+        super().__init__()
+        self.named = named
+
+    def observe(self, x: Tensor, a: Tensor, length: Tensor) -> Pose:
+        pose = arrivals(LAYOUT)
+        pose = pose[Dynamics.of(LAYOUT).action_mask(pose).sum(1) > 1]
+        poses = torch.from_numpy(np.repeat(pose, len(x) // len(pose), axis=0))
+        return Pose(torch.cat([poses, torch.full((len(poses), 1), -1, dtype=torch.int16)], 1))
+
+    def imagine(self, state: Pose, action: Tensor) -> Pose:
+        pose, chosen = state.pose[:, :4].numpy(), action.numpy()
+        ways: list[list[int]] = [[] for _ in pose]
+        for _ in range(3):  # there are no more bends in a row
+            legal = Dynamics.of(LAYOUT).action_mask(pose)
+            going = np.array([not way for way in ways]) | (legal.sum(1) == 1)
+            ahead, reached = pass_on(pose, np.where([not way for way in ways], chosen, legal.argmax(1)), LAYOUT)
+            for row in np.flatnonzero(going):
+                ways[row].append(int(reached[row]))
+            pose = np.where(going[:, None], ahead, pose)
+        named = np.array([[way[self.named]] for way in ways], np.int16)
+        return Pose(torch.from_numpy(np.concatenate([pose, named], 1)))
+
+
+@pytest.mark.parametrize("named", [0, -1])
+def test_a_jump_over_bends_may_name_any_hallway_on_its_way(named: int) -> None:
+    assert jump_accuracy(Strider(named), LAYOUT, Camera(), passages=3, jitters=1, over_bends=True) == [1.0] * 3

@@ -25,7 +25,7 @@ from experiments.navigation.planning import planner_facts
 from planners.shooting import Shooting
 from planners.tree import TreeSearch
 from world_models.hrssm.hrssm import HRSSM
-from world_models.interface import Trainable
+from world_models.interface import Segmenting, Trainable
 
 CPU = torch.device("cpu")
 EVALUATION = EvaluationConfig(batches=2, batch_size=2, episodes=2)
@@ -61,7 +61,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def give_jumps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "jump_accuracy", lambda *_: [0.5, 0.4, 0.3, 0.2, 0.1])
+    monkeypatch.setattr(module, "jump_accuracy", lambda *_, **__: [0.5, 0.4, 0.3, 0.2, 0.1])
     monkeypatch.setattr(module, "imagined_frames", lambda *_: FRAMES)
 
 
@@ -212,6 +212,33 @@ def test_rows_without_partners_and_data_are_left_out(world: Path, tmp_path: Path
     assert list(json.loads(config.json.read_text())) == ["ours", "about", "vta", "sha256"]
 
 
+def test_dlh_is_one_more_model_that_jumps_over_bends(world: Path, tmp_path: Path, monkeypatch) -> None:
+    asked = []
+
+    def half(*_, over_bends: bool) -> list[float]:
+        asked.append(over_bends)
+        return [0.5] * 5
+
+    monkeypatch.setattr(module, "jump_accuracy", half)
+    run = barely_trained(world / "data", tmp_path / "dlh-0", "dlh", 0)
+    config = tiny(world, tmp_path, hrssm=(world / "hrssm-0",), rssm=(), episodes=3)
+    navigation(config)
+    before = json.loads(config.json.read_text())
+    config = replace(config, hrssm=(), dlh=(run,), rssm=(world / "rssm-0",), budgets=(3,))
+    rows = navigation(config)
+    content = json.loads(config.json.read_text())
+    assert asked == [False, True]
+    assert content["ours"] == before["ours"]
+    assert content["dlh-ours"]["quick"] == rows
+    assert "elbo_gap" not in rows  # its windows are others
+    assert content["about"]["dlh-ours"]["quick"]["dlh"][0]["seed"] == 0
+    assert list(content["about"]["dlh-ours"]["quick"]["rssm_gap_3"]) == ["dlh", "rssm"]
+    assert config.data is not None
+    model, replay = load_trained(run).able(Segmenting), Replay.open(config.data)
+    assert rows["boundary_f1_exact"]["seeds"] == [boundary_scores(model, replay, CPU, 2, True)["boundary_f1_exact"]]
+    assert rows["passage_f1_exact"]["seeds"] == [boundary_scores(model, replay, CPU, 2)["boundary_f1_exact"]]
+
+
 class Killed(Exception):
     """Stands for a kill."""
 
@@ -243,6 +270,8 @@ def test_killed_measurement_goes_on_with_the_same_rows(finished: NavigationConfi
         ({"hrssm": ("hrssm-0", "faithful")}, r"need the same variant, got ours \(.*hrssm-0\), vta \(.*faithful\)"),
         ({"hrssm": ("hrssm-0", "hrssm-0")}, r"runs of hrssm need different training seeds, got \[0, 0\]"),
         ({"hrssm": ("hrssm-0", "rssm-1")}, r"rssm-1 is a run of rssm: give a run of hrssm"),
+        ({"hrssm": ()}, r"one model .*0 runs of --hrssm and 0 of --dlh"),
+        ({"dlh": (Path("one"),)}, r"one model .*2 runs of --hrssm and 1 of --dlh"),
         ({"hrssm": ("hrssm-0",)}, r"--rssm needs a run for each of --hrssm, got 2 and 1"),
         ({"hrssm": ("hrssm-0", "nowhere")}, r"there is no run .*nowhere"),
         ({"first_seed": 7}, r"holds rows of ours, quick with first_seed 100000, asked for is 7"),

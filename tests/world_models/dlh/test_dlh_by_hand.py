@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from world_models.blocks.distributions import Gaussian
-from world_models.dlh.hierarchy import Hierarchy, LevelPath
+from world_models.dlh.hierarchy import Hierarchy, LevelPath, Seen
 from world_models.dlh.options import DLHOptions, DLHSizes
 
 
@@ -23,10 +23,10 @@ class Answer(nn.Module):
         return self.formula(features)
 
 
-def by_hand(priors: list[tuple[float, float]], logit: float, sees_context: bool = False) -> Hierarchy:
+def by_hand(priors: list[tuple[float, float]], logit: float, sees_context: bool = False, **options: Any) -> Hierarchy:
     """Levels of one number each: q(s^n) = N(x^n (+ c^n), 0.5²), p(s^n | e^n = 1) constant, c^{n-1} = s^n, c^N = 0."""
     sizes = DLHSizes(images="patch", channels=8, embedding=1, belief=1, state=1, hidden=1)
-    hierarchy = Hierarchy(sizes, DLHOptions(levels=len(priors)), 0)
+    hierarchy = Hierarchy(sizes, DLHOptions(levels=len(priors), **options), 0)
     nn.init.zeros_(hierarchy.top_context)
     for n, (mean, std) in enumerate(priors):
         level: Any = hierarchy.levels[n]
@@ -49,9 +49,9 @@ def follow(hierarchy: Hierarchy, x: list[Tensor]) -> tuple[Tensor, list[LevelPat
     """Change of one sequence at the posteriors' means: e, the paths and the divergences."""
     t, n = x[0].shape[1], len(x)
     start = (torch.arange(t) == 0)[None]
-    a, noise = torch.zeros(1, t, 0), torch.zeros(1, t, n, 1)
-    change = hierarchy.select(x, a, start, noise)
-    paths = hierarchy.paths(x, a, start, change, noise)
+    seen, noise = Seen(x, torch.zeros(1, t, 0), start), torch.zeros(1, t, n, 1)
+    change = hierarchy.select(seen, noise)
+    paths = hierarchy.paths(seen, change, noise)
     return change, paths, hierarchy.divergences(paths, change, start)
 
 

@@ -11,22 +11,44 @@ from tests.support.dlh_models import CONVOLUTION, PATCH, WINDOW, build, colours,
 from tests.support.tiny import FRAME, assert_same_losses
 from world_models.reference.dlh import plain, plain_loss
 
+HELD: dict[str, Any] = {"hold": 0.2, "factor_sees_below": True}
+NAVIGATION: dict[str, Any] = {
+    "features_remember": True,
+    "fresh_belief": True,
+    "action_weight": 1.5,
+    "surprise_weight": 3.0,
+    "foreseen_nats": 1.1,
+    "imagination_weight": 2.0,
+    "contrast_frames": 4,
+    "legal_weight": 0.5,
+    "lookahead": 3,
+    "horizon": 6,
+}
+
 
 @pytest.mark.parametrize(
-    ("levels", "actions", "step"), [(2, 0, 10**6), (3, 3, 10**6), (4, 0, 5), (3, 0, 10**6), (2, 3, 5)]
+    ("levels", "actions", "step", "more"),
+    [
+        (2, 0, 10**6, {}),
+        (3, 3, 10**6, {}),
+        (4, 0, 5, HELD),
+        (3, 0, 10**6, NAVIGATION),
+        (2, 3, 5, HELD),
+        (2, 3, 5, HELD | NAVIGATION),
+        (3, 3, 10**6, NAVIGATION | {"fresh_belief": False, "legal_weight": None}),
+    ],
 )
-def test_loss_and_gradients_equal_the_plain_loops(levels, actions, step):
-    ours: dict[str, Any] = {} if step > 5 else {"hold": 0.2, "factor_sees_below": True}
-    model = build(levels=levels, actions=actions, dequantise=levels == 2, **ours)
-    batch = colours(4, WINDOW)
+def test_loss_and_gradients_equal_the_plain_loops(levels, actions, step, more):
+    model = build(levels=levels, actions=actions, dequantise=levels == 2, **more)
+    batch = colours(4, model.window_length)
     torch.manual_seed(1)
     losses = model.loss(batch, step)
     torch.manual_seed(1)
     found = plain(model, batch, step)
-    share = found.change[:, 1:].float().mean((0, 1))
+    share = found.walk.change[:, 1:].float().mean((0, 1))
     assert ((share[1:] > 0.05) & (share[1:] < 0.95)).all()  # both components, at all levels
     assert losses.metrics["levels"].item() == pytest.approx(share.sum().item())
-    for n, kl in enumerate(found.kl_s, 1):
+    for n, kl in enumerate(found.walk.kl_s, 1):
         assert losses.metrics[f"kl_s_{n}"].item() == pytest.approx(kl.item(), rel=1e-4)
     torch.manual_seed(1)
     # posteriors this narrow magnify rounding
@@ -40,22 +62,26 @@ def test_nested_time_scales():
         found = plain(model, batch, 0)
         torch.manual_seed(seed)
         hierarchy, noise = model.hierarchy, torch.randn(6, WINDOW, 4, PATCH.state)
-        x = hierarchy.bottom_up(model.encoder(plain_floats(batch)))
-        codes, start = hierarchy.codes(batch.action[:, :-1]), (torch.arange(WINDOW) == 0).expand(6, -1)
-        change = hierarchy.select(x, codes, start, noise)
-        assert torch.equal(change, found.change)
+        start = (torch.arange(WINDOW) == 0).expand(6, -1)
+        seen = hierarchy.see(model.encoder(plain_floats(batch)), batch.action[:, :-1], start)
+        change = hierarchy.select(seen, noise)
+        assert torch.equal(change, found.walk.change)
         assert change[:, 0].all()
         assert change[..., 0].all()
         assert not (change[..., 1:] & ~change[..., :-1]).any()  # Eq. 5
-        s = torch.stack([path.rows.spread(path.s) for path in hierarchy.paths(x, codes, start, change, noise)], 2)
+        s = torch.stack([path.rows.spread(path.s) for path in hierarchy.paths(seen, change, noise)], 2)
         kept = (s[:, 1:] == s[:, :-1]).all(-1)
         assert torch.equal(kept[..., 1:], ~change[:, 1:, :-1])  # resampled exactly where the level below changes
         assert not kept[..., 0].any()
 
 
-@pytest.mark.parametrize("sizes", [PATCH, CONVOLUTION], ids=["patch", "convolution"])
-def test_every_parameter_receives_a_gradient(sizes):
-    model = build(sizes)
+@pytest.mark.parametrize(
+    ("sizes", "options"),
+    [(PATCH, {}), (CONVOLUTION, {}), (PATCH, NAVIGATION)],
+    ids=["patch", "convolution", "navigation"],
+)
+def test_every_parameter_receives_a_gradient(sizes, options):
+    model = build(sizes, **options)
     torch.manual_seed(1)
     model.loss(colours(4, model.window_length), 0).total.backward()
     without = [name for name, value in model.named_parameters() if value.grad is None or not value.grad.any()]

@@ -22,10 +22,10 @@ def last_state(paths: list[LevelPath], t: int) -> DLHState:
 def test_steps_equal_the_sequence(sees_below):
     model, batch = build(factor_sees_below=sees_below), colours(3, WINDOW)
     hierarchy, noise = model.hierarchy, torch.randn(3, WINDOW, 3, PATCH.state)
-    x = hierarchy.bottom_up(model.encoder(plain_floats(batch)))
-    codes, start = hierarchy.codes(batch.action[:, :-1]), (torch.arange(WINDOW) == 0).expand(3, -1)
-    change = hierarchy.select(x, codes, start, noise)
-    paths = hierarchy.paths(x, codes, start, change, noise)
+    start = (torch.arange(WINDOW) == 0).expand(3, -1)
+    seen = hierarchy.see(model.encoder(plain_floats(batch)), batch.action[:, :-1], start)
+    change = hierarchy.select(seen, noise)
+    paths = hierarchy.paths(seen, change, noise)
     for t in range(1, WINDOW):
         before, now = last_state(paths, t - 1), last_state(paths, t)
         ahead = hierarchy.ahead(before, batch.action[:, t - 1])

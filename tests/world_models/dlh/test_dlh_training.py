@@ -78,7 +78,7 @@ def test_trains_on_moving_ball_evaluates_resumes_and_loads(tmp_path):
     train(replace(config, pause_after=1))
     train(replace(config, resume=True))
     model, meta = load_model(config.out)
-    assert (meta["step"], meta["run"]["variant"]) == (2, "ours+levels=2+window=10+context=4")
+    assert (meta["step"], meta["run"]["variant"]) == (2, "ours+window=10+context=4")
     assert meta["run"]["recipe"]["epsilon"] == 1e-4
     replay = Replay.open(config.data)
     scores = evaluate(model, replay, 2, CPU, evaluation)
