@@ -4,6 +4,7 @@ Where only one action is legal it is taken, and nothing is planned.
 """
 
 from collections import deque
+from collections.abc import Iterator
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -12,7 +13,6 @@ from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
 
 from envs.dynamics import Dynamics
-from envs.episodes import LIFE_STEPS
 from envs.layout import Layout
 from planners.interface import ModelFunctions, Planner
 from world_models.blocks.images import to_float
@@ -56,14 +56,20 @@ class RandomAgent:
     """
 
     looks = False
+    BLOCK = 100  # steps for which random numbers are drawn at once
 
     def __init__(self, seed: int = 0):
         self.seed = seed
 
     def reset(self, seeds: Int64[np.ndarray, " n"]) -> None:
         """See `Agent.reset`."""
-        samples = [np.random.default_rng((self.seed, int(seed))).random(LIFE_STEPS) for seed in seeds]
-        self._uniform = iter(np.stack(samples, axis=1))  # one row per step
+        self._generators = [np.random.default_rng((self.seed, int(seed))) for seed in seeds]
+        self._uniform = self._draw()
+
+    def _draw(self) -> Iterator[np.ndarray]:
+        """Uniform numbers in [0, 1), (N,) for each step."""
+        while True:
+            yield from np.stack([rng.random(self.BLOCK) for rng in self._generators], axis=1)
 
     def act(self, observation: dict, info: dict, deciding: Bool[np.ndarray, " n"]) -> Decision:
         """See `Agent.act`."""
