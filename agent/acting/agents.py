@@ -5,7 +5,7 @@ Where only one action is legal it is taken, and nothing is planned.
 
 from collections import deque
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -14,9 +14,9 @@ from torch import Tensor
 
 from envs.dynamics import Dynamics
 from envs.layout import Layout
-from planners.interface import ModelFunctions, Planner
+from planners.interface import ModelFunctions, Plan, Planner, Remembers
 from world_models.blocks.images import to_float
-from world_models.interface import Plannable
+from world_models.interface import Plannable, State
 
 
 class Decision(NamedTuple):
@@ -114,6 +114,7 @@ class WorldModelAgent:
         """See `Agent.reset`; the first seed is that of a random planner."""
         self._context = Context(len(seeds), self.model.context)
         self._generator = torch.Generator().manual_seed(int(seeds[0]))
+        self._kept: list[Any] = [None] * len(seeds)
 
     def act(self, observation: dict, info: dict, deciding: Bool[np.ndarray, " n"]) -> Decision:
         """See `Agent.act`; plans only where there is a choice."""
@@ -133,8 +134,19 @@ class WorldModelAgent:
         state = self.model.observe(to_float(frames), actions, length)
         goal_feature = self.model.goal_feature(to_float(torch.from_numpy(goal).to(self._device)))
         legal = torch.from_numpy(mask.astype(bool)).to(self._device)
-        chosen = self.planner.plan(self._functions, state, goal_feature, legal, self._generator)
+        chosen = self._choose(rows, state, goal_feature, legal)
         return chosen.action.cpu().numpy(), chosen.transitions.cpu().numpy()
+
+
+    def _choose(self, rows: np.ndarray, state: State, goal_feature: Tensor, legal: Tensor) -> Plan:
+        """The planner's decision; what it wants to keep is kept for each episode."""
+        if not isinstance(self.planner, Remembers):
+            return self.planner.plan(self._functions, state, goal_feature, legal, self._generator)
+        past = [self._kept[row] for row in rows]
+        chosen, kept = self.planner.plan_on(self._functions, state, goal_feature, legal, self._generator, past)
+        for row, its in zip(rows, kept, strict=True):
+            self._kept[row] = its
+        return chosen
 
 
 class Context:
