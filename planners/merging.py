@@ -163,7 +163,7 @@ class Merging(Remembers):
         similar enough; the children of a candidate that is stood for by another, which begin at `size`, do not remain.
         """
         stands = torch.arange(len(graph.episode), device=graph.code.device)
-        known = graph.expanded.clone()
+        known = graph.expanded & (graph.code > 0)  # a way back to the root is a node of its own, so that it has a code
         known[candidates] = False
         others = torch.cat([known.nonzero().squeeze(1), candidates])
         if not self.merge_forced:
@@ -243,7 +243,7 @@ def _roots(functions: ModelFunctions, state: State, root_mask: Tensor) -> Graph:
 
 def _expand(
     functions: ModelFunctions, graph: Graph, rows: Int64[Tensor, " r"], left: Int64[Tensor, " b"]
-) -> tuple[Graph, Int64[Tensor, " r"], Int64[Tensor, " b"]]:
+) -> tuple[Graph, Int64[Tensor, " paid"], Int64[Tensor, " b"]]:
     """Imagine all legal actions of some nodes, of those that the transitions left to their episodes pay for, in order.
 
     Returns:
