@@ -70,7 +70,7 @@ class Merging(Remembers):
     """Transitions of the longest trajectory."""
     transitions: int = 2000
     """Most model transitions per decision."""
-    same: float = 0.9
+    same: float = 0.75
     """Cosine of the keys from which on two beliefs are one place."""
     stop: float = 0.7
     """A goal's cosine that ends the search at its depth: what comes later could win only by more than the tolerance."""
