@@ -1,8 +1,7 @@
 """The maze as rectangles: the geometry that both views render.
 
-A *room* is a hallway, a cell of a two-tone hallway, or a junction. Each of its four sides is either a wall in the room's colour or an opening to the
-next room, as wide as the side. Coordinates are in cells, x east and y south.
-"""
+A *room* is a hallway, a cell of a two-tone hallway, or a junction. Each of its four sides is either a wall in the
+room's colour or an opening to the next room, as wide as the side. Coordinates are in cells, x east and y south."""
 
 from dataclasses import dataclass
 
@@ -18,7 +17,7 @@ WALL = -1
 
 @dataclass(frozen=True)
 class Rooms:
-    """All rooms of a layout: hallways of one tone by number, then cells of other hallways and junctions in reading order.
+    """All rooms: hallways of one tone by number, then the cells of other hallways and junctions in reading order.
 
     Seen from inside, the side in direction d (0 east, 1 south, 2 west, 3 north) goes from corner d + 1 on the left to
     corner d + 2 on the right, modulo 4.

@@ -25,9 +25,9 @@ class JumpyMaze(gymnasium.Env[dict[str, Any], np.int64]):
     ## Description
     The paper's maze has 26 × 18 cells: straight hallways, one cell wide and 4 to 6 cells long, meet in junctions. The
     walls of each hallway have a unique colour, junctions are grey, and a few hallways end in a dead end. Other layouts
-    have up to 702 hallways; from the 73rd on their walls have two colours, which alternate from cell to cell and make
-    a unique pair. The agent stands in the centre of a cell and heads east, south, west or north. Each episode samples a start and a goal cell; the agent sees
-    the goal's surroundings on the map and has to go there.
+    have up to 702 hallways; from the 73rd on their walls have two colours, which alternate from cell to cell and make a
+    unique pair. The agent stands in the centre of a cell and heads east, south, west or north. Each episode samples a
+    start and a goal cell; the agent sees the goal's surroundings on the map and has to go there.
 
     Most steps are forced, because a hallway leads only ahead. The choices are made at junctions (and, without
     consequence, in dead ends): one such action, a *passage*, decides the next hallway and thus the next 5 to 10 steps.
@@ -66,9 +66,9 @@ class JumpyMaze(gymnasium.Env[dict[str, Any], np.int64]):
     | `achieved_goal` | (3, 3, 3) | the 3 × 3 crop of the map picture around the agent: y, x, RGB, north up |
     | `desired_goal` | (3, 3, 3) | the same around the goal |
 
-    The map picture has one pixel per cell: hallways in their colour, junctions grey, walls and everything outside
-    black (the cells of a two-tone hallway alternate as its walls do). A crop identifies the hallway, or the junction by the colours of its arms, but neither the heading nor the
-    position within a hallway, so equal crops do not mean success.
+    The map picture has one pixel per cell: hallways in their colour, junctions grey, walls and everything outside black
+    (the cells of a two-tone hallway alternate as its walls do). A crop identifies the hallway, or the junction by the
+    colours of its arms, but neither the heading nor the position within a hallway, so equal crops do not mean success.
 
     The camera is at half the wall height with a field of view of 90°. It is jittered in every frame, with a standard
     deviation of 3° in yaw and of 4 % of a cell in position, as a function of (seed, episode, step).

@@ -1,9 +1,9 @@
 """The cross-entropy method over sequences of actions, with iCEM's memory of elites (Pinneri et al. 2020).
 
 Each step of a sequence has a categorical distribution over actions. Rounds of sampling move the distributions towards
-the elites, the best sequences so far (Rubinstein 1999). As in iCEM ("Sample-efficient Cross-Entropy Method for Real-time
-Planning", CoRL 2020) elites stay among the candidates of the next round, and those that begin with the action that was
-taken, shifted by what was done, are candidates of the next decision.
+the elites, the best sequences so far (Rubinstein 1999). As in iCEM ("Sample-efficient Cross-Entropy Method for
+Real-time Planning", CoRL 2020) elites stay among the candidates of the next round, and those that begin with the action
+that was taken, shifted by what was done, are candidates of the next decision.
 
 Differs from iCEM: actions are categories, so that there is no coloured noise; an action that the model expects to be
 illegal is replaced by the likeliest one that is not; and the number of samples stays the same in each round.

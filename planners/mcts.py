@@ -1,13 +1,13 @@
 """Monte Carlo tree search over imagined trajectories: simulations one after another, batched over episodes.
 
-Selection is PUCT (Silver et al. 2017, "Mastering the game of Go without human knowledge", Methods), with equal priors of
-the actions expected to be legal. A simulation imagines one transition more; there is no value network: its value is the
-largest cosine with the goal that its trajectory has met, discounted by depth so that near arrivals win. As in mctx
+Selection is PUCT (Silver et al. 2017, "Mastering the game of Go without human knowledge", Methods), with equal priors
+of the actions expected to be legal. A simulation imagines one transition more; there is no value network: its value is
+the largest cosine with the goal that its trajectory has met, discounted by depth so that near arrivals win. As in mctx
 (DeepMind), a tree is a set of arrays (B, N) and a simulation a fixed number of operations on them.
 
 Differs from PUCT in games: nothing is random and nobody opposes, so that a node whose trajectories are all known is
-*closed* and not visited again; and where a goal is found, only nearer arrivals are looked for. The choice is that of the
-other planners: the earliest of the best arrivals, not the most visited action.
+*closed* and not visited again; and where a goal is found, only nearer arrivals are looked for. The choice is that of
+the other planners: the earliest of the best arrivals, not the most visited action.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class MCTS:
         """See `Planner.plan`; the search is deterministic."""
         check_root(root_mask)
         tree = self.search(functions, state, goal_feature, root_mask)
-        b, n, actions = tree.child.shape
+        b, _, actions = tree.child.shape
         best = tree.cosine.new_full((b, int(tree.depth.max()), actions), -torch.inf)
         place = (tree.depth[:, 1:] - 1).clamp(min=0) * actions + tree.first[:, 1:]
         best.flatten(1).scatter_reduce_(1, place, tree.cosine[:, 1:], "amax")
@@ -148,7 +148,7 @@ class MCTS:
         return tree
 
     def _select(self, tree: SearchTree, chosen: Tensor, active: Tensor, most: int) -> Int64[Tensor, "r d"]:
-        """Nodes from each active root to the node whose chosen action was not imagined, which is repeated at the end."""
+        """Nodes from each active root to the one whose chosen action was not imagined, which is repeated at the end."""
         node = torch.zeros_like(active)
         path = [node]
         for _ in range(most):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -139,7 +139,7 @@ class Merging(Remembers):
         """
         spent = torch.zeros(len(root_mask), dtype=torch.int64, device=root_mask.device)
         graph = _roots(functions, state, root_mask)
-        graph, rows, new = _expand(functions, graph, graph.episode, self.transitions - spent)
+        graph, _, new = _expand(functions, graph, graph.episode, self.transitions - spent)
         spent += new
         graph = self._recall(graph, past)
         for depth in range(1, self.depth):
@@ -205,13 +205,11 @@ class Merging(Remembers):
         cosine = (graph.feature[there] * graph.feature[here]).sum(-1).masked_fill(here == UNKNOWN, 0)
         same &= cosine.sum(1) >= self.same * graph.legal[episode].sum(1)
         graph.child[episode[same]] = there[same]
-        fresh = torch.zeros(len(graph.code), dtype=torch.bool, device=device)
-        fresh[here[same].flatten()[here[same].flatten() != UNKNOWN]] = True
-        forgotten = torch.zeros_like(episode, dtype=torch.bool)
-        forgotten[:] = ~same
-        lost = torch.zeros_like(fresh)
-        lost[size:] = forgotten.repeat_interleave(length.to(device))
-        return _relaxed(_without(graph, torch.arange(len(fresh), device=device), ~(fresh | lost)))
+        useless = torch.zeros(len(graph.code), dtype=torch.bool, device=device)  # what is not needed
+        useless[here[same][here[same] != UNKNOWN]] = True
+        useless[size:] = (~same).repeat_interleave(length.to(device))
+        useless[start] = True  # no way leads back to a root
+        return _relaxed(_without(graph, torch.arange(len(useless), device=device), ~useless))
 
 
 def split(graph: Graph, episodes: int) -> list[Graph]:
@@ -264,8 +262,19 @@ def _expand(
     parts[:, 0] = graph.feature[rows]
     parts[parent, 1 + action] = feature
     key[rows] = F.normalize(parts.flatten(1), dim=-1)
-    unknown, none = torch.full((len(parent), child.shape[1]), UNKNOWN, device=child.device), key.new_zeros(1, key.shape[1])
-    new = Graph(episode, state, feature, functions.legal(state), unknown, none.expand(len(parent), -1), torch.full_like(episode, FAR))
+    unknown, none = (
+        torch.full((len(parent), child.shape[1]), UNKNOWN, device=child.device),
+        key.new_zeros(1, key.shape[1]),
+    )
+    new = Graph(
+        episode,
+        state,
+        feature,
+        functions.legal(state),
+        unknown,
+        none.expand(len(parent), -1),
+        torch.full_like(episode, FAR),
+    )
     return _joined([graph._replace(child=child, key=key), new]), rows, torch.bincount(episode, minlength=len(left))
 
 

@@ -7,6 +7,4 @@ from planners.merging import Merging
 from planners.shooting import Shooting
 from planners.tree import TreeSearch
 
-PLANNERS: dict[str, type[Planner]] = {
-    planner.kind: planner for planner in (TreeSearch, Shooting, MCTS, CEM, Merging)
-}
+PLANNERS: dict[str, type[Planner]] = {planner.kind: planner for planner in (TreeSearch, Shooting, MCTS, CEM, Merging)}

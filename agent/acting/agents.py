@@ -137,7 +137,6 @@ class WorldModelAgent:
         chosen = self._choose(rows, state, goal_feature, legal)
         return chosen.action.cpu().numpy(), chosen.transitions.cpu().numpy()
 
-
     def _choose(self, rows: np.ndarray, state: State, goal_feature: Tensor, legal: Tensor) -> Plan:
         """The planner's decision; what it wants to keep is kept for each episode."""
         if not isinstance(self.planner, Remembers):

@@ -91,7 +91,9 @@ def plot_rewards(numbers: Numbers) -> Figure:
         if shape.columns[0] in BASELINES:
             above.axhline(mean.value, color=GREY, linestyle=BASELINES[shape.columns[0]], linewidth=1.2, zorder=0)
     room = max(0.0, (3 - len(budgets)) / 2)  # keeps few shapes narrow
-    above.set(ylim=(0, life_steps), ylabel="reward (shapes: solved episodes)", xlim=(-0.55 - room, len(budgets) + 1.55 + room))
+    above.set(
+        ylim=(0, life_steps), ylabel="reward (shapes: solved episodes)", xlim=(-0.55 - room, len(budgets) + 1.55 + room)
+    )
     below.set(ylabel="unsolved", ylim=(0, None))
     below.margins(y=0.35)
     below.yaxis.set_major_formatter(PercentFormatter(1))

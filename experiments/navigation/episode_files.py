@@ -56,9 +56,7 @@ class EpisodeFile:
     Only whole batches are kept, since a planner's random samples depend on the batch.
     """
 
-    def __init__(
-        self, path: Path, agent: str, seeds: range, batch: int, life_steps: int = FEWEST_LIFE_STEPS
-    ) -> None:
+    def __init__(self, path: Path, agent: str, seeds: range, batch: int, life_steps: int = FEWEST_LIFE_STEPS) -> None:
         """Open or create a file for the episodes of these seeds, and truncate what a killed run left incomplete.
 
         Raises:

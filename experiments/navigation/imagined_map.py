@@ -102,7 +102,11 @@ def _true_poses(layout: Layout, root: Int16[np.ndarray, " 4"], graph: Graph) -> 
     done = code == 0
     for node in np.argsort(code, kind="stable").tolist():  # parents before children
         for action, after in enumerate(child[node].tolist()):
-            shortest = after != UNKNOWN and not done[after] and code[after] // child.shape[1] == code[node] // child.shape[1] + 1
+            shortest = (
+                after != UNKNOWN
+                and not done[after]
+                and code[after] // child.shape[1] == code[node] // child.shape[1] + 1
+            )
             if shortest:
                 poses[after] = _passed(layout, poses[node][None], np.array([action]))[0]
                 done[after] = True
