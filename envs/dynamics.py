@@ -53,7 +53,7 @@ class Dynamics:
         self._cells = np.argwhere(layout.free)[:, ::-1].astype(np.int16)  # (C, 2): x, y of the free cells
         arrived = self.poses[self.poses[:, 3] == ARRIVED]
         self._arrivals = [arrived[(arrived[:, :2] == cell).all(axis=1)] for cell in self._cells]
-        self._rows = _numbered(self._mask.any(axis=1))  # (S,)
+        self._rows = _numbered(np.asarray(self._mask.any(axis=1)))  # (S,)
         self._columns = _numbered(layout.free.ravel())  # (H·W,)
 
     @classmethod

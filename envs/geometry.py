@@ -1,7 +1,8 @@
 """The maze as rectangles: the geometry that both views render.
 
 A *room* is a hallway, a cell of a two-tone hallway, or a junction. Each of its four sides is either a wall in the
-room's colour or an opening to the next room, as wide as the side. Coordinates are in cells, x east and y south."""
+room's colour or an opening to the next room, as wide as the side. Coordinates are in cells, x east and y south.
+"""
 
 from dataclasses import dataclass
 

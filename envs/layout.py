@@ -99,7 +99,8 @@ class Layout:
             lines = path.read_text("ascii").splitlines()
         except UnicodeDecodeError as error:
             raise ValueError(
-                f"layout {str(path)!r}: a map is made of the characters #.DBTX, got the byte {error.object[error.start]}"
+                f"layout {str(path)!r}: a map is made of the characters #.DBTX, "
+                f"got the byte {error.object[error.start]} at position {error.start}"
             ) from None
         return cls(str(path), tuple(line.rstrip() for line in lines if line.strip()))
 

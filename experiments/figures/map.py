@@ -62,8 +62,8 @@ def plot_map(numbers: Numbers) -> Figure:
         scores = one["scores"]
         axes.set_title(
             f"{model_name(one['model'])}, {one['layout']}: {scores['nodes']:.1f} places from "
-            f"{scores['transitions']:.0f} jumps; F1 of places {scores['node_f1']:.3f}, of ways {scores['edge_f1']:.3f} (means of "
-            f"{numbers.facts['arrivals']} arrivals)",
+            f"{scores['transitions']:.0f} jumps; F1 of places {scores['node_f1']:.3f}, of ways {scores['edge_f1']:.3f} "
+            f"(means of {numbers.facts['arrivals']} arrivals)",
             fontsize=9,
         )
     figure.suptitle(
