@@ -144,6 +144,8 @@ class MCTS:
             deepest = max(deepest, int(depth.max()))
             path = torch.cat([path, new[:, None]], 1)
             self._back_up(tree, active, path)
+            if bool(tree.closed[active, new].any()):
+                _close_path(tree, active, path)
             chosen[active[:, None], path] = self._puct(tree, active, path).argmax(-1)
         return tree
 
@@ -174,8 +176,9 @@ class MCTS:
         found = torch.where(cosine >= self.stop, depth - 1, tree.limit[active])
         nearer = found < tree.limit[active]
         tree.limit[active] = torch.minimum(found, tree.limit[active])
-        if bool(nearer.any()) or bool((depth >= tree.limit[active]).any()):
-            _close(tree)
+        tree.closed[active, new] = depth >= tree.limit[active]
+        if bool(nearer.any()):
+            _close_deep(tree)
         return depth
 
     def _back_up(self, tree: SearchTree, active: Tensor, path: Tensor) -> None:
@@ -227,14 +230,22 @@ def _planted(root_mask: Bool[Tensor, "b a"], goal: Float[Tensor, "b d"], n: int,
     )
 
 
-def _close(tree: SearchTree) -> None:
-    """Find out again which nodes are closed: those at the limit, and those whose legal children all are."""
+def _close_path(tree: SearchTree, active: Tensor, path: Int64[Tensor, "r d"]) -> None:
+    """Close each node of the paths whose legal actions all lead to closed nodes, from the end on."""
+    for node in path.flip(1)[:, 1:].unbind(1):
+        child = tree.child[active, node]
+        open_ = tree.legal[active, node] & ((child == UNKNOWN) | ~tree.closed[active[:, None], child])
+        tree.closed[active, node] |= ~open_.any(1)
+
+
+def _close_deep(tree: SearchTree) -> None:
+    """Find out again which nodes are closed, after a limit has become nearer."""
     tree.closed.copy_(tree.depth >= tree.limit[:, None])
     rows = torch.arange(len(tree.size), device=tree.size.device)[:, None, None]
+    exists = tree.legal.any(-1)
     while True:
-        below = ~tree.legal | ((tree.child != UNKNOWN) & tree.closed[rows, tree.child])
-        exists = tree.legal.any(-1)
-        closed = tree.closed | (exists & below.all(-1))
+        open_ = tree.legal & ((tree.child == UNKNOWN) | ~tree.closed[rows, tree.child])
+        closed = tree.closed | (exists & ~open_.any(-1))
         if torch.equal(closed, tree.closed):
             return
         tree.closed.copy_(closed)
