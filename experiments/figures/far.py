@@ -122,4 +122,5 @@ def _plot_distance(axes: Axes, points: list[dict[str, Any]]) -> None:
         start, success, _ = np.array(best["by_distance"]).T
         axes.plot(start + BIN / 2, success, "o-", color=model_colour(model), markersize=3)
         spent = f"{best['planner']['kind']}, {best['transitions_per_decision']:.0f} transitions"
-        axes.annotate(spent, (start[0], 0.12 if model == "hrssm" else 0.04), color=model_colour(model), fontsize=8)
+        place = (0.03, 0.12 if model == "hrssm" else 0.04)
+        axes.text(*place, spent, color=model_colour(model), fontsize=8, transform=axes.transAxes)
