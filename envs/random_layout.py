@@ -41,7 +41,7 @@ FAMILIES = {
     "large": Family(45, 33, 8, (6,), (9, 15), fewest_hallways=67),
     "huge": Family(63, 51, 11, (9,), (16, 28), fewest_hallways=150),
 }
-"""Maps named NAME-SEED: 18 to 28 hallways or so, about 70, and at least 150."""
+"""Maps named NAME-SEED: of 18 to 28, about 70, and at least 150 hallways."""
 
 Node = tuple[int, int]  # x, y
 Edge = tuple[Node, Node]  # from left to right or from top to bottom

@@ -87,6 +87,7 @@ def _plot(axes: Axes, one: dict[str, Any]) -> None:
             axes.plot(*place[[start, end]].T, color=RIGHT if good else WRONG, linewidth=0.8 if good else 1.4, zorder=2)
     known = (poses[:-1] >= 0).all(axis=1)
     colours = np.where(np.array(one["right_node"], bool)[known], RIGHT, WRONG)
-    axes.scatter(*place[:-1][known].T, c=colours, s=10, zorder=3)
+    x, y = place[:-1][known].T
+    axes.scatter(x, y, c=colours, s=10, zorder=3)
     axes.plot(*place[-1], "*", color="#f0e442", markeredgecolor="black", markersize=12, zorder=4)
     axes.axis("off")

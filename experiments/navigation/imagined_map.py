@@ -116,7 +116,7 @@ def _true_poses(layout: Layout, root: Int16[np.ndarray, " 4"], graph: Graph) -> 
 def _passed(layout: Layout, pose: np.ndarray, action: np.ndarray) -> Int16[np.ndarray, "n 4"]:
     """The poses after a passage and the forced steps up to the next one; -1 where it is illegal or the pose is -1."""
     dynamics, after = Dynamics.of(layout), np.full_like(pose, -1)
-    legal = (pose >= 0).all(axis=1)
+    legal = np.asarray((pose >= 0).all(axis=1))
     legal[legal] = dynamics.action_mask(pose[legal])[np.arange(legal.sum()), action[legal]] == 1
     if legal.any():
         after[legal] = pass_on(pose[legal], action[legal], layout)[0]

@@ -155,7 +155,7 @@ def test_larger_families_keep_the_rules(family, fewest, most):
 @pytest.mark.parametrize("name", ["paper", "random-3", "large-1", "large-2", "huge-1", "huge-2"])
 def test_a_crop_tells_which_hallway_or_junction_it_shows(name):
     layout = Layout.parse(name)
-    place = {}
+    place: dict = {}
     for y, x in np.argwhere(layout.free):
         here = int(layout.hallway[y, x]) if layout.hallway[y, x] >= 0 else (y, x)
         assert place.setdefault(layout.crops[y, x].tobytes(), here) == here
