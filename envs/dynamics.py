@@ -29,6 +29,7 @@ FORWARD, LEFT, RIGHT = 0, 1, 2
 EAST, SOUTH, WEST, NORTH = 0, 1, 2, 3
 ARRIVED, TURNED = 0, 1
 ACTIONS, HEADINGS, MODES = 3, 4, 2
+FEWEST_LIFE_STEPS, LIFE_STEPS_UNIT = 100, 50
 MOVES = ((1, 0), (0, 1), (-1, 0), (0, -1))  # (dx, dy) of one step east, south, west, north
 
 
@@ -52,6 +53,8 @@ class Dynamics:
         self._cells = np.argwhere(layout.free)[:, ::-1].astype(np.int16)  # (C, 2): x, y of the free cells
         arrived = self.poses[self.poses[:, 3] == ARRIVED]
         self._arrivals = [arrived[(arrived[:, :2] == cell).all(axis=1)] for cell in self._cells]
+        self._rows = _numbered(np.asarray(self._mask.any(axis=1)))  # (S,)
+        self._columns = _numbered(layout.free.ravel())  # (H·W,)
 
     @classmethod
     @lru_cache(maxsize=32)
@@ -92,15 +95,34 @@ class Dynamics:
             state = self._next[state, action[:, t]]
         return Walk(self._poses[states], action, self._mask[states])
 
+    @cached_property
+    def mean_distance(self) -> float:
+        """Mean `distance` over the starts and goals of `start_and_goal`, which are weighted as it samples them."""
+        cells = len(self._cells)
+        rows = [self._row(self._state(arrivals)) for arrivals in self._arrivals]
+        total = sum(float(self._distances[row].sum(axis=1).mean()) for row in rows)
+        return total / (cells * (cells - 1))  # a start is at distance 0 of its own cell
+
+    @cached_property
+    def life_steps(self) -> int:
+        """Steps after which an episode ends without success; a success after k steps earns `life_steps` - k.
+
+        100, or as many more, in steps of 50, as let the shortest path reach every goal and leave it more than half of
+        them on average.
+        """
+        enough = max(int(2 * self.mean_distance) + 1, int(self._distances.max()))
+        return max(FEWEST_LIFE_STEPS, -(-enough // LIFE_STEPS_UNIT) * LIFE_STEPS_UNIT)
+
     def distance(self, pose: Int16[np.ndarray, "n 4"], goal: Int16[np.ndarray, "n 2"]) -> Int64[np.ndarray, " n"]:
         """The fewest actions that enter the goal cell (x, y); 0 if the pose is in it.
 
         Raises:
             ValueError: if a pose cannot occur or a goal is not a free cell.
         """
-        distance = self._distances[self._state(pose), self._place(goal)].astype(np.int64)
-        if (distance < 0).any():
-            wrong = int(np.argmin(distance))
+        row, column = self._row(self._state(pose)), self._column(goal)
+        distance = self._distances[row, column].astype(np.int64)
+        if (impossible := (row < 0) | (column < 0)).any():
+            wrong = int(impossible.argmax())
             raise ValueError(
                 f"a path needs a pose that can occur and a free goal cell, got the pose {pose[wrong].tolist()} "
                 f"(x, y, heading, mode) and the goal {goal[wrong].tolist()} (x, y)"
@@ -112,7 +134,8 @@ class Dynamics:
     ) -> Int64[np.ndarray, " n"]:
         """The first action of a shortest path; the lowest-numbered one if there are several."""
         state = self._state(pose)
-        after = self._distances[self._next[state], self._place(goal)[:, None]].astype(np.int64)  # (N, 3)
+        row = self._row(self._next[state])
+        after = self._distances[row, self._column(goal)[:, None]].astype(np.int64)  # (N, 3)
         return np.where(self._mask[state] == 1, after, np.iinfo(np.int64).max).argmin(axis=1)
 
     def start(self, rng: np.random.Generator) -> Int16[np.ndarray, " 4"]:
@@ -138,30 +161,38 @@ class Dynamics:
         return self._place(pose) * (HEADINGS * MODES) + pose[:, 2] * MODES + pose[:, 3]
 
     def _place(self, cell: np.ndarray) -> np.ndarray:
-        """The columns of cells (N, 2 or more: x, y, …) in the table of distances."""
+        """The numbers of cells (N, 2 or more: x, y, …) in reading order."""
         return cell[:, 1].astype(np.intp) * self.layout.shape[1] + cell[:, 0]
+
+    def _row(self, state: np.ndarray) -> np.ndarray:
+        """The rows of states in the table of distances; -1 for one that cannot occur."""
+        return self._rows[state]
+
+    def _column(self, cell: np.ndarray) -> np.ndarray:
+        """The columns of cells (N, 2) in the table of distances; -1 for a wall."""
+        return self._columns[self._place(cell)]
 
     @cached_property
     def _distances(self) -> np.ndarray:
-        """Distances from every state to every cell, (S, H·W) int16; -1 where there is no path.
+        """Distances from every state that can occur to every free cell, (P, C) int16.
 
         A breadth-first search over poses from all goals at once: each round allows one more action.
         """
         states = np.flatnonzero(self._mask.any(axis=1))
-        compact = np.zeros(len(self._mask), dtype=np.intp)
-        compact[states] = np.arange(len(states))
-        following = compact[self._next[states]]  # (P, 3); an illegal action stays, which never shortens a path
-        places = self._place(self._cells)
+        following = self._rows[self._next[states]]  # (P, 3); an illegal action stays, which never shortens a path
         unknown = np.iinfo(np.int16).max - 1
-        distance = np.where(self._place(self._poses[states])[:, None] == places, 0, unknown).astype(np.int16)
+        here = self._place(self._poses[states])[:, None] == self._place(self._cells)
+        distance = np.where(here, 0, unknown).astype(np.int16)
         while True:
             shorter = np.minimum(distance, distance[following].min(axis=1) + 1)
             if (shorter == distance).all():
-                break
+                return distance
             distance = shorter
-        distances = np.full((len(self._mask), self.layout.cells.size), -1, dtype=np.int16)
-        distances[np.ix_(states, places)] = distance
-        return distances
+
+
+def _numbered(chosen: Bool[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
+    """The number of each chosen element among them, from 0; -1 for the others."""
+    return np.where(chosen, np.cumsum(chosen) - 1, -1)
 
 
 def _transitions(mask: np.ndarray, layout: Layout) -> np.ndarray:

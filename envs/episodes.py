@@ -18,8 +18,6 @@ from envs.layout import Layout
 
 ALL = slice(None)
 LARGEST_SEED = 2**63 - 1  # int64
-LIFE_STEPS = 100
-"""steps after which an episode ends without success; a success after k steps earns LIFE_STEPS - k"""
 
 
 @runtime_checkable
@@ -56,15 +54,15 @@ def observation_space(size: int) -> Space[dict[str, Any]]:
 class Episodes:
     """The state of N episodes and the rules that change it; the other arguments are those of `JumpyMaze`."""
 
-    def __init__(self, number: int, layout: str | Layout, view: str, camera: Camera, max_steps: int) -> None:
+    def __init__(self, number: int, layout: str | Layout, view: str, camera: Camera, max_steps: int | None) -> None:
         if number < 1:
             raise ValueError(f"the number of environments must be at least 1, got {number}")
-        if max_steps < 1:
+        if max_steps is not None and max_steps < 1:
             raise ValueError(f"an episode needs at least 1 step, got max_steps={max_steps}")
         self.layout = layout if isinstance(layout, Layout) else Layout.parse(layout)
         self.dynamics = Dynamics.of(self.layout)
         self.camera = camera
-        self.max_steps = max_steps
+        self.max_steps = self.dynamics.life_steps if max_steps is None else max_steps
         self.view = open_view(view, self.layout, camera.size, camera.fov_degrees)
 
         self.seed = np.zeros(number, dtype=np.int64)

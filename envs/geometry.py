@@ -1,7 +1,7 @@
 """The maze as rectangles: the geometry that both views render.
 
-A *room* is a hallway or a junction. Each of its four sides is either a wall in the room's colour or an opening to the
-next room, as wide as the side. Coordinates are in cells, x east and y south.
+A *room* is a hallway, a cell of a two-tone hallway, or a junction. Each of its four sides is either a wall in the
+room's colour or an opening to the next room, as wide as the side. Coordinates are in cells, x east and y south.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ WALL = -1
 
 @dataclass(frozen=True)
 class Rooms:
-    """All rooms of a layout: the hallways by number, then the junctions in reading order.
+    """All rooms: hallways of one tone by number, then the cells of other hallways and junctions in reading order.
 
     Seen from inside, the side in direction d (0 east, 1 south, 2 west, 3 north) goes from corner d + 1 on the left to
     corner d + 2 on the right, modulo 4.
@@ -36,9 +36,9 @@ class Rooms:
     @classmethod
     def of(cls, layout: Layout) -> "Rooms":
         """The rooms of a layout."""
-        at = layout.hallway.copy()
-        junctions = layout.free & (at < 0)
-        at[junctions] = layout.hallways + np.arange(junctions.sum())
+        at, whole = layout.hallway.copy(), layout.one_tone
+        alone = layout.free & ((at < 0) | (at >= whole))
+        at[alone] = whole + np.arange(alone.sum())
         corners, beyond, colour = [], [], []
         for room in range(at.max() + 1):
             cells = np.argwhere(at == room)

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Int8, Int16, UInt8
 
-from envs.palette import GREY, HALLWAY_COLOURS
-from envs.random_layout import random_map
+from envs.palette import GREY, HALLWAY_COLOURS, TONES
+from envs.random_layout import FAMILIES, random_map
 
 WALL, HALLWAY, JUNCTION = 0, 1, 2
 SHORTEST_HALLWAY, LONGEST_HALLWAY = 4, 6
@@ -47,7 +48,7 @@ class Layout:
     """A map that follows the rules of the family."""
 
     name: str
-    """``paper``, ``random-<seed>``, or any name for a map of your own"""
+    """``paper``, ``random-<seed>``, ``large-<seed>``, ``huge-<seed>``, or any name for a map of your own"""
     rows: tuple[str, ...]
     """the map as text; the module's docstring lists the characters"""
 
@@ -69,13 +70,39 @@ class Layout:
 
     @classmethod
     def parse(cls, name: str) -> Layout:
-        """The layout named ``paper`` or ``random-<seed>``."""
+        """The layout named ``paper``, ``random-<seed>``, ``large-<seed>`` or ``huge-<seed>``, or that of a text file.
+
+        Raises:
+            ValueError: if there is neither such a layout nor such a file, or the file's map breaks a rule.
+        """
         if name == "paper":
             return cls.paper()
         prefix, _, seed = name.partition("-")
-        if prefix == "random" and seed.isascii() and seed.isdigit():
-            return cls.random(int(seed))
-        raise ValueError(f"unknown layout {name!r}: use 'paper' or 'random-<seed>', for example 'random-7'")
+        if prefix in FAMILIES and seed.isascii() and seed.isdigit():
+            return cls(f"{prefix}-{int(seed)}", random_map(int(seed), FAMILIES[prefix]))
+        if Path(name).is_file():
+            return cls.read(Path(name))
+        families = ", ".join(f"'{family}-<seed>'" for family in FAMILIES)
+        raise ValueError(
+            f"unknown layout {name!r}: use 'paper', {families}, for example 'random-7', or the text file of a map"
+        )
+
+    @classmethod
+    def read(cls, path: Path) -> Layout:
+        """A map of your own from a text file, one line for each row; its name is the path.
+
+        Raises:
+            ValueError: if the file is not text or the map breaks a rule.
+            OSError: if the file cannot be read.
+        """
+        try:
+            lines = path.read_text("ascii").splitlines()
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"layout {str(path)!r}: a map is made of the characters #.DBTX, "
+                f"got the byte {error.object[error.start]} at position {error.start}"
+            ) from None
+        return cls(str(path), tuple(line.rstrip() for line in lines if line.strip()))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -124,18 +151,26 @@ class Layout:
         """The number of hallways."""
         return int(self.hallway.max()) + 1
 
+    @property
+    def one_tone(self) -> int:
+        """How many hallways have one tone: those with lower numbers."""
+        return min(self.hallways, len(HALLWAY_COLOURS))
+
     @cached_property
-    def colours(self) -> UInt8[np.ndarray, "hallways 3"]:
-        """The wall colour of each hallway, RGB."""
-        return _frozen(HALLWAY_COLOURS[: self.hallways].copy())
+    def tones(self) -> UInt8[np.ndarray, "hallways 2 3"]:
+        """The wall colours of each hallway, RGB: of its first, third, … and of its second, fourth, … cell."""
+        return _frozen(TONES[: self.hallways].copy())
 
     @cached_property
     def picture(self) -> UInt8[np.ndarray, "h w 3"]:
         """The map picture, north up, one pixel per cell: coloured hallways, grey junctions, black walls."""
         picture = np.zeros((*self.shape, 3), dtype=np.uint8)
         picture[self.cells == JUNCTION] = GREY
-        in_hallway = self.cells == HALLWAY
-        picture[in_hallway] = self.colours[self.hallway[in_hallway]]
+        y, x = np.nonzero(self.cells == HALLWAY)
+        number = self.hallway[y, x]
+        first = np.full(self.hallways, np.iinfo(np.int64).max)
+        np.minimum.at(first, number, x + y)  # along a straight hallway, x + y grows by one a cell
+        picture[y, x] = self.tones[number, (x + y - first[number]) % 2]
         return _frozen(picture)
 
     @cached_property
@@ -154,7 +189,7 @@ def _frozen(array: np.ndarray) -> np.ndarray:
 
 def _broken_rules(layout: Layout) -> Iterator[str]:
     """The rules of the family that a map breaks; each check assumes that the earlier ones passed."""
-    rows, shortest, longest, most = layout.rows, SHORTEST_HALLWAY, LONGEST_HALLWAY, len(HALLWAY_COLOURS)
+    rows, shortest, longest, most = layout.rows, SHORTEST_HALLWAY, LONGEST_HALLWAY, len(TONES)
     if not rows or not rows[0] or len({len(row) for row in rows}) != 1:
         yield f"all rows of a map must have one length above 0, got {[*map(len, rows)]}"
     unknown = sorted(set("".join(rows)) - set("#.DBTX"))
@@ -172,7 +207,7 @@ def _broken_rules(layout: Layout) -> Iterator[str]:
         for y, x in np.argwhere(touching):
             yield f"junctions must not touch, the one at x={x}, y={y} does"
     if not 1 <= layout.hallways <= most:
-        yield f"a map has 1 to {most} hallways (one colour each), got {layout.hallways}"
+        yield f"a map has 1 to {most} hallways (as many can be told apart), got {layout.hallways}"
     for number, length in enumerate(np.bincount(hallway[hallway >= 0])):
         if not shortest <= length <= longest:
             y, x = np.argwhere(hallway == number)[0]

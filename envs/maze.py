@@ -11,7 +11,7 @@ from jaxtyping import Integer, UInt8
 
 from envs.camera import Camera
 from envs.dynamics import ACTIONS
-from envs.episodes import LIFE_STEPS, Episodes, View, observation_space, open_view
+from envs.episodes import Episodes, View, observation_space, open_view
 from envs.layout import Layout
 from envs.top_view import draw_top_view
 
@@ -23,10 +23,11 @@ class JumpyMaze(gymnasium.Env[dict[str, Any], np.int64]):
     """Goal navigation in a maze of coloured hallways, seen through a camera on the agent.
 
     ## Description
-    The maze has 26 × 18 cells: straight hallways, one cell wide and 4 to 6 cells long, meet in junctions. The walls of
-    each hallway have a unique colour, junctions are grey, and a few hallways end in a dead end. The agent stands in the
-    centre of a cell and heads east, south, west or north. Each episode samples a start and a goal cell; the agent sees
-    the goal's surroundings on the map and has to go there.
+    The paper's maze has 26 × 18 cells: straight hallways, one cell wide and 4 to 6 cells long, meet in junctions. The
+    walls of each hallway have a unique colour, junctions are grey, and a few hallways end in a dead end. Other layouts
+    have up to 702 hallways; from the 73rd on their walls have two colours, which alternate from cell to cell and make a
+    unique pair. The agent stands in the centre of a cell and heads east, south, west or north. Each episode samples a
+    start and a goal cell; the agent sees the goal's surroundings on the map and has to go there.
 
     Most steps are forced, because a hallway leads only ahead. The choices are made at junctions (and, without
     consequence, in dead ends): one such action, a *passage*, decides the next hallway and thus the next 5 to 10 steps.
@@ -65,15 +66,17 @@ class JumpyMaze(gymnasium.Env[dict[str, Any], np.int64]):
     | `achieved_goal` | (3, 3, 3) | the 3 × 3 crop of the map picture around the agent: y, x, RGB, north up |
     | `desired_goal` | (3, 3, 3) | the same around the goal |
 
-    The map picture has one pixel per cell: hallways in their colour, junctions grey, walls and everything outside
-    black. A crop identifies the hallway, or the junction by the colours of its arms, but neither the heading nor the
-    position within a hallway, so equal crops do not mean success.
+    The map picture has one pixel per cell: hallways in their colour, junctions grey, walls and everything outside black
+    (the cells of a two-tone hallway alternate as its walls do). A crop identifies the hallway, or the junction by the
+    colours of its arms, but neither the heading nor the position within a hallway, so equal crops do not mean success.
 
     The camera is at half the wall height with a field of view of 90°. It is jittered in every frame, with a standard
     deviation of 3° in yaw and of 4 % of a cell in position, as a function of (seed, episode, step).
 
     ## Rewards
-    Entering the goal cell with the k-th action gives 100 − k, whatever the heading; every other step gives 0.
+    Entering the goal cell with the k-th action gives 100 − k, whatever the heading; every other step gives 0. The 100
+    are the layout's life steps: 100 in the paper's maze and those of its size, more where the shortest path needs more
+    to reach every goal, or to earn more than half of them on average.
 
     ## Starting state
     Start and goal are two distinct free cells, sampled uniformly. In a hallway the agent heads in either direction
@@ -105,10 +108,11 @@ class JumpyMaze(gymnasium.Env[dict[str, Any], np.int64]):
     ```
 
     Args:
-        layout: `"paper"`, `"random-<seed>"`, or a `Layout`.
+        layout: `"paper"`, `"random-<seed>"`, `"large-<seed>"` (about 70 hallways), `"huge-<seed>"` (150 or more), the
+            text file of a map, or a `Layout`.
         view: `"raycast"` (needs no OpenGL) or `"miniworld"` (the reference; needs the extra `miniworld` and OpenGL).
         camera: frame size, field of view and jitter.
-        max_steps: life steps; this is the 100 in the rewards and ends above.
+        max_steps: life steps, the 100 in the rewards and ends above; None for the layout's.
         render_mode: `"rgb_array"` to let `render()` return a frame of 512 × 512 pixels, or None.
 
     Raises:
@@ -125,7 +129,7 @@ class JumpyMaze(gymnasium.Env[dict[str, Any], np.int64]):
         layout: str | Layout = "paper",
         view: str = "raycast",
         camera: Camera = Camera(),  # noqa: B008  frozen
-        max_steps: int = LIFE_STEPS,
+        max_steps: int | None = None,
         render_mode: str | None = None,
     ) -> None:
         if render_mode not in (None, *self.metadata["render_modes"]):

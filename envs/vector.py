@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float64
 
 from envs.camera import Camera
 from envs.dynamics import ACTIONS
-from envs.episodes import LIFE_STEPS, Episodes, observation_space
+from envs.episodes import Episodes, observation_space
 from envs.layout import Layout
 
 Batch = dict[str, Any]
@@ -45,7 +45,7 @@ class HallwayMazeVector(VectorEnv[Batch, np.ndarray, np.ndarray]):
         view: str = "raycast",
         camera: Camera = Camera(),  # noqa: B008  frozen
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
-        max_steps: int = LIFE_STEPS,
+        max_steps: int | None = None,
     ) -> None:
         self._episodes = Episodes(num_envs, layout, view, camera, max_steps)
         self.num_envs = num_envs

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import Field, dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
@@ -94,6 +95,47 @@ class Planner(Protocol):
             ValueError: if an episode has no legal action.
         """
         ...
+
+
+class Remembers(ABC):
+    """Base of planners that use in a decision what the last one of the same episode imagined.
+
+    `plan` forgets; an agent calls `plan_on`. What is kept is the planner's own affair.
+    """
+
+    @abstractmethod
+    def plan_on(
+        self,
+        functions: ModelFunctions,
+        state: State,
+        goal_feature: Float[Tensor, "b d"],
+        root_mask: Bool[Tensor, "b a"],
+        generator: torch.Generator,
+        past: Sequence[Any],
+    ) -> tuple[Plan, list[Any]]:
+        """Decide as `Planner.plan` does, and say what each episode keeps for its next decision.
+
+        The planner takes it that the chosen action was taken, and then all actions without a choice.
+
+        Args:
+            functions: see `Planner.plan`, also for the next four.
+            state: beliefs at the roots.
+            goal_feature: the features to reach; an episode's goal stays the same.
+            root_mask: legal first actions.
+            generator: the only source of randomness.
+            past: what each episode kept; None at its first decision.
+        """
+
+    def plan(
+        self,
+        functions: ModelFunctions,
+        state: State,
+        goal_feature: Float[Tensor, "b d"],
+        root_mask: Bool[Tensor, "b a"],
+        generator: torch.Generator,
+    ) -> Plan:
+        """See `Planner.plan`."""
+        return self.plan_on(functions, state, goal_feature, root_mask, generator, [None] * len(root_mask))[0]
 
 
 def take(state: State, rows: Tensor) -> State:

@@ -4,7 +4,8 @@ Where only one action is legal it is taken, and nothing is planned.
 """
 
 from collections import deque
-from typing import NamedTuple, Protocol, runtime_checkable
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -12,11 +13,10 @@ from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
 
 from envs.dynamics import Dynamics
-from envs.episodes import LIFE_STEPS
 from envs.layout import Layout
-from planners.interface import ModelFunctions, Planner
+from planners.interface import ModelFunctions, Plan, Planner, Remembers
 from world_models.blocks.images import to_float
-from world_models.interface import Plannable
+from world_models.interface import Plannable, State
 
 
 class Decision(NamedTuple):
@@ -56,14 +56,20 @@ class RandomAgent:
     """
 
     looks = False
+    BLOCK = 100  # steps for which random numbers are drawn at once
 
     def __init__(self, seed: int = 0):
         self.seed = seed
 
     def reset(self, seeds: Int64[np.ndarray, " n"]) -> None:
         """See `Agent.reset`."""
-        samples = [np.random.default_rng((self.seed, int(seed))).random(LIFE_STEPS) for seed in seeds]
-        self._uniform = iter(np.stack(samples, axis=1))  # one row per step
+        self._generators = [np.random.default_rng((self.seed, int(seed))) for seed in seeds]
+        self._uniform = self._draw()
+
+    def _draw(self) -> Iterator[np.ndarray]:
+        """Uniform numbers in [0, 1), (N,) for each step."""
+        while True:
+            yield from np.stack([rng.random(self.BLOCK) for rng in self._generators], axis=1)
 
     def act(self, observation: dict, info: dict, deciding: Bool[np.ndarray, " n"]) -> Decision:
         """See `Agent.act`."""
@@ -108,6 +114,7 @@ class WorldModelAgent:
         """See `Agent.reset`; the first seed is that of a random planner."""
         self._context = Context(len(seeds), self.model.context)
         self._generator = torch.Generator().manual_seed(int(seeds[0]))
+        self._kept: list[Any] = [None] * len(seeds)
 
     def act(self, observation: dict, info: dict, deciding: Bool[np.ndarray, " n"]) -> Decision:
         """See `Agent.act`; plans only where there is a choice."""
@@ -127,8 +134,18 @@ class WorldModelAgent:
         state = self.model.observe(to_float(frames), actions, length)
         goal_feature = self.model.goal_feature(to_float(torch.from_numpy(goal).to(self._device)))
         legal = torch.from_numpy(mask.astype(bool)).to(self._device)
-        chosen = self.planner.plan(self._functions, state, goal_feature, legal, self._generator)
+        chosen = self._choose(rows, state, goal_feature, legal)
         return chosen.action.cpu().numpy(), chosen.transitions.cpu().numpy()
+
+    def _choose(self, rows: np.ndarray, state: State, goal_feature: Tensor, legal: Tensor) -> Plan:
+        """The planner's decision; what it wants to keep is kept for each episode."""
+        if not isinstance(self.planner, Remembers):
+            return self.planner.plan(self._functions, state, goal_feature, legal, self._generator)
+        past = [self._kept[row] for row in rows]
+        chosen, kept = self.planner.plan_on(self._functions, state, goal_feature, legal, self._generator, past)
+        for row, its in zip(rows, kept, strict=True):
+            self._kept[row] = its
+        return chosen
 
 
 class Context:

@@ -12,7 +12,7 @@ from jaxtyping import Shaped
 
 from agent.acting.agents import Agent
 from envs.camera import Camera
-from envs.episodes import LIFE_STEPS, Episodes
+from envs.episodes import Episodes
 from envs.layout import Layout
 
 
@@ -30,7 +30,8 @@ def navigate(
         An array per name, one entry per episode: ``seed``; ``steps`` taken; ``reward``; ``success``; ``shortest_path``
         from the start, in steps; ``decisions`` (steps with more than one legal action); model ``transitions`` spent on
         them; ``planning_seconds``, the wall time of the agent's decisions, where a step's time is shared equally by the
-        episodes that decide in it. If recorded also ``pose`` (E, 101, 4), padded with the last, and ``goal`` (E, 2).
+        episodes that decide in it. If recorded also ``pose`` (E, life steps + 1, 4), padded with
+        the last, and ``goal`` (E, 2).
     """
     if not len(seeds):
         raise ValueError("navigation needs at least one episode seed, got none")
@@ -44,7 +45,7 @@ def _navigate_batch(
 ) -> dict[str, np.ndarray]:
     """`navigate` for parallel episodes; those that have ended wait for the last one."""
     number = len(seeds)
-    episodes = Episodes(number, layout, "raycast", camera, LIFE_STEPS)
+    episodes = Episodes(number, layout, "raycast", camera, max_steps=None)
     for row, seed in enumerate(seeds.tolist()):
         episodes.begin(row, np_random(seed)[0], seed)
     agent.reset(seeds)
@@ -70,6 +71,6 @@ def _navigate_batch(
     result |= {"shortest_path": shortest_path, "decisions": decisions, "transitions": transitions}
     result["planning_seconds"] = seconds
     if record:
-        poses += [episodes.pose] * (LIFE_STEPS + 1 - len(poses))
+        poses += [episodes.pose] * (episodes.max_steps + 1 - len(poses))
         result |= {"pose": np.stack(poses, axis=1), "goal": episodes.goal}
     return result

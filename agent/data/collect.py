@@ -25,7 +25,7 @@ class CollectConfig:
     steps: int = 1_000_000
     """Frames to collect, in episodes of 100."""
     layout: str = "paper"
-    """The maze: paper, or random-SEED."""
+    """The maze: paper, random-SEED, large-SEED, huge-SEED, or the text file of a map."""
     seed: int = 0
     """Determines every start, action and camera jitter."""
     camera: Camera = field(default_factory=Camera)

@@ -9,7 +9,7 @@ from typing import Any
 
 from experiments.figures.style import label_colours
 from experiments.navigation.agents import CEILING, FLOOR
-from experiments.navigation.episode_files import AGENT, SUMMARY, read_episodes, read_summary
+from experiments.navigation.episode_files import AGENT, SUMMARY, life_steps_of, read_episodes, read_summary
 from experiments.navigation.summary import Episodes
 
 KIND = ("model", "variant", "preset")
@@ -34,7 +34,7 @@ class Benchmarks:
     """Benchmarks on the same episodes."""
 
     facts: dict[str, Any]
-    """episodes, first_seed, layout"""
+    """episodes, first_seed, layout, life_steps"""
     entries: list[Entry]
     """in the order of the labels' first appearance, then by budget and training seed"""
     floor: Episodes
@@ -79,6 +79,7 @@ def read_benchmarks(folders: Iterable[Path]) -> Benchmarks:
     ordered = sorted(found, key=lambda key: (labels.index(key[0]), *key[1:]))
     first, summary = next(iter(summaries.items()))
     facts = {"episodes": number} | {name: summary[name] for name in ("first_seed", "layout")}
+    facts["life_steps"] = life_steps_of(summary)
     return Benchmarks(facts, [found[key][1] for key in ordered], episodes(first, FLOOR), episodes(first, CEILING))
 
 

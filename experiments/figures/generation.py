@@ -35,7 +35,7 @@ CPU = torch.device("cpu")
 
 def begin(run: TrainedRun, seed: int) -> tuple[Layout, Int16[np.ndarray, " 4"], Int64[np.ndarray, "n k"]]:
     """Choose a junction with the most exits at random; return maze, pose of arrival and all sequences of passages."""
-    layout = Layout.parse(run.training["layout"])
+    layout = Layout(run.training["layout"], tuple(run.training["rows"]))
     found = arrivals(layout)
     exits = Dynamics.of(layout).action_mask(found).sum(axis=1)
     pose = np.random.default_rng(seed).choice(found[exits == exits.max()])

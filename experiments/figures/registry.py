@@ -15,10 +15,12 @@ from experiments.figures.artefact import Artefact
 from experiments.figures.boundaries import measure_boundaries, plot_boundaries
 from experiments.figures.budget import measure_budget, plot_budget
 from experiments.figures.dlh_tables import measure_levels, measure_prediction
+from experiments.figures.far import measure_far, plot_far
 from experiments.figures.frame_metrics import measure_frame_metrics, plot_frame_metrics
 from experiments.figures.frames import plot_jumpy_generations, plot_two_generations, plot_varied_lengths
 from experiments.figures.generation import measure_jumpy_generations, measure_two_generations, measure_varied_lengths
 from experiments.figures.learning_curves import measure_learning_curves, plot_learning_curves
+from experiments.figures.map import measure_map, plot_map
 from experiments.figures.markdown import results_table
 from experiments.figures.options import measure_options, options_table
 from experiments.figures.rewards import measure_rewards, plot_rewards
@@ -77,6 +79,10 @@ FIGURES = {
     "dlh-10": _levels(lambda levels: [tuple(range(3, levels + 1))] if levels > 2 else [], VIDEO_RUNS),
     "dlh-11": _levels(lambda levels: [(1, 2)], VIDEO_RUNS),
     "budget": Artefact(plot_budget, measure_budget, needs=BENCHMARKS, add=add_budget),
+    "far": Artefact(plot_far, measure_far, needs=BENCHMARKS),
+    "map": Artefact(
+        plot_map, measure_map, needs={"runs": "RUN…"}, accepts=("seed",), models=("hrssm",), trained_on="maze"
+    ),
     "structure-prior": Artefact(
         plot_structure_prior,
         measure_structure_prior,

@@ -13,12 +13,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
-from envs.episodes import LIFE_STEPS
 from experiments.common.bootstrap import Estimate, PairedBootstrap
 from experiments.common.numbers import Numbers
 from experiments.figures.benchmarks import colours_of, headline, read_benchmarks
 from experiments.figures.style import DOTS, GREY, WIDTH, label_name
 from experiments.navigation.agents import CEILING, FLOOR
+from experiments.navigation.episode_files import life_steps_of
 
 BASELINES: dict[str, Any] = {FLOOR: ":", CEILING: "--"}  # line styles of their means
 BIN = 5  # reward
@@ -45,14 +45,16 @@ def measure_rewards(benchmarks: tuple[Path, ...]) -> Numbers:
     return Numbers(found.facts | {"agents": agents}, rows)
 
 
-def reward(steps: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
+def reward(steps: Float[np.ndarray, "*n"], life_steps: int) -> Float[np.ndarray, "*n"]:
     """Steps that were left; 0 where the goal was not reached (NaN)."""
-    return np.where(np.isnan(steps), 0.0, LIFE_STEPS - steps)
+    return np.where(np.isnan(steps), 0.0, life_steps - steps)
 
 
-def histogram(steps: Float[np.ndarray, " n"]) -> tuple[Int64[np.ndarray, " bins"], Float[np.ndarray, " edges"]]:
+def histogram(
+    steps: Float[np.ndarray, " n"], life_steps: int
+) -> tuple[Int64[np.ndarray, " bins"], Float[np.ndarray, " edges"]]:
     """How many solved episodes earn each reward, in bins of 5, and the bins' edges."""
-    return np.histogram(reward(steps)[~np.isnan(steps)], bins=LIFE_STEPS // BIN, range=(0, LIFE_STEPS))
+    return np.histogram(reward(steps, life_steps)[~np.isnan(steps)], bins=life_steps // BIN, range=(0, life_steps))
 
 
 class Shape(NamedTuple):
@@ -76,21 +78,23 @@ def plot_rewards(numbers: Numbers) -> Figure:
     agents = numbers.facts["agents"]
     budgets = sorted({agent["budget"] for agent in agents})
     shapes = _shapes(agents, budgets)
-    rows = numbers.rows
+    rows, life_steps = numbers.rows, life_steps_of(numbers.facts)
     steps = [  # per shape (seeds, episodes); NaN where the goal was not reached
         np.array([[float(row[column] or "nan") for row in rows] for column in shape.columns]) for shape in shapes
     ]
-    bootstrap = PairedBootstrap({str(k): reward(its).mean(axis=0) for k, its in enumerate(steps)})
+    bootstrap = PairedBootstrap({str(k): reward(its, life_steps).mean(axis=0) for k, its in enumerate(steps)})
     figure = Figure(figsize=(WIDTH, 4.8), dpi=DOTS, layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(5, 1.3))
     for number, (shape, its) in enumerate(zip(shapes, steps, strict=True)):
         mean = bootstrap.mean(str(number))
-        _plot_solved(above, shape, its.ravel(), mean)
+        _plot_solved(above, shape, its.ravel(), mean, life_steps)
         _plot_unsolved(below, shape, float(np.isnan(its).mean()))
         if shape.columns[0] in BASELINES:
             above.axhline(mean.value, color=GREY, linestyle=BASELINES[shape.columns[0]], linewidth=1.2, zorder=0)
     room = max(0.0, (3 - len(budgets)) / 2)  # keeps few shapes narrow
-    above.set(ylim=(0, 100), ylabel="reward (shapes: solved episodes)", xlim=(-0.55 - room, len(budgets) + 1.55 + room))
+    above.set(
+        ylim=(0, life_steps), ylabel="reward (shapes: solved episodes)", xlim=(-0.55 - room, len(budgets) + 1.55 + room)
+    )
     below.set(ylabel="unsolved", ylim=(0, None))
     below.margins(y=0.35)
     below.yaxis.set_major_formatter(PercentFormatter(1))
@@ -139,9 +143,9 @@ def _legend(figure: Figure, agents: list[dict[str, Any]]) -> None:
     figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False, fontsize=9)
 
 
-def _plot_solved(axes: Axes, shape: Shape, steps: np.ndarray, mean: Estimate) -> None:
+def _plot_solved(axes: Axes, shape: Shape, steps: np.ndarray, mean: Estimate, life_steps: int) -> None:
     """Rewards of the solved episodes in bins, and the mean of all with its interval, as a number above."""
-    counts, edges = histogram(steps)
+    counts, edges = histogram(steps, life_steps)
     ends = shape.left, shape.right
     room = shape.right - shape.left
     width = 0.96 * room * counts / max(counts.max(), 1)
@@ -151,7 +155,7 @@ def _plot_solved(axes: Axes, shape: Shape, steps: np.ndarray, mean: Estimate) ->
     axes.plot(ends, [mean.value] * 2, color="black", linewidth=2, solid_capstyle="butt")
     text: dict[str, Any] = {"ha": "center", "va": "bottom", "color": shape.colour, "fontsize": 8, "weight": "bold"}
     text |= {"rotation": 90} if room < NARROW else {}
-    axes.text(sum(ends) / 2, 101, f"{mean.value:.1f}", **text)
+    axes.text(sum(ends) / 2, 1.01 * life_steps, f"{mean.value:.1f}", **text)
 
 
 def _plot_unsolved(axes: Axes, shape: Shape, share: float) -> None:

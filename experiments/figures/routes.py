@@ -22,8 +22,8 @@ def measure_routes(benchmarks: tuple[Path, ...]) -> Numbers:
     """Paths of the floor, the ceiling and each label's agent with the largest budget in the first episodes.
 
     Returns:
-        ``layout`` and the ``agents``; for each agent the arrays ``NAME steps`` (E,), ``NAME pose`` (E, 101, 4) and
-        ``NAME goal`` (E, 2).
+        ``layout`` and the ``agents``; for each agent the arrays ``NAME steps`` (E,), ``NAME pose``
+        (E, life steps + 1, 4) and ``NAME goal`` (E, 2).
     """
     (folder,) = benchmarks
     summary = read_summary(folder)

@@ -26,6 +26,7 @@ from agent.system.device import choose_device
 from agent.system.threads import threads
 from agent.system.versions import versions
 from envs.camera import Camera
+from envs.dynamics import Dynamics
 from envs.layout import Layout
 from experiments.common.json_files import FILES, digests
 from experiments.common.result_folder import begin_or_resume
@@ -65,7 +66,7 @@ class BenchmarkConfig:
     budgets: tuple[int, ...] = ()
     """Budgets of the planner in model transitions per decision: each run enters once per budget, as LABEL@BUDGET."""
     layout: str = "paper"
-    """The maze: paper, or random-SEED."""
+    """The maze: paper, random-SEED, large-SEED, huge-SEED, or the text file of a map."""
     first_seed: int = 0
     """Seed of the first episode. Use 0 to 4999 only for reports, 100000 and above to develop and to choose."""
     camera: Camera = field(default_factory=Camera)
@@ -107,7 +108,8 @@ def benchmark(config: BenchmarkConfig, plot: Callable[[], object] = lambda: None
     products, identity = (SUMMARY, EPISODES, PATHS), _identity(config, agents, device)
     with locked(config.out):
         begin_or_resume(config.out, "benchmark", identity, products, config.overwrite)
-        head = {"episodes": config.episodes, "layout": layout.name, "first_seed": config.first_seed}
+        head: dict[str, Any] = {"episodes": config.episodes, "layout": layout.name, "first_seed": config.first_seed}
+        head["life_steps"] = Dynamics.of(layout).life_steps
         before = _finished_before(config.out, [agent.name for agent in agents]) or head
         for agent in agents:
             _run(agent, config, layout, before)
@@ -145,7 +147,8 @@ def _run(agent: BenchmarkAgent, config: BenchmarkConfig, layout: Layout, before:
     name = agent.name
     for folder in (EPISODES, PATHS):
         (config.out / folder).mkdir(exist_ok=True)
-    file = EpisodeFile(config.out / EPISODES / f"{name}.csv", name, config.seeds, config.batch)
+    path = config.out / EPISODES / f"{name}.csv"
+    file = EpisodeFile(path, name, config.seeds, config.batch, Dynamics.of(layout).life_steps)
     if file.finished:
         try:
             read_paths(config.out, name, before)

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from agent.system.atomic_files import write_file
-from envs.episodes import LIFE_STEPS
+from envs.dynamics import FEWEST_LIFE_STEPS
 from experiments.common.array_files import read_arrays
 from experiments.common.json_files import check_digest, damage_named, read_json
 
@@ -56,14 +56,14 @@ class EpisodeFile:
     Only whole batches are kept, since a planner's random samples depend on the batch.
     """
 
-    def __init__(self, path: Path, agent: str, seeds: range, batch: int) -> None:
+    def __init__(self, path: Path, agent: str, seeds: range, batch: int, life_steps: int = FEWEST_LIFE_STEPS) -> None:
         """Open or create a file for the episodes of these seeds, and truncate what a killed run left incomplete.
 
         Raises:
             ValueError: if a complete row is not the expected episode.
         """
         self.path, self.agent, self.seeds, self.batch = path, agent, seeds, batch
-        rows = _whole_rows(path, agent, seeds) if path.exists() else []
+        rows = _whole_rows(path, agent, seeds, life_steps) if path.exists() else []
         self.finished = len(rows) if len(rows) == len(seeds) else len(rows) // batch * batch
         content = _text([COLUMNS, *rows[: self.finished]])
         if not path.exists() or path.read_bytes() != content.encode():
@@ -95,7 +95,7 @@ def read_episodes(folder: Path, agent: str, summary: Mapping[str, Any]) -> dict[
     Args:
         folder: the benchmark's folder.
         agent: its name.
-        summary: its summary, or at least ``episodes`` and ``first_seed``.
+        summary: its summary, or at least ``episodes``, ``first_seed`` and, unless 100, ``life_steps``.
 
     Raises:
         ValueError: if the file is missing or was altered, a row breaks the rules of an episode, or rows are missing.
@@ -103,7 +103,7 @@ def read_episodes(folder: Path, agent: str, summary: Mapping[str, Any]) -> dict[
     name = f"{EPISODES}/{agent}.csv"
     path, first = folder / name, summary["first_seed"]
     check_digest(path, name, summary, AGAIN)
-    rows = _whole_rows(path, agent, range(first, first + summary["episodes"]))
+    rows = _whole_rows(path, agent, range(first, first + summary["episodes"]), life_steps_of(summary))
     if len(rows) != summary["episodes"]:
         raise ValueError(f"{path} has {len(rows)} of {summary['episodes']} episodes: {AGAIN}")
     columns = zip(COLUMNS.items(), zip(*rows, strict=True), strict=True)
@@ -128,6 +128,11 @@ def read_summary(folder: Path) -> dict[str, Any]:
     return summary
 
 
+def life_steps_of(summary: Mapping[str, Any]) -> int:
+    """The life steps of a benchmark's layout; files of older versions, which do not name them, have 100."""
+    return summary.get("life_steps", FEWEST_LIFE_STEPS)
+
+
 def written(agents: Iterable[str]) -> list[str]:
     """The files of a benchmark's agents, by their paths in its folder."""
     return [f"{folder}/{agent}.{suffix}" for agent in agents for folder, suffix in ((EPISODES, "csv"), (PATHS, "npz"))]
@@ -142,7 +147,7 @@ def write_paths(path: Path, result: Mapping[str, np.ndarray]) -> None:
 
 
 def read_paths(folder: Path, agent: str, summary: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """``seed`` (E,), ``steps`` (E,), ``pose`` (E, 101, 4) and ``goal`` (E, 2) of an agent's first episodes.
+    """``seed`` (E,), ``steps`` (E,), ``pose`` (E, life steps + 1, 4) and ``goal`` (E, 2) of an agent's first episodes.
 
     Args as of `read_episodes`.
 
@@ -154,14 +159,15 @@ def read_paths(folder: Path, agent: str, summary: Mapping[str, Any]) -> dict[str
     check_digest(path, name, summary, remedy)
     paths = read_arrays(path, remedy, "seed", "steps", "pose", "goal")
     number = paths["seed"].size  # at most a batch
-    expected = {"seed": (number,), "steps": (number,), "pose": (number, LIFE_STEPS + 1, 4), "goal": (number, 2)}
+    expected = {"seed": (number,), "steps": (number,), "goal": (number, 2)}
+    expected["pose"] = (number, life_steps_of(summary) + 1, 4)
     shapes = {name: array.shape for name, array in paths.items()}
     if not 1 <= number <= RECORDED or shapes != expected or (paths["seed"] != np.arange(first, first + number)).any():
         raise ValueError(f"{path} does not hold the paths of the first episodes: {remedy}")
     return paths
 
 
-def _whole_rows(path: Path, agent: str, seeds: Sequence[int]) -> list[list[str]]:
+def _whole_rows(path: Path, agent: str, seeds: Sequence[int], life_steps: int) -> list[list[str]]:
     """The rows of an episode file up to the last line break.
 
     Raises:
@@ -173,7 +179,7 @@ def _whole_rows(path: Path, agent: str, seeds: Sequence[int]) -> list[list[str]]
         raise ValueError(f"{path} does not begin with the columns {', '.join(COLUMNS)}: {AGAIN}")
     for number, row in enumerate(rows):
         seed = seeds[number] if number < len(seeds) else None
-        if row[:2] != [agent, str(seed)] or not _is_episode(row):
+        if row[:2] != [agent, str(seed)] or not _is_episode(row, life_steps):
             raise ValueError(
                 f"{path}, line {number + 2}: expected the episode of {agent} with seed {seed}, "
                 f"got {','.join(row)!r}: {AGAIN}"
@@ -181,7 +187,7 @@ def _whole_rows(path: Path, agent: str, seeds: Sequence[int]) -> list[list[str]]
     return rows
 
 
-def _is_episode(row: list[str]) -> bool:
+def _is_episode(row: list[str], life_steps: int) -> bool:
     """Whether a row's numbers are written as `EpisodeFile` writes them, and can be those of an episode."""
     try:
         _, _, steps, reward, success, shortest, decisions, transitions = numbers = [0, *map(int, row[1:-1])]
@@ -192,9 +198,9 @@ def _is_episode(row: list[str]) -> bool:
         return False
     return (
         success in (0, 1)
-        and steps <= LIFE_STEPS
-        and (steps >= shortest if success else steps == LIFE_STEPS)
-        and reward == (LIFE_STEPS - steps if success else 0)
+        and steps <= life_steps
+        and (steps >= shortest if success else steps == life_steps)
+        and reward == (life_steps - steps if success else 0)
         and decisions <= steps
         and (decisions > 0 or transitions == 0)
         and 0 <= seconds < math.inf

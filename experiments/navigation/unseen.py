@@ -37,6 +37,7 @@ from agent.training.config import TrainConfig
 from agent.training.runs import CHECKPOINT, load_model
 from agent.training.train import train
 from envs.layout import Layout
+from envs.random_layout import FAMILIES
 from experiments.common.hardware import about
 from experiments.common.json_files import damage_named, read_json
 from experiments.common.numbers import Numbers, print_numbers, write_numbers
@@ -68,7 +69,7 @@ class UnseenConfig:
     out: Path = Path("runs/unseen")
     """Folder of the measurement, with one folder per layout."""
     layouts: tuple[str, ...] = tuple(f"random-{seed}" for seed in range(7001, 7006))
-    """Mazes, as random-SEED."""
+    """Mazes, as random-SEED, large-SEED or huge-SEED."""
     frames: int = 200_000
     """Frames to collect in each layout."""
     steps: int | None = None
@@ -91,8 +92,9 @@ class UnseenConfig:
     def __post_init__(self) -> None:
         """Validate the layouts and the numbers."""
         for layout in self.layouts:
-            if Layout.parse(layout).name != layout or layout == "paper":
-                raise ValueError(f"--layouts must be unseen mazes, got {layout}: use random-SEED, such as random-7001")
+            if layout.partition("-")[0] not in FAMILIES or Layout.parse(layout).name != layout:
+                families = ", ".join(f"{family}-SEED" for family in FAMILIES)
+                raise ValueError(f"--layouts must be unseen mazes, got {layout}: use {families}, such as random-7001")
         if not self.layouts or len(set(self.layouts)) < len(self.layouts):
             raise ValueError(f"--layouts needs one or more different layouts, got {list(self.layouts)}")
         if self.frames < EPISODE_LENGTH or self.frames % EPISODE_LENGTH:

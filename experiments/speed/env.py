@@ -48,7 +48,7 @@ class SpeedEnvConfig:
     """Measure steps per second of our maze and of the same maze in Miniworld, in turns, and compare their frames."""
 
     layout: str = "paper"
-    """the maze: paper, or random-SEED"""
+    """the maze: paper, random-SEED, large-SEED, huge-SEED, or the text file of a map"""
     environments: int = 512
     """number of mazes in our vector environment"""
     threads: int = 2

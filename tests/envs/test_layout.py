@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from envs.dynamics import Dynamics
 from envs.layout import HALLWAY, JUNCTION, Layout
-from envs.palette import GREY, HALLWAY_COLOURS
+from envs.palette import GREY, HALLWAY_COLOURS, TONES
 
 EXPECTED_OF_SEED_7 = (
     "##########################",
@@ -107,8 +108,8 @@ def test_the_seed_alone_decides_a_random_layout():
 def test_parse_knows_layouts_by_name_and_no_others():
     assert Layout.parse("paper") == Layout.paper()
     assert Layout.parse("random-7") == Layout.random(7)
-    for name in ("", "Paper", "random", "random-", "random-x", "random--1", "random-1.5"):
-        with pytest.raises(ValueError, match=rf"layout '{re.escape(name)}'.*'paper'.*'random-7'"):
+    for name in ("", "Paper", "random", "random-", "random-x", "random--1", "random-1.5", "large", "huge-x", "/no/map"):
+        with pytest.raises(ValueError, match=rf"layout '{re.escape(name)}'.*'paper'.*'huge-<seed>'.*'random-7'.*file"):
             Layout.parse(name)
 
 
@@ -129,12 +130,80 @@ def changed(x, y, character):
         (("####", "#BB#", "#BB#", "####"), "junctions must not touch.*x=1, y=1"),
         (("#####", "#D.D#", "#####"), "4 to 6 cells.*x=1, y=1 has 3"),
         (("######", "#D..D#", "######", "#D..D#", "######"), "connected.*x=1, y=3"),
-        (("###", "###", "###"), "1 to 36 hallways.*got 0"),
+        (("###", "###", "###"), "1 to 702 hallways.*got 0"),
     ],
 )
 def test_a_map_outside_the_family_is_an_error_that_names_the_rule(rows, rule):
     with pytest.raises(ValueError, match=f"layout 'mine'.*{rule}"):
         replace(Layout.paper(), name="mine", rows=rows)
+
+
+# ---------------------------------------------------------------- other sizes, and maps of one's own
+
+
+@pytest.mark.parametrize(("family", "fewest", "most"), [("large", 67, 73), ("huge", 150, 162)])
+def test_larger_families_keep_the_rules(family, fewest, most):
+    for seed in range(5):
+        layout = Layout.parse(f"{family}-{seed}")
+        lengths = runs(layout.rows)
+        assert fewest <= len(lengths) == layout.hallways <= most
+        assert set(lengths) <= {4, 5, 6}
+        assert layout.dead_end.any()
+    assert layout.rows != Layout.parse(f"{family}-0").rows
+
+
+@pytest.mark.parametrize("name", ["paper", "random-3", "large-1", "large-2", "huge-1", "huge-2"])
+def test_a_crop_tells_which_hallway_or_junction_it_shows(name):
+    layout = Layout.parse(name)
+    place: dict = {}
+    for y, x in np.argwhere(layout.free):
+        here = int(layout.hallway[y, x]) if layout.hallway[y, x] >= 0 else (y, x)
+        assert place.setdefault(layout.crops[y, x].tobytes(), here) == here
+
+
+def test_the_tones_of_a_hallway_alternate_from_cell_to_cell():
+    layout = Layout.parse("huge-1")
+    assert layout.one_tone == 72 < layout.hallways
+    for number in (0, 71, 72, layout.hallways - 1):
+        cells = layout.picture[layout.hallway == number]
+        assert (cells[0::2] == TONES[number, 0]).all()
+        assert (cells[1::2] == TONES[number, 1]).all()
+        assert (cells[0] != cells[1]).any() == (number >= 72)
+
+
+def test_life_steps_let_the_shortest_path_reach_every_goal_and_keep_half_of_them():
+    for name, steps in (("paper", 100), ("random-7", 100), ("large-1", 100), ("huge-1", 150)):
+        dynamics = Dynamics.of(Layout.parse(name))
+        rng = np.random.default_rng(0)
+        pose, goal = map(np.stack, zip(*(dynamics.start_and_goal(rng) for _ in range(2000)), strict=True))
+        distance = dynamics.distance(pose, goal)
+        assert dynamics.life_steps == steps > 2 * dynamics.mean_distance
+        assert distance.max() <= steps
+        assert distance.mean() == pytest.approx(dynamics.mean_distance, rel=0.05)  # 2 % is a standard error or so
+    assert Dynamics.of(Layout.paper()).mean_distance == pytest.approx(21.11, abs=0.005)  # as `test_dynamics` has it
+
+
+def test_a_map_of_ones_own_is_read_from_a_text_file(tmp_path):
+    path = tmp_path / "mine.txt"
+    path.write_text("\n".join(Layout.random(7).rows) + "\n\n")
+    layout = Layout.parse(str(path))
+    assert (layout.name, layout.rows) == (str(path), Layout.random(7).rows)
+
+
+@pytest.mark.parametrize(
+    ("content", "rule"),
+    [
+        (b"#####\n#D.D#\n#####\n", "4 to 6 cells.*x=1, y=1 has 3"),
+        (b"####\n#.#\n", r"one length.*\[4, 3\]"),
+        (b"", "one length"),
+        (b"##\xff#", "#.DBTX.*byte 255"),
+    ],
+)
+def test_a_file_with_a_broken_rule_is_an_error_that_names_it(content, rule, tmp_path):
+    path = tmp_path / "mine.txt"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"layout .*mine.txt.*{rule}"):
+        Layout.parse(str(path))
 
 
 def test_layouts_cannot_be_changed_by_accident():

@@ -73,7 +73,7 @@ def test_the_crops_are_those_of_the_agent_and_of_the_goal(maze):
     padded = np.pad(maze.layout.picture, ((1, 1), (1, 1), (0, 0)))
     assert (observation["achieved_goal"] == padded[y : y + 3, x : x + 3]).all()
     assert (observation["desired_goal"] == padded[goal_y : goal_y + 3, goal_x : goal_x + 3]).all()
-    assert (observation["achieved_goal"][1, 1] == maze.layout.colours[maze.layout.hallway[y, x]]).all()
+    assert (observation["achieved_goal"][1, 1] == maze.layout.tones[maze.layout.hallway[y, x], 0]).all()
 
 
 def trajectory(maze, seed, steps=30):

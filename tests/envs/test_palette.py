@@ -19,8 +19,20 @@ def test_shades_by_hand():
 
 def test_hallway_colours_are_far_apart_after_five_bit_quantisation():
     # sqrt(41) levels of 8: about 51 of 255 between any two shades of two hallways, grey, floor, ceiling and black.
-    assert palette.HALLWAY_COLOURS.shape == (36, 3)
-    assert palette_search.smallest_distance(palette.HALLWAY_COLOURS) ** 2 >= 41 - 1e-9
+    assert palette.HALLWAY_COLOURS.shape == (72, 3)
+    assert palette_search.smallest_distance(palette.HALLWAY_COLOURS[:36]) ** 2 >= 41 - 1e-9
+    # Those of larger mazes: sqrt(17) levels, about 33 of 255.
+    assert palette_search.smallest_distance(palette.HALLWAY_COLOURS) ** 2 >= 17 - 1e-9
+
+
+def test_two_tones_tell_702_hallways_apart_in_either_order():
+    tones = palette.TONES
+    assert tones.shape == (702, 2, 3)
+    assert (tones[:72, 0] == tones[:72, 1]).all()
+    assert len({frozenset(map(tuple, pair)) for pair in tones.tolist()}) == 702
+    # The tones of one hallway are of the colours that are at least sqrt(41) levels apart.
+    first = {tuple(colour) for colour in palette.HALLWAY_COLOURS[:36].tolist()}
+    assert {tuple(colour) for pair in tones[72:].tolist() for colour in pair} <= first
 
 
 def test_smallest_distance_by_hand():
@@ -44,4 +56,6 @@ def test_shades_stay_away_from_rounding_ties():
 
 def test_search_gives_the_committed_palette():
     found = palette_search.search_palette(seed=4)
-    np.testing.assert_array_equal(found, palette.HALLWAY_COLOURS)
+    np.testing.assert_array_equal(found, palette.HALLWAY_COLOURS[:36])
+    more = palette_search.search_palette(seed=0, number=72, rounds=600, kept=found)
+    np.testing.assert_array_equal(more, palette.HALLWAY_COLOURS)

@@ -71,6 +71,15 @@ def test_views_are_equal_for_other_cameras_and_layouts(camera, miniworld):
     )
 
 
+def test_views_are_equal_in_hallways_of_two_tones(miniworld):
+    layout = Layout.parse("huge-1")
+    pose, jitter = random_poses(layout, 400, seed=5, camera=Camera())
+    two_tone = layout.hallway[pose[:, 1], pose[:, 0]] >= layout.one_tone
+    pose, jitter = pose[two_tone], jitter[two_tone]
+    assert len(pose) > 100
+    assert_reach(compare(Raycaster(layout).render(pose, jitter), miniworld(MiniworldView, layout).render(pose, jitter)))
+
+
 def test_two_miniworld_views_keep_their_own_worlds(miniworld):
     layouts = PAPER, Layout.random(7)
     views = [miniworld(MiniworldView, layout) for layout in layouts]

@@ -14,6 +14,7 @@ from envs.raycast import PARALLEL_FROM, Raycaster
 
 EAST, SOUTH, WEST, NORTH = range(4)
 PAPER = Layout.paper()
+HUGE = Layout.parse("huge-1")  # with hallways of two tones
 # Row 1 of the paper's map begins with  # D # # # # B . . . . . T;  the hallway below D is the cells (1, 1) to (1, 5)
 # and B at (6, 1) is a bend between (7, 1) to the east and (6, 2) to the south.
 
@@ -122,7 +123,7 @@ def plain_ray(layout, x, y, ray_x, ray_y):
         cell = following
 
 
-@pytest.mark.parametrize("layout", [PAPER, Layout.random(1), Layout.random(2)], ids=lambda layout: layout.name)
+@pytest.mark.parametrize("layout", [PAPER, Layout.random(1), HUGE], ids=lambda layout: layout.name)
 @pytest.mark.parametrize(("yaw_degrees", "fov_degrees"), [(3.0, 90.0), (90.0, 90.0), (90.0, 130.0)])
 def test_agrees_with_brute_force(layout, yaw_degrees, fov_degrees):
     # Only corners that are snapped to 1/256 pixel can make a difference, in a few of the 8192 pixels: at most all along
@@ -156,7 +157,7 @@ def test_other_sizes(size):
     assert np.abs(frame[size // 2, size // 2] - face(1, 1, SOUTH)).max() <= 0.5
 
 
-@pytest.mark.parametrize("layout", [PAPER, Layout.random(3)], ids=lambda layout: layout.name)
+@pytest.mark.parametrize("layout", [PAPER, Layout.random(3), HUGE], ids=lambda layout: layout.name)
 def test_rooms_are_the_free_cells_and_their_sides(layout):
     rooms = Rooms.of(layout)
     area = np.zeros(layout.shape, int)

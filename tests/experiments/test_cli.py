@@ -121,7 +121,10 @@ BAD_INPUT = [
     ("collect --out new --steps many", "'many'"),
     ("collect --out new --steps 0", "--steps must be a positive multiple of 100 (whole episodes), got 0"),
     ("collect --out new --seed -1", "--seed must be 0 or more, got -1"),
-    ("collect --out new --layout labyrinth", "unknown layout 'labyrinth': use 'paper' or 'random-<seed>'"),
+    (
+        "collect --out new --layout labyrinth",
+        "unknown layout 'labyrinth': use 'paper', 'random-<seed>', 'large-<seed>', 'huge-<seed>'",
+    ),
     ("collect --out new --camera.size 0", "got 0"),
     ("collect --out new --colour red", "Unrecognized options: --colour, red: see jumpy collect --help"),
     ("collect --out file", "cannot use file (File exists)"),
@@ -155,7 +158,10 @@ BAD_INPUT = [
     ("benchmark --out new tree --depth 0", "--depth of at least 1, got 0"),
     ("benchmark --out new --budgets 3 0", "--budgets must be different numbers from 1 up, got [3, 0]"),
     ("benchmark --out new mcts", "Available subcommands: standard, tree, shooting: see jumpy benchmark --help"),
-    ("benchmark --out new --layout labyrinth", "unknown layout 'labyrinth': use 'paper' or 'random-<seed>'"),
+    (
+        "benchmark --out new --layout labyrinth",
+        "unknown layout 'labyrinth': use 'paper', 'random-<seed>', 'large-<seed>', 'huge-<seed>'",
+    ),
     ("benchmark --out new --agents h=nowhere", "there is no run nowhere: train one with"),
     ("benchmark --out new --agents h=half", "checkpoint half/checkpoint.safetensors is damaged"),
     ("benchmark --out new --agents h=file", "checkpoint file is damaged"),
@@ -175,7 +181,10 @@ BAD_INPUT = [
     ("ship run hrssm-mine --frames 9 --minutes 1 --device cpu", "model and variant, hrssm-ours, got hrssm-mine: use"),
     ("ship run hrssm-mine --frames 0 --minutes 1 --device cpu", "--frames must be more than 0, got 0"),
     ("speed env --frames 0", "--frames must be a positive multiple of 100, got 0"),
-    ("speed env --layout labyrinth", "unknown layout 'labyrinth': use 'paper' or 'random-<seed>'"),
+    (
+        "speed env --layout labyrinth",
+        "unknown layout 'labyrinth': use 'paper', 'random-<seed>', 'large-<seed>', 'huge-<seed>'",
+    ),
     ("speed plan --model alien", "unknown model 'alien': choose one of"),
 ]
 

@@ -20,7 +20,7 @@ from world_models.hrssm.hrssm import HRSSMState
 
 PAPER = Layout.paper()
 DYNAMICS = Dynamics.of(PAPER)
-HALLWAYS = len(PAPER.colours)
+HALLWAYS = PAPER.hallways
 NO_DRAWS = generator()
 
 

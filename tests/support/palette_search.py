@@ -5,6 +5,8 @@ from jaxtyping import UInt8
 
 from envs.palette import CEILING, CEILING_LIGHT, FLOOR, FLOOR_LIGHT, GREY, WALL_LIGHT, shaded
 
+NONE: UInt8[np.ndarray, "0 3"] = np.empty((0, 3), np.uint8)
+
 
 def five_bits(colour: np.ndarray) -> np.ndarray:
     """The 5-bit level (0 to 31) of colours in [0, 255]: what is left after the models' quantisation."""
@@ -36,11 +38,14 @@ def safe_levels(levels: np.ndarray) -> np.ndarray:
     return (np.abs(values % 1 - 0.5) > 0.04).all(axis=1)
 
 
-def search_palette(seed: int, number: int = 36, rounds: int = 2000) -> UInt8[np.ndarray, "n 3"]:
-    """Search colours whose smallest distance is large; seed 4 gave `HALLWAY_COLOURS`, the best of seeds 0 to 9.
+def search_palette(
+    seed: int, number: int = 36, rounds: int = 2000, kept: UInt8[np.ndarray, "k 3"] = NONE
+) -> UInt8[np.ndarray, "n 3"]:
+    """Search colours whose smallest distance is large; seed 4 gave the first 36 colours, the best of seeds 0 to 9.
 
     Starts from farthest-first picks on a grid of colours 16 apart and then, round after round, moves one of the colours
-    that are nearest to another one to where it is farthest from all the others. Takes about 2 s.
+    that are nearest to another one to where it is farthest from all the others. Takes about 2 s. The found colours also
+    stay away from those that are `kept`, and come after them.
     """
     rng = np.random.default_rng(seed)
     grid = np.minimum(np.arange(17) * 16, 255)
@@ -48,6 +53,9 @@ def search_palette(seed: int, number: int = 36, rounds: int = 2000) -> UInt8[np.
     candidates = np.stack(np.meshgrid(grid, grid, grid, indexing="ij"), axis=-1).reshape(-1, 3).astype(np.uint8)
     levels = wall_levels(candidates)
     fixed = _squared(levels, fixed_levels()[:, None]).min(axis=1)
+    if len(kept):
+        fixed = np.minimum(fixed, _squared(levels, wall_levels(kept)).min(axis=1))
+    number -= len(kept)
 
     def farthest(nearest: np.ndarray) -> int:
         return int(np.argmax(nearest + 2 * rng.random(len(nearest))))
@@ -67,7 +75,7 @@ def search_palette(seed: int, number: int = 36, rounds: int = 2000) -> UInt8[np.
         i = int(rng.choice(movable))
         chosen[i] = farthest(np.minimum(fixed, np.delete(apart, i, axis=0).min(axis=0)))
         apart[i] = _squared(levels, levels[chosen[i], None])[:, 0]
-    return _farthest_first(candidates[palette])
+    return np.concatenate([kept, _farthest_first(candidates[palette])])
 
 
 def _squared(a: np.ndarray, b: np.ndarray) -> np.ndarray:

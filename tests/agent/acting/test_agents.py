@@ -1,5 +1,8 @@
 """Agents: what they decide on, what their models see, what their random numbers depend on."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +12,7 @@ from agent.acting.navigate import navigate
 from envs import dynamics
 from envs.dynamics import Dynamics
 from planners.interface import ModelFunctions, Plan
+from planners.merging import Merging
 from planners.tree import TreeSearch
 from tests.support.perfect import PAPER, PerfectModel, Revealing, perfect_agent
 from world_models import interface
@@ -37,6 +41,35 @@ def test_plans_only_where_there_is_a_choice() -> None:
     roots = np.concatenate(planned)
     assert (roots.sum(axis=1) > 1).all()
     assert len(roots) == result["decisions"].sum() > 0
+
+
+def test_a_planner_is_given_what_it_kept_of_the_same_episode() -> None:
+    class Counting(Merging):
+        """Keeps how many decisions an episode has had, and which; acts as a tree does."""
+
+        def plan_on(
+            self,
+            functions: ModelFunctions,
+            state: object,
+            goal_feature: torch.Tensor,
+            root_mask: torch.Tensor,
+            generator: torch.Generator,
+            past: Sequence[Any],
+        ) -> tuple[Plan, list[Any]]:
+            plan = TreeSearch(depth=40).plan(functions, state, goal_feature, root_mask, generator)
+            goals = goal_feature.argmax(1).tolist()
+            assert all(kept is None or kept[1] == goal for kept, goal in zip(past, goals, strict=True))
+            counts = [1 if kept is None else kept[0] + 1 for kept in past]
+            most.append(max(counts))
+            return plan, list(zip(counts, goals, strict=True))
+
+    most: list[int] = []
+    agent = Revealing(PerfectModel(), Counting())
+    result = navigate(agent, PAPER, range(8))
+    assert max(most) == result["decisions"].max() > 2
+    most.clear()
+    navigate(agent, PAPER, range(8, 10))
+    assert most[0] == 1  # other episodes begin with nothing
 
 
 def test_context_grows_to_five_frames() -> None:

@@ -17,8 +17,8 @@ def test_every_episode_is_kept_though_rewards_are_equal(tmp_path: Path) -> None:
     assert column == [51, 60, 70, 20, 100, ""]  # the last two earn 0, one of them is solved
     assert [row["episode"] for row in numbers.rows] == list(SEEDS)
     steps = np.array([float(value or "nan") for value in column])
-    assert reward(steps).tolist() == [49, 40, 30, 80, 0, 0]
-    counts, _ = histogram(steps)
+    assert reward(steps, 100).tolist() == [49, 40, 30, 80, 0, 0]
+    counts, _ = histogram(steps, 100)
     assert counts.sum() == 5
 
 
@@ -36,7 +36,7 @@ def test_shapes_and_means_of_one_benchmark(tmp_path: Path, labels: tuple[str, ..
     for name in (*labels, "random", "shortest-path"):
         episodes = read_episodes(run, name, read_summary(run))
         means.append(f"{episodes['reward'].mean():.1f}")
-        solved.append(histogram(np.where(episodes["success"] == 1, episodes["steps"], np.nan))[0])
+        solved.append(histogram(np.where(episodes["success"] == 1, episodes["steps"], np.nan), 100)[0])
     assert [text.get_text() for text in above.texts] == means
     widths = np.array([patch.get_width() for patch in above.patches]).reshape(len(means), -1)  # type: ignore[attr-defined]
     for width, counts in zip(widths, solved, strict=True):

@@ -54,7 +54,7 @@ class Oracle(nn.Module):
     def goal_feature(self, goal: Tensor) -> Tensor:
         """One-hot of the hallway whose cells have this crop's middle colour; junctions never come."""
         middle = ((goal[:, :, 1, 1] + 1) * 16 - 0.5).round().int()
-        colours = torch.from_numpy(LAYOUT.colours.copy()).int() // 8
+        colours = torch.from_numpy(LAYOUT.tones[:, 0].copy()).int() // 8
         return (middle[:, None] == colours[None]).all(-1).float()
 
 

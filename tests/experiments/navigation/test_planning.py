@@ -59,7 +59,7 @@ def test_every_planner_of_the_registry_has_its_word(kind: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("mcts", "mcts.*standard, tree, shooting.*jumpy benchmark --help"),
+        ("astar", "astar.*standard, tree, shooting, mcts, cem, merging.*jumpy benchmark --help"),
         ("tree --depth 0", "--depth.*at least 1.*got 0"),
         ("--budget 0", "--budget must be at least 1, got 0"),
         ("tree --horizon 3", "--horizon"),

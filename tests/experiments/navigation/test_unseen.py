@@ -175,8 +175,11 @@ def test_other_work_is_refused(finished: UnseenConfig, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--layouts paper", "--layouts must be unseen mazes, got paper: use random-SEED"),
-        ("--layouts random-07", "--layouts must be unseen mazes, got random-07: use random-SEED"),
+        ("--layouts paper", "--layouts must be unseen mazes, got paper: use random-SEED, large-SEED, huge-SEED"),
+        (
+            "--layouts random-07",
+            "--layouts must be unseen mazes, got random-07: use random-SEED, large-SEED, huge-SEED",
+        ),
         ("--layouts labyrinth", "unknown layout 'labyrinth': use 'paper' or 'random-<seed>'"),
         ("--layouts random-1 random-1", "--layouts needs one or more different layouts"),
         ("--episodes 0", "--episodes must be at least 1, got 0"),
