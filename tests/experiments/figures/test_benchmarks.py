@@ -15,7 +15,7 @@ def test_entries_are_ordered_by_label_budget_and_seed(tmp_path: Path) -> None:
     found = read_benchmarks([of_two_seeds(tmp_path)])
     keys = [(label, budget, seed) for label in ("hrssm", "rssm") for budget in (3, 12) for seed in (0, 1)]
     assert [entry.key for entry in found.entries] == keys
-    assert found.facts == {"episodes": 6, "first_seed": SEEDS[0], "layout": "paper"}
+    assert found.facts == {"episodes": 6, "first_seed": SEEDS[0], "layout": "paper", "life_steps": 100}
 
 
 def test_two_measurements_of_one_agent_raise(tmp_path: Path) -> None:
