@@ -157,7 +157,10 @@ BAD_INPUT = [
     ("benchmark --out new --episodes 0", "--episodes must be at least 1, got 0"),
     ("benchmark --out new tree --depth 0", "--depth of at least 1, got 0"),
     ("benchmark --out new --budgets 3 0", "--budgets must be different numbers from 1 up, got [3, 0]"),
-    ("benchmark --out new mcts", "Available subcommands: standard, tree, shooting: see jumpy benchmark --help"),
+    (
+        "benchmark --out new beam",
+        "Available subcommands: standard, tree, shooting, mcts, cem, merging: see jumpy benchmark --help",
+    ),
     (
         "benchmark --out new --layout labyrinth",
         "unknown layout 'labyrinth': use 'paper', 'random-<seed>', 'large-<seed>', 'huge-<seed>'",

@@ -1,7 +1,6 @@
 """Weights as package data: shipped into a temporary package folder, found again, refused when they are not right."""
 
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -214,7 +213,7 @@ def files() -> Iterator[list[Path]]:
 
 
 def test_shipped_files_are_those_of_the_manifest(files):
-    manifest = json.loads((PACKAGE / "pretrained/manifest.json").read_text())
+    manifest = read_manifest()
     assert {path.stem for path in files} == {"manifest", *manifest}
     for name in manifest:
         path = find_run(f"pretrained/{name}")[0]
