@@ -28,9 +28,19 @@ CHOICES: list[tuple[str, dict[str, Any]]] = [
     ("vta", {"frames_see_belief": True}),
     ("vta", {"below_sees_belief": True}),
     ("vta-code", {"jump_action": "decision"}),
-    ("ours", {"samples_from": 300}),
-    ("ours", {"samples_from": None, "subsequence_weight": None, "prior_m_is_mlp": False}),
-    ("ours", {"samples_from": 0, "subsequences": 3, "frames_see_belief": True, "below_sees_belief": True, "l_min": 2}),
+    ("ours", {"samples_from": 300, "subsequence_weight": 0.5, "prior_m_is_mlp": True, "frames_see_belief": True}),
+    ("ours", {"prior_m_is_mlp": True}),
+    (
+        "ours",
+        {
+            "samples_from": 0,
+            "subsequence_weight": 0.5,
+            "subsequences": 3,
+            "frames_see_belief": True,
+            "below_sees_belief": True,
+            "l_min": 2,
+        },
+    ),
 ]
 
 
@@ -143,7 +153,7 @@ def test_a_detached_weight_changes_gradients_of_boundaries_only():
 
 
 def test_subsequences_of_one_frame_have_nothing_more_to_draw():
-    model = build(VARIANTS["ours"])
+    model = build(VARIANTS["ours"], subsequence_weight=0.5)
     set_boundaries(model, 60.0)
     terms = model.loss(random_batch(2, model.window_length), 0).terms
     assert terms["subsequence"] == 0
