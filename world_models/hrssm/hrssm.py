@@ -56,6 +56,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from world_models import rssm
 from world_models.blocks.base import GoalModel
 from world_models.blocks.distributions import (
     Gaussian,
@@ -83,7 +84,6 @@ from world_models.hrssm.boundaries import (
 from world_models.hrssm.imagination import add_imagination
 from world_models.hrssm.options import VARIANTS, HRSSMOptions
 from world_models.interface import Batch, Losses, ModelConfig
-from world_models.rssm import RECIPES
 from world_models.shapes import Action, Actions, Between, Frames, Lengths, NewFrames, Planned, Starts
 from world_models.spec import ModelSpec
 
@@ -379,5 +379,5 @@ class HRSSM(GoalModel):
         return self.s_rnn.scan(torch.cat([s_before, self.abstract(z, c)], -1), init=(self.init_s(z, c), start))
 
 
-RECIPES = RECIPES | {(preset, "vta-code"): RECIPES[preset, "vta"] for preset in SIZES}
+RECIPES = rssm.RECIPES | {(preset, "vta-code"): rssm.RECIPES[preset, "vta"] for preset in SIZES}
 SPEC = ModelSpec(HRSSM, SIZES, VARIANTS, RECIPES, "HRSSM", colour="#0072b2", bounded_context=True)

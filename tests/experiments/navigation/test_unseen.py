@@ -21,7 +21,7 @@ from experiments.common.numbers import read_numbers
 from experiments.navigation import unseen as module
 from experiments.navigation.unseen import UnseenConfig, median, unseen
 from tests.support.holder import held
-from world_models.rssm import RECIPES
+from world_models.hrssm.hrssm import RECIPES
 
 QUICK = ("quick", "ours")
 
@@ -180,7 +180,7 @@ def test_other_work_is_refused(finished: UnseenConfig, tmp_path: Path) -> None:
             "--layouts random-07",
             "--layouts must be unseen mazes, got random-07: use random-SEED, large-SEED, huge-SEED",
         ),
-        ("--layouts labyrinth", "unknown layout 'labyrinth': use 'paper' or 'random-<seed>'"),
+        ("--layouts labyrinth", "--layouts must be unseen mazes, got labyrinth: use random-SEED"),
         ("--layouts random-1 random-1", "--layouts needs one or more different layouts"),
         ("--episodes 0", "--episodes must be at least 1, got 0"),
         ("--frames 150", "--frames must be a positive multiple of 100, got 150"),
