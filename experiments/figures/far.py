@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter, StrMethodFormatter
 
 from envs.layout import Layout
 from experiments.common.bootstrap import PairedBootstrap
@@ -88,6 +88,9 @@ def plot_far(numbers: Numbers) -> Figure:
         for label in dict.fromkeys(point["label"] for point in maze["points"]):
             _plot_line(above, [point for point in maze["points"] if point["label"] == label])
         above.set(xscale="log", xlabel="model transitions per decision")
+        above.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        above.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        above.xaxis.set_minor_formatter(NullFormatter())
         _plot_distance(below, maze["points"])
         below.set(xlabel="steps of the shortest path")
         below.yaxis.set_major_formatter(PercentFormatter(1))
