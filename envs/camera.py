@@ -8,7 +8,9 @@ pseudorandom number generators", OOPSLA 2014) to each word in turn; the Box-Mull
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numba
 import numpy as np
@@ -47,6 +49,16 @@ class Camera:
         for what, std in (("yaw", self.yaw_degrees), ("position", self.position)):
             if not 0 <= std < math.inf:
                 raise ValueError(f"the camera's {what} jitter must be 0 (none) or more, got {std}")
+
+    @classmethod
+    def of(cls, camera: Camera | Mapping[str, Any]) -> Camera:
+        """The camera, also from a mapping of its fields, such as one from JSON; ValueError for an unknown field."""
+        if isinstance(camera, Camera):
+            return camera
+        known = [field.name for field in fields(cls)]
+        if not isinstance(camera, Mapping) or not set(camera) <= set(known):
+            raise ValueError(f"a camera is a Camera or a mapping with some of {', '.join(known)}, got {camera!r}")
+        return cls(**camera)
 
 
 def camera_jitter(

@@ -17,6 +17,7 @@ An illegal action does not change the pose.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
@@ -145,11 +146,72 @@ class Dynamics:
         """
         return self._arrival(rng, int(rng.integers(len(self._cells))))
 
-    def start_and_goal(self, rng: np.random.Generator) -> tuple[Int16[np.ndarray, " 4"], Int16[np.ndarray, " 2"]]:
-        """Sample a start pose and a goal cell (x, y): two distinct free cells, uniformly."""
-        start = int(rng.integers(len(self._cells)))
-        goal = int(rng.integers(len(self._cells) - 1))
-        return self._arrival(rng, start), self._cells[goal + (goal >= start)].copy()
+    def start_and_goal(
+        self,
+        rng: np.random.Generator,
+        start: object = None,
+        goal: object = None,
+        alike: Integer[np.ndarray, "h w"] | None = None,
+    ) -> tuple[Int16[np.ndarray, " 4"], Int16[np.ndarray, " 2"]]:
+        """Sample a start pose and a goal cell (x, y): two distinct free cells, uniformly.
+
+        Args:
+            rng: the source of randomness.
+            start: x, y and heading of a given start.
+            goal: x, y of a given goal.
+            alike: a number for each cell; start and goal have different ones. By default all numbers differ.
+
+        Raises:
+            ValueError: if a given start or goal is impossible.
+        """
+        kind = np.arange(len(self._cells)) if alike is None else alike[self._cells[:, 1], self._cells[:, 0]]
+        pose = None if start is None else self._given_start(start)
+        first = self._number(pose[:2]) if pose is not None else None
+        last = None if goal is None else self._given_goal(goal)
+        if first is None:
+            others = np.arange(len(kind)) if last is None else np.flatnonzero(kind != kind[last])
+            first = int(others[rng.integers(len(others))])
+        if last is None:
+            others = np.flatnonzero(kind != kind[first])
+            last = int(others[rng.integers(len(others))])
+        if kind[first] == kind[last]:
+            raise ValueError(
+                f"start and goal must be different places{'' if alike is None else ' that look different'}, got the "
+                f"cells {self._cells[first].tolist()} and {self._cells[last].tolist()} (x, y): choose another goal"
+            )
+        return self._arrival(rng, first) if pose is None else pose, self._cells[last].copy()
+
+    def arrivals(self, cell: Integer[np.ndarray, " 2"]) -> Int16[np.ndarray, "n 4"]:
+        """The poses in which an agent can arrive in a free cell (x, y), by heading."""
+        return self._arrivals[self._number(cell)]
+
+    def _given_start(self, start: object) -> np.ndarray:
+        """The pose of a start that a caller chose."""
+        x, y, heading = _whole_numbers(start, 3, "start", "(x, y, heading)")
+        cell = self._given_cell((x, y), "start")
+        arrivals = self._arrivals[cell]
+        fitting = arrivals[arrivals[:, 2] == heading]
+        if not len(fitting):
+            raise ValueError(
+                f"an agent can start at {x, y} only with a heading among {arrivals[:, 2].tolist()} (0 east, 1 south, "
+                f"2 west, 3 north), got {heading}"
+            )
+        return fitting[0].copy()
+
+    def _given_goal(self, goal: object) -> int:
+        """The number of the goal cell that a caller chose."""
+        return self._given_cell(_whole_numbers(goal, 2, "goal", "(x, y)"), "goal")
+
+    def _given_cell(self, cell: Sequence[int], what: str) -> int:
+        """The number of a free cell that a caller chose."""
+        (height, width), (x, y) = self.layout.shape, cell
+        if not (0 <= x < width and 0 <= y < height and self.layout.free[y, x]):
+            raise ValueError(f"the {what} must be a free cell of layout {self.layout.name}, got x={x}, y={y}")
+        return self._number(np.array(cell))
+
+    def _number(self, cell: np.ndarray) -> int:
+        """The number of a free cell (x, y) among `_cells`."""
+        return int(self._columns[int(cell[1]) * self.layout.shape[1] + int(cell[0])])
 
     def _arrival(self, rng: np.random.Generator, cell: int) -> np.ndarray:
         """Sample an arrival in the free cell with this number."""
@@ -193,6 +255,17 @@ class Dynamics:
 def _numbered(chosen: Bool[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
     """The number of each chosen element among them, from 0; -1 for the others."""
     return np.where(chosen, np.cumsum(chosen) - 1, -1)
+
+
+def _whole_numbers(given: object, number: int, what: str, names: str) -> list[int]:
+    """The whole numbers of an option; ValueError if it has not so many."""
+    try:
+        numbers = np.asarray(given)
+    except ValueError:  # rows of different lengths
+        numbers = np.array(None)
+    if numbers.shape != (number,) or numbers.dtype.kind not in "iu":
+        raise ValueError(f"options['{what}'] must be {number} whole numbers {names}, got {given!r}")
+    return [int(one) for one in numbers]
 
 
 def _transitions(mask: np.ndarray, layout: Layout) -> np.ndarray:

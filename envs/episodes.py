@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -17,6 +18,8 @@ from envs.dynamics import ACTIONS, Dynamics
 from envs.layout import Layout
 
 ALL = slice(None)
+LARGE_VIEW = 512  # pixels
+RENDER_MODES = ["rgb_array"]
 LARGEST_SEED = 2**63 - 1  # int64
 
 
@@ -44,26 +47,32 @@ def open_view(name: str, layout: Layout, size: int, fov_degrees: float) -> View:
     raise ValueError(f"unknown view {name!r}: use 'raycast' or 'miniworld'")
 
 
-def observation_space(size: int) -> Space[dict[str, Any]]:
-    """A frame and two 3 × 3 crops of the map picture."""
-    frame = spaces.Box(0, 255, (size, size, 3), np.uint8)
-    crop = spaces.Box(0, 255, (3, 3, 3), np.uint8)
-    return spaces.Dict({"observation": frame, "achieved_goal": crop, "desired_goal": crop})
-
-
 class Episodes:
     """The state of N episodes and the rules that change it; the other arguments are those of `JumpyMaze`."""
 
-    def __init__(self, number: int, layout: str | Layout, view: str, camera: Camera, max_steps: int | None) -> None:
+    def __init__(
+        self,
+        number: int,
+        layout: str | Layout | Mapping[str, Any] = "paper",
+        view: str = "raycast",
+        camera: Camera | Mapping[str, Any] = Camera(),  # noqa: B008  frozen
+        max_steps: int | None = None,
+        goal_frame: bool = False,
+        max_episode_steps: int | None = None,
+    ) -> None:
         if number < 1:
             raise ValueError(f"the number of environments must be at least 1, got {number}")
-        if max_steps is not None and max_steps < 1:
-            raise ValueError(f"an episode needs at least 1 step, got max_steps={max_steps}")
-        self.layout = layout if isinstance(layout, Layout) else Layout.parse(layout)
+        for name, limit in (("max_steps", max_steps), ("max_episode_steps", max_episode_steps)):
+            if limit is not None and limit < 1:
+                raise ValueError(f"an episode needs at least 1 step, got {name}={limit}")
+        self.layout = Layout.of(layout)
         self.dynamics = Dynamics.of(self.layout)
-        self.camera = camera
+        self.camera = Camera.of(camera)
         self.max_steps = self.dynamics.life_steps if max_steps is None else max_steps
-        self.view = open_view(view, self.layout, camera.size, camera.fov_degrees)
+        self.last_step = min(self.max_steps, max_episode_steps or self.max_steps)
+        self.view_name = view
+        self.view = open_view(view, self.layout, self.camera.size, self.camera.fov_degrees)
+        self.large_view: View | None = None
 
         self.seed = np.zeros(number, dtype=np.int64)
         self.episode = np.zeros(number, dtype=np.int64)
@@ -72,16 +81,49 @@ class Episodes:
         self.goal = np.zeros((number, 2), dtype=np.int16)
         self.success = np.zeros(number, dtype=bool)
         self.illegal = np.zeros(number, dtype=bool)
+        self._goal_frame = np.zeros((number, self.camera.size, self.camera.size, 3), np.uint8) if goal_frame else None
+        self._goal_is_new = np.zeros(number, dtype=bool)
 
-    def begin(self, row: int, rng: np.random.Generator, seed: int | None = None) -> None:
-        """Start the next episode of one row, with a start and a goal from `rng`; a seed resets its episode count."""
+    @property
+    def observation_space(self) -> Space[dict[str, Any]]:
+        """A frame and two 3 × 3 crops of the map picture."""
+        frame = spaces.Box(0, 255, (self.camera.size, self.camera.size, 3), np.uint8)
+        crop = spaces.Box(0, 255, (3, 3, 3), np.uint8)
+        return spaces.Dict({"observation": frame, "achieved_goal": crop, "desired_goal": crop})
+
+    def begin(
+        self, row: int, rng: np.random.Generator, seed: int | None = None, start: object = None, goal: object = None
+    ) -> None:
+        """Start the next episode of one row; a seed resets its episode count.
+
+        A start (x, y, heading) and a goal (x, y) that are not given are sampled from `rng`; ValueError if one that is
+        given is impossible.
+        """
+        self.pose[row], self.goal[row] = self._start_and_goal(rng, start, goal)
         if seed is None:
             self.episode[row] += 1
         else:
             self.seed[row], self.episode[row] = seed & LARGEST_SEED, 0
-        self.pose[row], self.goal[row] = self.dynamics.start_and_goal(rng)
         self.t[row] = 0
         self.success[row] = self.illegal[row] = False
+        self._goal_is_new[row] = True
+
+    def chosen(self, options: Mapping[str, Any] | None) -> tuple[Any, Any]:
+        """The start and the goal in the options of a reset, checked; None where they are to be sampled.
+
+        Raises:
+            ValueError: if an option is unknown, or a start or goal is impossible.
+        """
+        options = options or {}
+        if unknown := sorted(set(options) - {"start", "goal"}):
+            raise ValueError(f"unknown reset options {unknown}: use 'start': (x, y, heading) and 'goal': (x, y)")
+        start, goal = options.get("start"), options.get("goal")
+        self._start_and_goal(np.random.default_rng(0), start, goal)
+        return start, goal
+
+    def _start_and_goal(self, rng: np.random.Generator, start: object, goal: object) -> tuple[np.ndarray, np.ndarray]:
+        """A start pose and a goal cell."""
+        return self.dynamics.start_and_goal(rng, start, goal)
 
     def act(
         self, given: object, acting: Bool[np.ndarray, " n"]
@@ -100,10 +142,18 @@ class Episodes:
         self.pose = np.where(acting[:, None], pose, self.pose)
         self.illegal = np.where(acting, illegal, self.illegal)
         self.t = self.t + acting
-        terminated = acting & (self.pose[:, 0] == self.goal[:, 0]) & (self.pose[:, 1] == self.goal[:, 1])
-        truncated = acting & ~terminated & (self.t >= self.max_steps)
+        terminated = acting & self._arrived()
+        truncated = acting & ~terminated & (self.t >= self.last_step)
         self.success = self.success | terminated
-        return np.where(terminated, self.max_steps - self.t, 0.0), terminated, truncated
+        return self._rewards(acting, terminated), terminated, truncated
+
+    def _arrived(self) -> Bool[np.ndarray, " n"]:
+        """Which rows are at their goal."""
+        return (self.pose[:, 0] == self.goal[:, 0]) & (self.pose[:, 1] == self.goal[:, 1])
+
+    def _rewards(self, acting: Bool[np.ndarray, " n"], terminated: Bool[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
+        """What the last action earned in each row."""
+        return np.where(terminated, self.max_steps - self.t, 0.0)
 
     def jitter(self) -> Float32[np.ndarray, "n 3"]:
         """The camera jitter of the current frames."""
@@ -125,19 +175,48 @@ class Episodes:
 
     def info(self) -> dict[str, Any]:
         """The information of all rows, in new arrays."""
-        return {
+        info = {
             "action_mask": self.dynamics.action_mask(self.pose),
             "pose": self.pose.copy(),
-            "goal": self.goal.copy(),
+            "goal_cell": self.goal.copy(),
             "shortest_path": self.dynamics.distance(self.pose, self.goal),
             "success": self.success.copy(),
             "illegal_action": self.illegal.copy(),
         }
+        if self._goal_frame is not None:
+            info["goal"] = self._goal_frames(self._goal_frame).copy()
+        return info
+
+    def _goal_frames(self, frames: UInt8[np.ndarray, "n s s 3"]) -> UInt8[np.ndarray, "n s s 3"]:
+        """What is seen in the goal cells without jitter, in the first heading with which an agent can arrive there."""
+        rows = np.flatnonzero(self._goal_is_new)
+        if len(rows):
+            poses = np.stack([self.dynamics.arrivals(self.goal[row])[0] for row in rows])
+            frames[rows] = self.view.render(poses, np.zeros((len(rows), 3), np.float32))
+            self._goal_is_new[rows] = False
+        return frames
+
+    def action_masks(self) -> Bool[np.ndarray, "n 3"]:
+        """Which actions are legal."""
+        return self.dynamics.action_mask(self.pose).astype(bool)
+
+    def large_frames(self) -> UInt8[np.ndarray, "n large large 3"]:
+        """The current frames with `LARGE_VIEW` pixels a side."""
+        if self.large_view is None:
+            self.large_view = open_view(self.view_name, self.layout, LARGE_VIEW, self.camera.fov_degrees)
+        return self.large_view.render(self.pose, self.jitter())
 
     def close(self) -> None:
-        """Release the view's resources."""
-        if hasattr(self.view, "close"):
-            self.view.close()
+        """Release the views' resources."""
+        for view in (self.view, self.large_view):
+            if view is not None and hasattr(view, "close"):
+                view.close()
+
+
+def check_render_mode(mode: str | None) -> None:
+    """ValueError for a render mode that the mazes do not have."""
+    if mode not in (None, *RENDER_MODES):
+        raise ValueError(f"unknown render mode {mode!r}: use 'rgb_array' or None")
 
 
 def _actions(given: object, acting: Bool[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:

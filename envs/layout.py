@@ -7,10 +7,11 @@ of the family: straight hallways, one cell wide and 4 to 6 cells long, meet in j
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int8, Int16, UInt8
@@ -86,6 +87,21 @@ class Layout:
         raise ValueError(
             f"unknown layout {name!r}: use 'paper', {families}, for example 'random-7', or the text file of a map"
         )
+
+    @classmethod
+    def of(cls, layout: str | Layout | Mapping[str, Any]) -> Layout:
+        """The layout, also from its name (see `parse`) or from a mapping with `name` and `rows`, such as JSON holds.
+
+        Raises:
+            ValueError: for anything else, or for a map that breaks a rule.
+        """
+        if isinstance(layout, Layout):
+            return layout
+        if isinstance(layout, str):
+            return cls.parse(layout)
+        if not isinstance(layout, Mapping) or set(layout) != {"name", "rows"}:
+            raise ValueError(f"a layout is a Layout, its name or a mapping with name and rows, got {layout!r}")
+        return cls(layout["name"], tuple(layout["rows"]))
 
     @classmethod
     def read(cls, path: Path) -> Layout:

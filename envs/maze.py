@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
-from jaxtyping import Integer, UInt8
+from jaxtyping import Bool, Integer, UInt8
 
 from envs.camera import Camera
-from envs.dynamics import ACTIONS
-from envs.episodes import Episodes, View, observation_space, open_view
+from envs.dynamics import ACTIONS, FORWARD, LEFT, RIGHT
+from envs.episodes import RENDER_MODES, Episodes, check_render_mode
 from envs.layout import Layout
 from envs.top_view import draw_top_view
 
-LARGE_VIEW = 512  # pixels
 ROW = np.ones(1, dtype=bool)
 
 
@@ -80,7 +80,8 @@ class JumpyMaze(gymnasium.Env[dict[str, Any], np.int64]):
 
     ## Starting state
     Start and goal are two distinct free cells, sampled uniformly. In a hallway the agent heads in either direction
-    along it, in a junction away from an open side, as if it had just arrived.
+    along it, in a junction away from an open side, as if it had just arrived. `reset(options={"start": (x, y, heading),
+    "goal": (x, y)})` chooses one or both.
 
     ## Episode end
     * Termination: the agent enters the goal cell (also with action 100, for a reward of 0).
@@ -93,7 +94,8 @@ class JumpyMaze(gymnasium.Env[dict[str, Any], np.int64]):
     |---|---|---|
     | `action_mask` | int8 (3,) | 1 for each legal action |
     | `pose` | int16 (4,) | x (to the right), y (downwards), heading (0 E, 1 S, 2 W, 3 N), mode (0 arrived, 1 turned) |
-    | `goal` | int16 (2,) | x, y of the goal cell |
+    | `goal_cell` | int16 (2,) | x, y of the goal cell |
+    | `goal` | uint8 (32, 32, 3) | with `goal_frame` only: what is seen in the goal cell, without jitter |
     | `shortest_path` | int | fewest actions that enter the goal cell from this pose |
     | `success` | bool | the goal was entered |
     | `illegal_action` | bool | the last action was illegal |
@@ -109,10 +111,11 @@ class JumpyMaze(gymnasium.Env[dict[str, Any], np.int64]):
 
     Args:
         layout: `"paper"`, `"random-<seed>"`, `"large-<seed>"` (about 70 hallways), `"huge-<seed>"` (150 or more), the
-            text file of a map, or a `Layout`.
+            text file of a map, a `Layout`, or a mapping of its name and rows.
         view: `"raycast"` (needs no OpenGL) or `"miniworld"` (the reference; needs the extra `miniworld` and OpenGL).
-        camera: frame size, field of view and jitter.
+        camera: frame size, field of view and jitter: a `Camera` or a mapping of its fields.
         max_steps: life steps, the 100 in the rewards and ends above; None for the layout's.
+        goal_frame: whether `info["goal"]` is the frame seen in the goal cell.
         render_mode: `"rgb_array"` to let `render()` return a frame of 512 × 512 pixels, or None.
 
     Raises:
@@ -122,24 +125,24 @@ class JumpyMaze(gymnasium.Env[dict[str, Any], np.int64]):
     * v0: first version
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 8}  # noqa: RUF012  as Gymnasium declares it
+    metadata = {"render_modes": RENDER_MODES, "render_fps": 8}  # noqa: RUF012  as Gymnasium declares it
+    episodes: ClassVar[type[Episodes]] = Episodes
+    """the rules of an episode"""
 
     def __init__(
         self,
-        layout: str | Layout = "paper",
+        layout: str | Layout | Mapping[str, Any] = "paper",
         view: str = "raycast",
-        camera: Camera = Camera(),  # noqa: B008  frozen
+        camera: Camera | Mapping[str, Any] = Camera(),  # noqa: B008  frozen
         max_steps: int | None = None,
         render_mode: str | None = None,
+        goal_frame: bool = False,
     ) -> None:
-        if render_mode not in (None, *self.metadata["render_modes"]):
-            raise ValueError(f"unknown render mode {render_mode!r}: use 'rgb_array' or None")
+        check_render_mode(render_mode)
         self.render_mode = render_mode
+        self._episodes = self.episodes(1, layout, view, camera, max_steps, goal_frame)
         self.action_space = spaces.Discrete(ACTIONS)
-        self.observation_space = observation_space(camera.size)
-        self._episodes = Episodes(1, layout, view, camera, max_steps)
-        self._view = view
-        self._large_view: View | None = None
+        self.observation_space = self._episodes.observation_space
         self._trail: list[np.ndarray] = []
         self._over = True
 
@@ -151,11 +154,20 @@ class JumpyMaze(gymnasium.Env[dict[str, Any], np.int64]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Start a new episode; there are no options."""
+        """Start a new episode.
+
+        Args:
+            seed: of the episodes from here on; None continues the random stream.
+            options: `start` (x, y, heading) and `goal` (x, y), where they are not to be sampled.
+
+        Raises:
+            ValueError: if a start or a goal is impossible, or an option unknown, before anything changes.
+        """
+        start, goal = self._episodes.chosen(options)
         first = self._np_random is None
         super().reset(seed=seed)
-        rng = self.np_random
-        self._episodes.begin(0, rng, seed=self.np_random_seed if first or seed is not None else None)
+        fresh = first or seed is not None
+        self._episodes.begin(0, self.np_random, self.np_random_seed if fresh else None, start, goal)
         self._trail = [self._episodes.pose[0].copy()]
         self._over = False
         return self._observation(), self._info()
@@ -174,15 +186,20 @@ class JumpyMaze(gymnasium.Env[dict[str, Any], np.int64]):
         self._over = bool(terminated[0] or truncated[0])
         return self._observation(), float(reward[0]), bool(terminated[0]), bool(truncated[0]), self._info()
 
+    def action_masks(self) -> Bool[np.ndarray, " 3"]:
+        """Which actions are legal now, under the name that action masking in Stable-Baselines3 looks for."""
+        return self._episodes.action_masks()[0]
+
+    def get_keys_to_action(self) -> dict[str, int]:
+        """Keys of `gymnasium.utils.play`: w forward, a left, d right."""
+        return {"w": FORWARD, "a": LEFT, "d": RIGHT}
+
     def render(self) -> UInt8[np.ndarray, "512 512 3"] | None:
         """The current frame with 512 × 512 pixels, RGB; None without a render mode."""
         if self.render_mode is None:
             gymnasium.logger.warn("render() renders nothing: make the environment with render_mode='rgb_array'")
             return None
-        episodes = self._episodes
-        if self._large_view is None:
-            self._large_view = open_view(self._view, self.layout, LARGE_VIEW, episodes.camera.fov_degrees)
-        return self._large_view.render(episodes.pose, episodes.jitter())[0]
+        return self._episodes.large_frames()[0]
 
     def render_top_view(self, path: Integer[np.ndarray, "t k"] | None = None) -> UInt8[np.ndarray, "h w 3"]:
         """The map from above with the agent, the goal and a path (x, y, …), by default that of this episode; RGB."""
@@ -192,8 +209,6 @@ class JumpyMaze(gymnasium.Env[dict[str, Any], np.int64]):
     def close(self) -> None:
         """Release the views' resources."""
         self._episodes.close()
-        if self._large_view is not None and hasattr(self._large_view, "close"):
-            self._large_view.close()
 
     def _observation(self) -> dict[str, Any]:
         """The observation of the only row."""

@@ -91,7 +91,7 @@ class ShortestPathAgent:
 
     def act(self, observation: dict, info: dict, deciding: Bool[np.ndarray, " n"]) -> Decision:
         """See `Agent.act`."""
-        action = self._dynamics.shortest_action(info["pose"], info["goal"])
+        action = self._dynamics.shortest_action(info["pose"], info["goal_cell"])
         return Decision(action, np.zeros(len(action), np.int64))
 
 

@@ -6,6 +6,7 @@ import sys
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import check_env, data_equivalence
 
 from envs.camera import Camera
@@ -23,7 +24,12 @@ def maze():
 
 @pytest.mark.parametrize(
     "made",
-    [{"id": "JumpyMaze-v0"}, {"id": "JumpyMazeRandom-v0", "layout_seed": 3}, {"id": "JumpyMaze-v0", "max_steps": 7}],
+    [
+        {"id": "JumpyMaze-v0"},
+        {"id": "JumpyMazeRandom-v0", "layout_seed": 3},
+        {"id": "JumpyMaze-v0", "max_steps": 7},
+        {"id": "JumpyMaze-v0", "goal_frame": True},
+    ],
 )
 def test_gymnasium_checks_the_registered_environments_without_a_warning(made):
     check_env(gymnasium.make(**made, render_mode="rgb_array").unwrapped)
@@ -42,7 +48,7 @@ def walk(maze, info):
     """Follow the shortest path to the episode's end; returns the last step."""
     dynamics = Dynamics.of(maze.layout)
     while True:
-        action = dynamics.shortest_action(info["pose"][None], info["goal"][None])[0]
+        action = dynamics.shortest_action(info["pose"][None], info["goal_cell"][None])[0]
         _, reward, terminated, truncated, info = maze.step(action)
         assert not info["illegal_action"]
         if terminated or truncated:
@@ -69,7 +75,7 @@ def test_reward_is_100_minus_the_actions_taken_even_at_the_last_step(maze, waste
 
 def test_the_crops_are_those_of_the_agent_and_of_the_goal(maze):
     observation, info = start_in_a_hallway(maze)
-    (x, y), (goal_x, goal_y) = info["pose"][:2], info["goal"]
+    (x, y), (goal_x, goal_y) = info["pose"][:2], info["goal_cell"]
     padded = np.pad(maze.layout.picture, ((1, 1), (1, 1), (0, 0)))
     assert (observation["achieved_goal"] == padded[y : y + 3, x : x + 3]).all()
     assert (observation["desired_goal"] == padded[goal_y : goal_y + 3, goal_x : goal_x + 3]).all()
@@ -102,7 +108,7 @@ def test_a_seed_decides_an_episode_and_other_seeds_give_others(maze):
 def test_resets_without_a_seed_start_new_episodes_in_the_same_order(maze):
     def episodes():
         infos = [maze.reset(seed=9)[1]] + [maze.reset()[1] for _ in range(4)]
-        return [(*info["pose"].tolist(), *info["goal"].tolist()) for info in infos]
+        return [(*info["pose"].tolist(), *info["goal_cell"].tolist()) for info in infos]
 
     first = episodes()
     assert len(set(first)) == 5
@@ -151,6 +157,61 @@ def test_camera_size_is_the_observations_size():
     assert observation in maze.observation_space
 
 
+@pytest.mark.parametrize("options", [{"camera": Camera(size=16, yaw_degrees=0.0)}, {"layout": Layout.random(7)}])
+def test_a_specification_in_json_makes_the_same_environment(options):
+    made = gymnasium.make("JumpyMaze-v0", **options)
+    assert made.spec is not None
+    again = gymnasium.make(EnvSpec.from_json(made.spec.to_json()))
+    frame, same = made.reset(seed=3)[0]["observation"], again.reset(seed=3)[0]["observation"]
+    assert frame.shape == same.shape and (frame == same).all()
+    assert made.get_wrapper_attr("layout") == again.get_wrapper_attr("layout")
+
+
+def test_start_and_goal_can_be_chosen(maze):
+    _, info = maze.reset(seed=0, options={"start": (12, 6, 1), "goal": (1, 1)})
+    assert info["pose"].tolist() == [12, 6, 1, 0] and info["goal_cell"].tolist() == [1, 1]
+    _, info = maze.reset(seed=0, options={"goal": (1, 1)})
+    assert info["goal_cell"].tolist() == [1, 1] and info["shortest_path"] > 0
+    starts = {tuple(maze.reset(options={"goal": [1, 1]})[1]["pose"][:2].tolist()) for _ in range(300)}
+    assert len(starts) > 100 and (1, 1) not in starts
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"start": (0, 0, 0)}, r"start must be a free cell.*x=0, y=0"),
+        ({"goal": (30, 1)}, r"goal must be a free cell.*x=30, y=1"),
+        ({"start": (8, 1, 1)}, r"heading among \[0, 2\].*got 1"),
+        ({"start": (8, 1, 0), "goal": (8, 1)}, r"different places.*\[8, 1\]"),
+        ({"start": (3, 1)}, r"'start'.*3 whole numbers"),
+        ({"goal": (1.0, 1.0)}, r"'goal'.*2 whole numbers"),
+        ({"begin": (3, 1, 0)}, r"unknown reset options \['begin'\]"),
+    ],
+)
+def test_impossible_starts_and_goals_are_refused_and_change_nothing(maze, options, message):
+    expected = [maze.reset(seed=0), maze.step(0), maze.step(0)]
+    again = [maze.reset(seed=0), maze.step(0)]
+    with pytest.raises(ValueError, match=message):
+        maze.reset(seed=5, options=options)
+    assert data_equivalence([*again, maze.step(0)], expected)
+
+
+def test_the_goals_frame_is_what_is_seen_there():
+    maze = JumpyMaze(goal_frame=True, camera=Camera(yaw_degrees=0.0, position=0.0))
+    _, info = maze.reset(seed=0, options={"start": (12, 6, 1), "goal": (1, 1)})
+    first = Dynamics.of(maze.layout).arrivals(np.array([1, 1]))[0]
+    seen = maze.reset(options={"start": first[:3], "goal": (12, 6)})[0]["observation"]
+    assert (info["goal"] == seen).all()
+    assert (maze.step(0)[-1]["goal"] == maze.step(0)[-1]["goal"]).all()
+
+
+def test_action_masks_and_keys_are_those_of_the_actions(maze):
+    for seed in range(100_000, 100_020):
+        _, info = maze.reset(seed=seed)
+        assert maze.action_masks().dtype == bool and (maze.action_masks() == info["action_mask"]).all()
+    assert {**maze.get_keys_to_action()} == {"w": 0, "a": 1, "d": 2}
+
+
 def test_bad_arguments_are_errors():
     with pytest.raises(ValueError, match=r"layout 'maze'.*'paper'.*'random-<seed>'"):
         JumpyMaze(layout="maze")
@@ -160,6 +221,10 @@ def test_bad_arguments_are_errors():
         JumpyMaze(render_mode="human")
     with pytest.raises(ValueError, match="max_steps=0"):
         JumpyMaze(max_steps=0)
+    with pytest.raises(ValueError, match=r"camera.*size.*fov_degrees.*'pixels'"):
+        JumpyMaze(camera={"pixels": 16})
+    with pytest.raises(ValueError, match=r"layout.*name and rows"):
+        JumpyMaze(layout={"rows": ["###"]})
 
 
 class Broken:

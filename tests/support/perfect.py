@@ -61,7 +61,7 @@ class Revealing(WorldModelAgent):
     def act(self, observation: dict, info: dict, deciding: np.ndarray) -> Decision:
         frame, goal = np.zeros((2, len(deciding), 3, 3, 3), np.uint8)
         frame.reshape(-1, 27)[:, :4] = info["pose"] * 8
-        goal.reshape(-1, 27)[:, :2] = info["goal"] * 8
+        goal.reshape(-1, 27)[:, :2] = info["goal_cell"] * 8
         return super().act({"observation": frame, "desired_goal": goal}, info, deciding)
 
 

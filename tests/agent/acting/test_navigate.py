@@ -72,7 +72,7 @@ def test_episode_of_a_seed_is_that_of_the_environment() -> None:
     for row, seed in enumerate((5, 123_456)):
         env = JumpyMaze()
         observation, info = env.reset(seed=seed)
-        assert np.array_equal(info["goal"], result["goal"][row])
+        assert np.array_equal(info["goal_cell"], result["goal"][row])
         for t in range(result["steps"][row]):
             assert np.array_equal(observation["observation"], agent.frames[t][row])
             assert np.array_equal(info["pose"], result["pose"][row, t])
