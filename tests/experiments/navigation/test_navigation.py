@@ -116,7 +116,7 @@ def test_file_holds_every_row(finished: NavigationConfig) -> None:
         if numbers["ci95"] is not None:
             assert numbers["ci95"][0] <= numbers["value"] <= numbers["ci95"][1]
     assert (about["episodes"], about["layout"], about["first_seed"]) == (4, "paper", 100_000)
-    assert about["versions"]["torch"] == torch.__version__
+    assert about["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
     assert [run["seed"] for run in about["hrssm"]] == [0, 1]
     tree, shooting = TreeSearch(depth=1), Shooting(horizon=4, transitions=3)
     assert about["rssm_gap_3"] == {"hrssm": planner_facts(tree), "rssm": planner_facts(shooting)}

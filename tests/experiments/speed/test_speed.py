@@ -45,7 +45,7 @@ def test_training_is_measured_against_the_plain_loops(tmp_path, monkeypatch, pre
         assert row["ratio"] == pytest.approx(row["plain_step_s"] / row["step_s"])
         assert 0 < row["gradient_error"] <= (1e-5 if precision == "fp32" else 0.03)
         assert row["loading_share"] > 0
-    assert result["about"]["versions"]["torch"] == torch.__version__
+    assert result["about"]["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
 
 
 def test_what_was_measured_is_kept_when_a_batch_does_not_fit(tmp_path, monkeypatch):
