@@ -1,4 +1,4 @@
-# From a bare Python 3.11 and make: `make demo` runs the whole job, `make test` every check.
+# From a bare Python 3.11 to 3.13 and make: `make demo` runs the whole job, `make test` every check.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
