@@ -7,7 +7,7 @@ export OMP_WAIT_POLICY := passive
 export GOMP_SPINCOUNT := 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint types pytest hostile clean
+.PHONY: demo test lint types pytest test-page hostile clean
 
 demo: .venv/installed
 	$(BIN)/jumpy demo
@@ -23,6 +23,10 @@ types: .venv/installed-dev
 
 pytest: .venv/installed-dev
 	$(BIN)/python -m pytest -n auto
+
+# `jumpy view` in the system's Chromium; screenshots are left in runs/page.
+test-page: .venv/installed-dev
+	$(BIN)/python -m pytest tests/page/browser.py
 
 # An hour of kills, of two commands in one folder, and of a wheel as a user without a home.
 hostile: .venv/installed-dev

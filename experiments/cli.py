@@ -37,6 +37,7 @@ COMMANDS = {
     ),
     "navigation": Command("experiments.navigation.navigation", "NavigationConfig", "navigation", "runs versus targets"),
     "unseen": Command("experiments.figures.measured", "UnseenConfig", "unseen_and_plot", "new mazes, from nothing"),
+    "view": Command("experiments.view.command", "ViewConfig", "view", "a page on which one sees agents imagine"),
     "plot": Command("experiments.figures.commands", "PlotConfig", "plot", "the figures of a benchmark"),
     "figure": Command("experiments.figures.commands", "FigureConfig", "figure", "the results, from their numbers"),
     "predict": Command("experiments.video.predict", "PredictConfig", "predict", "test videos, open loop, best of many"),

@@ -18,6 +18,15 @@ BELOW = {
     "experiments.common": ("agent", "world_models"),
     "experiments.navigation": ("experiments.common", "agent", "planners", "world_models", "envs"),
     "experiments.video": ("experiments.common", "agent", "envs.extras", "world_models"),
+    "experiments.view": (
+        "experiments.common",
+        "experiments.figures.style",
+        "experiments.navigation",
+        "agent",
+        "envs",
+        "planners",
+        "world_models",
+    ),
     "experiments.figures": (
         "experiments.common",
         "experiments.navigation",
