@@ -77,9 +77,15 @@ def address(run):
 
 
 @pytest.fixture
-def open_page(browser, address):
+def complaints():
+    """Errors and warnings in the page's console."""
+    return []
+
+
+@pytest.fixture
+def open_page(browser, address, complaints):
     """Opens the page; at the end no message may have been written to the console."""
-    opened, complaints = [], []
+    opened = []
 
     def open_(size=WIDE, theme="light", at=address):
         page = browser.new_page(viewport=size, color_scheme=theme)
@@ -93,7 +99,6 @@ def open_page(browser, address):
         settled(page)
         return page
 
-    open_.complaints = complaints
     yield open_
     for page in opened:
         page.close()
@@ -256,7 +261,7 @@ def test_a_wall_is_refused_on_the_page(open_page):
     page.locator("#status", has_text="Step 0").wait_for()
 
 
-def test_a_deleted_run_is_named_and_the_others_go_on(open_page, run):
+def test_a_deleted_run_is_named_and_the_others_go_on(open_page, complaints, run):
     page = open_page()
     moved = run.rename(run.parent / "moved")
     page.keyboard.press("ArrowRight")
@@ -267,10 +272,10 @@ def test_a_deleted_run_is_named_and_the_others_go_on(open_page, run):
     page.keyboard.press("ArrowRight")
     settled(page)
     assert "cannot be read" not in page.locator("[data-agent=mine]").text_content()
-    open_page.complaints[:] = [text for text in open_page.complaints if "410" not in text]
+    complaints[:] = [text for text in complaints if "410" not in text]
 
 
-def test_the_page_goes_on_when_the_server_comes_back(open_page):
+def test_the_page_goes_on_when_the_server_comes_back(open_page, complaints):
     with serving("--agents", "hrssm=pretrained") as address:
         page = open_page(at=address)
     before = state(page)[1]
@@ -280,7 +285,7 @@ def test_the_page_goes_on_when_the_server_comes_back(open_page):
         reached(page, before + 1)
         assert not page.locator("#banner").is_visible()
         settled(page)
-    open_page.complaints[:] = [text for text in open_page.complaints if "ERR_CONNECTION" not in text]
+    complaints[:] = [text for text in complaints if "ERR_CONNECTION" not in text]
 
 
 def test_the_page_is_named_for_screen_readers(open_page):

@@ -85,8 +85,13 @@ def test_the_same_question_has_the_same_answer_whatever_was_asked_before(client)
 
 
 def test_an_agent_without_a_model_acts_as_in_the_benchmark(client):
-    episode, actions = client.post("/api/episode", json={"seed": 100_000}).json(), []
-    while not (found := client.post("/api/moment", json={"episode": episode, "agent": "shortest-path", "actions": actions}).json())["done"]:  # fmt: skip  # noqa: E501
+    episode = client.post("/api/episode", json={"seed": 100_000}).json()
+    actions: list[int] = []
+    while True:
+        asked = {"episode": episode, "agent": "shortest-path", "actions": actions}
+        found = client.post("/api/moment", json=asked).json()
+        if found["done"]:
+            break
         actions.append(found["decision"]["action"])
     assert len(actions) == episode["shortest"]
     assert found["reward"] == 100 - len(actions)
