@@ -16,17 +16,17 @@ def plain_loss(model: CWVAE, batch: Batch, step: int) -> dict[str, Tensor]:
     x = to_float(batch.observation).contiguous()
     e = model.encoder(x)
     periods = [o.factor**number for number in range(o.levels)]
-    noise = [torch.randn(b, -(-frames // period), sizes.state) for period in reversed(periods)][::-1]
-    h = [torch.zeros(b, sizes.belief) for _ in periods]
-    z = [torch.zeros(b, sizes.state) for _ in periods]
-    seen, kl = [], torch.zeros(b)
+    noise = [torch.randn(b, -(-frames // period), sizes.state, device=e.device) for period in reversed(periods)][::-1]
+    h = [torch.zeros(b, sizes.belief, device=e.device) for _ in periods]
+    z = [torch.zeros(b, sizes.state, device=e.device) for _ in periods]
+    seen, kl = [], torch.zeros(b, device=e.device)
     for t in range(frames):
         for number in reversed(range(o.levels)):
             if t % periods[number] == 0:
                 level, last = model.levels[number], number == o.levels - 1
                 above = [] if last else [h[number + 1], z[number + 1]]
                 h[number] = level.rnn(z[number], *above, h=h[number])
-                tick = torch.zeros(b, sizes.embedding)
+                tick = torch.zeros(b, sizes.embedding, device=e.device)
                 for frame in range(t, min(t + periods[number], frames)):
                     tick = tick + level.embed(e[:, frame])
                 q = level.post(torch.cat([h[number], tick], -1))

@@ -53,11 +53,11 @@ def plain(model: DLH, batch: Batch, step: int) -> Plain:
     o = model.config.options
     (rows, frames), levels = batch.action.shape, o.levels
     x = plain_frames(model, batch)
-    frames = min(frames, o.window)  # of the bound
-    noise = torch.randn(rows, frames, levels, model.config.sizes.state)
-    hold = o.hold * max(0.0, 1 - step / o.hold_steps)
-    held = torch.rand(rows, frames, levels) < hold if hold else torch.zeros(rows, frames, levels, dtype=torch.bool)
     e = model.encoder(x)
+    frames = min(frames, o.window)  # of the bound
+    noise = torch.randn(rows, frames, levels, model.config.sizes.state, device=e.device)
+    hold = o.hold * max(0.0, 1 - step / o.hold_steps)
+    held = torch.rand_like(noise[..., 0]) < hold if hold else torch.zeros_like(noise[..., 0], dtype=torch.bool)
     walk = plain_walk(model, e[:, :frames], batch.action, noise, held)
     code = torch.cat([walk.s[:, :, 0], walk.context[:, :, 0]], -1)
     terms = {"image": plain_image(model, x[:, :frames], code)}
@@ -102,11 +102,11 @@ def plain_walk(model: DLH, e: Tensor, action: Tensor, noise: Tensor, held: Tenso
     (rows, frames), levels = e.shape[:2], o.levels
     a = one_hot_actions(action, hierarchy.actions)
     features, surprise = plain_features(model, e, a)
-    nothing = torch.zeros(rows, sizes.belief)
-    s, d, memory = ([torch.zeros(rows, size)] * levels for size in (sizes.state, sizes.belief, sizes.belief))
+    nothing = e.new_zeros(rows, sizes.belief)
+    s, d, memory = ([e.new_zeros(rows, size)] * levels for size in (sizes.state, sizes.belief, sizes.belief))
     context = [hierarchy.top_context.expand(rows, -1)] * levels
-    last = [Gaussian(torch.zeros(rows, sizes.state), torch.ones(rows, sizes.state))] * levels
-    kl_s, kl_e = ([torch.zeros(())] * levels for _ in range(2))
+    last = [Gaussian(s[0], torch.ones_like(s[0]))] * levels
+    kl_s, kl_e = ([e.new_zeros(())] * levels for _ in range(2))
     found: dict[str, list[Tensor]] = {"change": [], "s": [], "d": [], "context": []}
     for t in range(frames):
         seen = [feature[:, t] for feature in features]
@@ -120,7 +120,7 @@ def plain_walk(model: DLH, e: Tensor, action: Tensor, noise: Tensor, held: Tenso
                     memory[n] = hierarchy.levels[n].factor(*read, h=memory[n])
                     logit[n] = hierarchy.levels[n].factor_logit(memory[n])[:, 0]
         # Bottom-up: is the level below static, so is this one (Eq. 5); else the likelier component (Eq. 4)
-        change = [torch.ones(rows, dtype=torch.bool)]
+        change = [torch.ones(rows, dtype=torch.bool, device=e.device)]
         for n in range(1, levels):
             # levels above as at t - 1: Eq. 25
             odds = log_odds(hierarchy.levels[n], seen[n], context[n], ahead[n], last[n])
@@ -133,7 +133,7 @@ def plain_walk(model: DLH, e: Tensor, action: Tensor, noise: Tensor, held: Tenso
             level, open_ = hierarchy.levels[n], change[n - 1] if n else change[0]
             q_s = level.post(torch.cat([seen[n], context[n]], -1))
             p_s = level.prior(torch.cat([ahead[n], context[n]], -1))
-            static = plain_kl(q_s, last[n]) if t else torch.zeros(rows)
+            static = plain_kl(q_s, last[n]) if t else e.new_zeros(rows)
             kl = torch.where(change[n], plain_kl(q_s, p_s), static)  # Eq. 9
             kl_s[n] = kl_s[n] + torch.where(open_, kl, 0.0).sum()
             if n and t:
@@ -163,13 +163,14 @@ def plain_imagination(model: DLH, batch: Batch, e: Tensor, change: Tensor) -> di
     for t in reversed(range(spare + 1)):
         begin = torch.where(change[:, first + t + 1], t, begin)
     begin = begin + first
-    length = torch.randint(1, o.context + 1, (b,))
-    picked = torch.rand(b, horizon).argsort(1)[:, : o.contrast_frames]
+    length = torch.randint(1, o.context + 1, (b,), device=e.device)
+    picked = torch.rand(b, horizon, device=e.device).argsort(1)[:, : o.contrast_frames]
     states, ends, errors = [], [], []  # one row after the other
     for row, last in enumerate(begin.tolist()):
         context = e[row, last + 1 - length[row] : last + 1][None]
         size = context.shape[1], o.levels
-        noise, held = torch.zeros(1, *size, model.config.sizes.state), torch.zeros(1, *size, dtype=torch.bool)
+        noise = e.new_zeros(1, *size, model.config.sizes.state)
+        held = torch.zeros_like(noise[..., 0], dtype=torch.bool)
         before = batch.action[row, last + 1 - length[row] : last + 1][None]
         s, d, above = plain_belief(model, context, before, plain_walk(model, context, before, noise, held))
         its = [torch.cat([s, d], -1)[0]]
@@ -182,7 +183,9 @@ def plain_imagination(model: DLH, batch: Batch, e: Tensor, change: Tensor) -> di
                 ends.append(1.0)
                 errors.append(plain_legal(model, its[-1], batch.action_mask[row, t]))
         states.append(torch.stack(its))
-    crop = batch.achieved_goal[torch.arange(b)[:, None], begin[:, None] + torch.arange(horizon + 1)]
+    crop = batch.achieved_goal[
+        torch.arange(b, device=e.device)[:, None], begin[:, None] + torch.arange(horizon + 1, device=e.device)
+    ]
     terms = {"contrast": plain_contrast(model, list(torch.stack(states).unbind(1)), crop, picked)}
     return terms if o.legal_weight is None else terms | {"legal": torch.stack(errors).sum() / len(ends)}
 

@@ -35,13 +35,16 @@ def sample(model: HRSSM, batch: Batch, step: int) -> Samples:
     """Sample as `HRSSM.loss` does."""
     o, sizes = model.config.options, model.config.sizes
     rows = len(batch.action)
-    length = torch.randint(1, o.context + 1, (rows,))
+    length = torch.randint(1, o.context + 1, (rows,), device=batch.action.device)
     x = plain_frames(model, batch)
     e = model.encoder(x)
     logit = model.boundary_logit(e, batch.action)
     noise = logistic_like(logit)
     m = straight_through_bernoulli(logit, model.temperature(step), noise)
-    z, s = torch.randn(rows, o.window, sizes.abstraction), torch.randn(rows, o.window, sizes.state)
+    z, s = (
+        torch.randn(rows, o.window, sizes.abstraction, device=batch.action.device),
+        torch.randn(rows, o.window, sizes.state, device=batch.action.device),
+    )
     return Samples(length, x, e, logit, noise, m, z, s)
 
 
@@ -55,7 +58,7 @@ def plain_loss(model: HRSSM, batch: Batch, step: int) -> dict[str, Tensor]:
         pairs = [q[:, apart:] * q[:, :-apart] for apart in range(1, o.l_min)]
         terms["short"] = torch.stack([pair.sum() for pair in pairs]).sum() / q.numel()
     if o.rate_weight:
-        terms["rate"] = kl_divergence(Bernoulli(q.mean()), Bernoulli(torch.tensor(o.boundary_rate)))
+        terms["rate"] = kl_divergence(Bernoulli(q.mean()), Bernoulli(torch.tensor(o.boundary_rate, device=q.device)))
     if o.imagination_weight is not None:
         return terms | plain_imagination(model, batch, given, step)
     return terms | {"goal": plain_goal(model, states, batch.achieved_goal[:, o.context : o.context + o.window])}
@@ -67,7 +70,7 @@ def plain_bound(model: HRSSM, batch: Batch, given: Samples, step: int) -> tuple[
     b, first = len(batch.action), o.context
     fields = (given.x, given.e, given.logit, given.noise, given.m)
     x, e, logit, noise, m = (field[:, : first + o.window] for field in fields)
-    c = psi_forward = psi_backward = phi = h = torch.zeros(b, sizes.belief)
+    c = psi_forward = psi_backward = phi = h = torch.zeros(b, sizes.belief, device=m.device)
     for t in range(first):
         counts = (t >= first - given.length)[:, None]
         c = counts * model.context_rnn(e[:, t], h=c)
@@ -77,12 +80,12 @@ def plain_bound(model: HRSSM, batch: Batch, given: Samples, step: int) -> tuple[
         psi_backward = model.psi_backward(e[:, t], h=(1 - m[:, t, None]) * psi_backward)
         backward.insert(0, psi_backward)
 
-    z, s = torch.zeros(b, sizes.abstraction), torch.zeros(b, sizes.state)
-    n = frames = torch.ones(b)  # subsequences so far; frames of the current one
+    z, s = torch.zeros(b, sizes.abstraction, device=m.device), torch.zeros(b, sizes.state, device=m.device)
+    n = frames = torch.ones(b, device=m.device)  # subsequences so far; frames of the current one
     samples: list[Tensor] = []
     kl_s, kl_z, kl_m, states = [], [], [], []
     for k, t in enumerate(range(first, first + o.window)):
-        start = m[:, t - 1, None] if k else torch.ones(b, 1)  # m_{t-1}; m_0 = 1
+        start = m[:, t - 1, None] if k else torch.ones(b, 1, device=m.device)  # m_{t-1}; m_0 = 1
         # temporal abstraction: UPDATE where m_{t-1} = 1, else COPY
         c = start * model.z_rnn(z, plain_jump_action(model, batch, m, t), h=c) + (1 - start) * c
         q_z = model.post_z(torch.cat([psi_forward, backward[k]], -1))  # psi_fwd at t - 1, psi_bwd at t
@@ -151,26 +154,26 @@ def plain_imagination(model: HRSSM, batch: Batch, given: Samples, step: int) -> 
     """Imagine the jumps taken, from the first boundary on at which a context can end; that frame counts too."""
     o, sizes, e, m = model.config.options, model.config.sizes, given.e, given.m
     b, first = len(batch.action), o.context - 1
-    rows = torch.arange(b)
+    rows = torch.arange(b, device=m.device)
     begin = torch.randint_like(m[:, 0], o.lookahead + 1).long()  # where there is none, anywhere
     for t in reversed(range(o.lookahead + 1)):
         begin = torch.where(m[:, first + t] > 0.5, t, begin)
     begin = begin + first
-    length = torch.randint(1, o.context + 1, (b,))
+    length = torch.randint(1, o.context + 1, (b,), device=m.device)
     sampled = o.samples_from is not None and step >= o.samples_from
-    noise = torch.zeros(b, o.horizon, sizes.abstraction)
+    noise = torch.zeros(b, o.horizon, sizes.abstraction, device=m.device)
     if sampled:
         noise.normal_()
-    picked = torch.rand(b, o.horizon).argsort(1)[:, : o.contrast_frames]
-    c = torch.zeros(b, sizes.belief)
+    picked = torch.rand(b, o.horizon, device=m.device).argsort(1)[:, : o.contrast_frames]
+    c = torch.zeros(b, sizes.belief, device=m.device)
     for t in range(-first, 1):  # the context ends at `begin`
         c = (t > -length)[:, None] * model.context_rnn(e[rows, begin + t], h=c)
-    z = torch.zeros(b, sizes.abstraction)
-    since = torch.zeros(b, dtype=torch.int64)  # frames since the subsequence began
+    z = torch.zeros(b, sizes.abstraction, device=m.device)
+    since = torch.zeros(b, dtype=torch.int64, device=m.device)  # frames since the subsequence began
     states, errors, ends, surprises = [torch.cat([z, c], -1)], [], [], []
     for t in range(1, o.horizon + 1):
         here = begin + t
-        start = m[rows, here - 1, None] if t > 1 else torch.ones(b, 1)
+        start = m[rows, here - 1, None] if t > 1 else torch.ones(b, 1, device=m.device)
         jumped = model.z_rnn(z, one_hot_actions(batch.action[rows, here - 1]), h=c)
         p_z = model.prior_z(jumped)
         z = start * (p_z.mean + p_z.std * noise[:, t - 1]) + (1 - start) * z
@@ -182,7 +185,7 @@ def plain_imagination(model: HRSSM, batch: Batch, given: Samples, step: int) -> 
         surprises.append((1 - m[rows, here]) * surprise)
         ends.append(m[rows, here].detach())
         errors.append(ends[-1] * plain_legal(model, states[-1], batch.action_mask[rows, here]))
-    crop = batch.achieved_goal[rows[:, None], begin[:, None] + torch.arange(o.horizon + 1)]
+    crop = batch.achieved_goal[rows[:, None], begin[:, None] + torch.arange(o.horizon + 1, device=m.device)]
     contrast = plain_contrast(model, states, crop, picked)
     legal = torch.stack(errors).sum() / torch.stack(ends).sum()
     states_drawn, m_drawn = torch.stack(states[1:], 1).detach(), torch.stack(ends, 1)
@@ -197,7 +200,7 @@ def plain_drawn(model: HRSSM, x: Tensor, begin: Tensor, states: Tensor, m: Tenso
     """
     o, sizes = model.config.options, model.config.sizes
     jumps = [(b, t) for b in range(len(m)) for t in range(m.shape[1]) if t == 0 or m[b, t - 1] > 0.5]
-    noise_z, noise_s = (torch.zeros(len(jumps), size) for size in (sizes.abstraction, sizes.state))
+    noise_z, noise_s = (torch.zeros(len(jumps), size, device=m.device) for size in (sizes.abstraction, sizes.state))
     (noise_s if sampled else noise_z).normal_()
     z, c = torch.stack([states[jump] for jump in jumps]).split((sizes.abstraction, sizes.belief), -1)
     if not sampled:
@@ -216,8 +219,8 @@ def plain_drawn(model: HRSSM, x: Tensor, begin: Tensor, states: Tensor, m: Tenso
     if o.subsequence_weight is None:
         return terms
     whole = [i for i, (_, t) in enumerate(jumps) if t + o.l_max <= m.shape[1]]
-    chosen = [whole[i] for i in torch.randperm(len(whole))[: o.subsequences]]
-    noise = torch.zeros(len(chosen), o.l_max - 1, sizes.state)
+    chosen = [whole[i] for i in torch.randperm(len(whole), device=m.device)[: o.subsequences]]
+    noise = torch.zeros(len(chosen), o.l_max - 1, sizes.state, device=m.device)
     if sampled:
         noise.normal_()
     later: list[Tensor] = []
@@ -236,5 +239,5 @@ def plain_drawn(model: HRSSM, x: Tensor, begin: Tensor, states: Tensor, m: Tenso
                 ends.append(F.binary_cross_entropy_with_logits(logit, m[b, t + k]))
             if m[b, t + k] > 0.5:
                 break
-    means = [torch.stack(errors).mean() if errors else torch.tensor(0.0) for errors in (later, ends)]
+    means = [torch.stack(errors).mean() if errors else torch.tensor(0.0, device=m.device) for errors in (later, ends)]
     return terms | {"subsequence": means[0] + means[1]}

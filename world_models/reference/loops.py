@@ -39,7 +39,7 @@ def plain_goal(model: Any, states: Tensor, crop: Tensor) -> Tensor:
 
 def plain_contrast(model: Any, states: list[Tensor], crop: Tensor, picked: Tensor) -> Tensor:
     """InfoNCE of imagined states and the crops seen there, (B, T, ...), in the first and picked frames."""
-    rows, compared = torch.arange(len(picked))[:, None], F.pad(picked + 1, (1, 0))
+    rows, compared = torch.arange(len(picked), device=picked.device)[:, None], F.pad(picked + 1, (1, 0))
     feature = model.goals.feature(torch.stack(states, 1)[rows, compared].flatten(0, 1))
     crop = crop[rows, compared].flatten(0, 1)
     return contrastive_loss(

@@ -13,15 +13,15 @@ def plain_loss(model: RSSM, batch: Batch, step: int) -> dict[str, Tensor]:
     """See `world_models.reference`."""
     o, sizes = model.config.options, model.config.sizes
     b, first = len(batch.action), o.context
-    length = torch.randint(1, o.context + 1, (b,))
+    length = torch.randint(1, o.context + 1, (b,), device=batch.action.device)
     x = plain_frames(model, batch)
     e, a = model.encoder(x), one_hot_actions(batch.action)
-    noise = torch.randn(b, o.window, sizes.state)
-    h = phi = torch.zeros(b, sizes.belief)
+    noise = torch.randn(b, o.window, sizes.state, device=batch.action.device)
+    h = phi = torch.zeros(b, sizes.belief, device=batch.action.device)
     for t in range(first):
         counts = (t >= first - length)[:, None]
         h, phi = (counts * gru(e[:, t], h=old) for gru, old in ((model.context_rnn, h), (model.phi_forward, phi)))
-    h_0, s = h, torch.zeros(b, sizes.state)
+    h_0, s = h, torch.zeros(b, sizes.state, device=batch.action.device)
     samples, kl_s, states = [], [], []
     for k, t in enumerate(range(first, first + o.window)):
         phi = model.phi_forward(e[:, t], h=phi)
@@ -41,8 +41,8 @@ def plain_imagination(model: RSSM, batch: Batch, h: Tensor) -> dict[str, Tensor]
     """Imagine the actions taken; name the crops seen from the context's last frame on, predict the legal actions."""
     o = model.config.options
     b = len(batch.action)
-    picked = torch.rand(b, o.horizon).argsort(1)[:, : o.contrast_frames]
-    s = torch.zeros(b, model.config.sizes.state)
+    picked = torch.rand(b, o.horizon, device=h.device).argsort(1)[:, : o.contrast_frames]
+    s = torch.zeros(b, model.config.sizes.state, device=h.device)
     states, legal = [torch.cat([s, h], -1)], []
     for t in range(o.context, o.context + o.horizon):
         h = model.s_rnn(s, one_hot_actions(batch.action[:, t - 1]), h=h)
