@@ -7,7 +7,7 @@ export OMP_WAIT_POLICY := passive
 export GOMP_SPINCOUNT := 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint types pytest test-page hostile clean
+.PHONY: demo test lint types pytest test-page test-cluster hostile clean
 
 demo: .venv/installed
 	$(BIN)/jumpy demo
@@ -28,11 +28,19 @@ pytest: .venv/installed-dev
 test-page: .venv/installed-dev
 	$(BIN)/python -m pytest tests/page/browser.py
 
+# Several engines, nodes and ranks, with what `make test` has no time for.
+test-cluster: .venv/installed-cluster
+	$(BIN)/python -m pytest -m cluster tests/cluster
+
 # An hour of kills, of two commands in one folder, and of a wheel as a user without a home.
 hostile: .venv/installed-dev
 	$(BIN)/python -m tests.hostile pairs --times 20
 	$(BIN)/python -m tests.hostile kills --times 30
 	$(BIN)/python -m tests.hostile wheel
+
+.venv/installed-cluster: .venv/installed-dev
+	$(BIN)/pip install -q -c constraints.txt -e ".[dev,cluster]"
+	touch $@
 
 clean:
 	rm -rf .venv

@@ -38,6 +38,7 @@ from torch.nn import functional as F
 from world_models.blocks.base import FrameModel
 from world_models.blocks.distributions import Gaussian, GaussianHead, gaussian_kl, image_nll
 from world_models.blocks.filter_scan import filter_scan
+from world_models.blocks.global_batch import normal
 from world_models.blocks.images import scale
 from world_models.blocks.networks import GRU, FrameSizes
 from world_models.interface import Batch, Losses, ModelConfig
@@ -142,6 +143,7 @@ class Level(nn.Module):
 class CWVAE(FrameModel):
     """Clockwork variational autoencoder; one transition is one frame."""
 
+    replayable = True
     config: ModelConfig[CWVAESizes, CWVAEOptions]
 
     def __init__(self, config: ModelConfig[CWVAESizes, CWVAEOptions]) -> None:
@@ -167,7 +169,7 @@ class CWVAE(FrameModel):
         for level in reversed(self.levels):
             tick = level.gather(e, keep)
             shape = (*tick.shape[:2], self.config.sizes.state)
-            noise = torch.randn(shape, device=e.device) if sample else tick.new_zeros(shape)
+            noise = normal(shape, e.device) if sample else tick.new_zeros(shape)
             above = above.repeat_interleave(ticks, 1)[:, : tick.shape[1]]
             filtered.insert(0, level.filter(tick, above, noise))
             above, ticks = filtered[0].state, self.config.options.factor

@@ -4,6 +4,7 @@
 |--------------|---------------------------------------------------------------------|------------------------------|
 | `Trainable`  | `config`, `window_length`, `loss`                                   | `jumpy train`                |
 | `Phased`     | `phases`                                                            | `jumpy train`, if defined    |
+| `Replayable` | `replayable`                                                        | `jumpy train` on a GPU       |
 | `Choosy`     | `channels`                                                          | `jumpy train`, if defined    |
 | `Plannable`  | `context`, `observe`, `imagine`, `feature`, `goal_feature`, `legal` | planners, `jumpy benchmark`  |
 | `Generative` | `context`, `generation_modes`, `generate`                           | `jumpy predict`, TensorBoard |
@@ -136,6 +137,17 @@ class Phased(Trainable, Protocol):
         A parameter without a gradient in one of them keeps its value, and its moments, there. What is logged are the
         last losses, whose metrics may hold the others.
         """
+
+
+@runtime_checkable
+class Replayable(Trainable, Protocol):
+    """Takes the same step for any batch of one shape: the same kernels on tensors of the same shapes.
+
+    No shape depends on values, nothing waits for a value, and the number of the step is not read.
+    """
+
+    replayable: bool
+    """True"""
 
 
 @runtime_checkable

@@ -23,6 +23,7 @@ from torch.nn import functional as F
 
 from world_models.blocks.base import GoalModel
 from world_models.blocks.distributions import Gaussian, GaussianHead, gaussian_kl, image_nll
+from world_models.blocks.global_batch import integers
 from world_models.blocks.goals import GoalSpace, check_goals
 from world_models.blocks.images import scale
 from world_models.blocks.networks import GRU, SIZES, Sizes, keep_last, one_hot_actions
@@ -62,6 +63,7 @@ class RSSMState(NamedTuple):
 class RSSM(GoalModel):
     """Recurrent state space model; one transition is one environment step."""
 
+    replayable = True
     config: ModelConfig[Sizes, RSSMOptions]
 
     def __init__(self, config: ModelConfig[Sizes, RSSMOptions]) -> None:
@@ -126,7 +128,7 @@ class RSSM(GoalModel):
         """Negative lower bound per frame and the loss of the goal's feature."""
         o = self.config.options
         window = slice(o.context, o.context + o.window)
-        length = torch.randint(1, o.context + 1, (len(batch.action),), device=batch.action.device)
+        length = integers(1, o.context + 1, batch.action.shape[:1], batch.action.device)
         x = scale(self.encoder.patchify(batch.observation), dequantise=self.training and o.dequantise)
         e = self.encoder.embed(x)
         q_s = self._infer(e[:, : window.stop], length)

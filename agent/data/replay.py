@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -99,10 +99,20 @@ class Replay:
     def sample(
         self, rng: np.random.Generator, batch_size: int, length: int, split: Split = "train"
     ) -> dict[str, Shaped[np.ndarray, "b t ..."]]:
-        """Random slices of `length` steps: each a uniform episode of the split and a uniform start within it.
+        """The slices of `length` steps at random `places`.
 
         Returns:
             Each field's array, (batch_size, length, …).
+
+        Raises:
+            ValueError: an episode is shorter than `length`, or the split is empty.
+        """
+        return self.slices(*self.places(rng, batch_size, length, split), length)
+
+    def places(
+        self, rng: np.random.Generator, batch_size: int, length: int, split: Split = "train"
+    ) -> tuple[Int64[np.ndarray, " b"], Int64[np.ndarray, " b"]]:
+        """Random places of slices of `length` steps: uniform episodes of the split, and a uniform start within each.
 
         Raises:
             ValueError: an episode is shorter than `length`, or the split is empty.
@@ -113,4 +123,8 @@ class Replay:
         if not episodes:
             raise ValueError(f"{self.folder} has no episode to {split} on ({self.episodes} in all): collect more")
         episode = rng.integers(episodes.start, episodes.stop, batch_size)
-        return self.slices(episode, rng.integers(0, self.episode_length - length + 1, batch_size), length)
+        return episode, rng.integers(0, self.episode_length - length + 1, batch_size)
+
+    def shards(self) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+        """The number of each shard's first episode, and the shard's memory-mapped arrays."""
+        yield from ((shard * EPISODES_PER_SHARD, arrays) for shard, arrays in enumerate(self._shards))

@@ -9,21 +9,30 @@ from jaxtyping import Bool
 from agent.data.batch import to_batch
 from agent.data.replay import Replay
 from agent.training.evaluation_mode import evaluating
+from agent.training.ranks import Ranks
 from world_models.blocks.images import to_float
 from world_models.interface import Segmenting
 
+ALONE = Ranks()
+
 
 def boundary_scores(
-    model: Segmenting, replay: Replay, device: torch.device, episodes: int, choices: bool = False
+    model: Segmenting,
+    replay: Replay,
+    device: torch.device,
+    episodes: int,
+    choices: bool = False,
+    ranks: Ranks = ALONE,
 ) -> dict[str, float]:
     """F1, precision and recall of the boundaries q(m_t) > 0.5 in whole test episodes, and their share of the frames.
 
     With `choices` the true boundaries of a maze are those where more than one action is legal: bends are none.
 
     `boundary_f1` allows one frame of difference, and `boundary_f1_chance` is the same against another episode's true
-    boundaries. The first frame of an episode is ignored: nothing in it shows whether a subsequence ends there.
+    boundaries. The first frame of an episode is ignored: nothing in it shows whether a subsequence ends there. Ranks
+    share the episodes.
     """
-    predicted, true = _boundaries(model, replay, device, episodes, choices)
+    predicted, true = _boundaries(model, replay, device, episodes, choices, ranks)
     exact, near = match(predicted, true, 0), match(predicted, true, 1)
     return {
         "boundary_f1_exact": exact.f1,
@@ -54,10 +63,26 @@ def boundary_profile(
 
 @torch.no_grad()
 def _boundaries(
-    model: Segmenting, replay: Replay, device: torch.device, episodes: int, choices: bool = False
+    model: Segmenting,
+    replay: Replay,
+    device: torch.device,
+    episodes: int,
+    choices: bool = False,
+    ranks: Ranks = ALONE,
 ) -> tuple[Bool[np.ndarray, "n t"], Bool[np.ndarray, "n t"]]:
     """Predicted and true ends of subsequences in test episodes, without the first frame."""
-    chosen = np.array(replay.split("test")[:episodes])
+    every = np.array_split(np.array(replay.split("test")[:episodes]), ranks.number)
+    parts = ranks.gathered(_boundaries_of(model, replay, device, every[ranks.share.rank], choices))
+    predicted, true = (np.concatenate([part[k] for part in parts if part is not None]) for k in range(2))
+    return predicted, true
+
+
+def _boundaries_of(
+    model: Segmenting, replay: Replay, device: torch.device, chosen: np.ndarray, choices: bool
+) -> tuple[Bool[np.ndarray, "n t"], Bool[np.ndarray, "n t"]] | None:
+    """`_boundaries` of some episodes; None of none."""
+    if not len(chosen):
+        return None
     fields = replay.slices(chosen, np.zeros_like(chosen), replay.episode_length)
     batch = to_batch(fields, device)
     true = replay.manifest.subsequence_ends(fields)

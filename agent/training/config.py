@@ -49,6 +49,9 @@ class TrainConfig:
     precision: Literal["auto", "fp32", "bf16"] = "fp32"
     """precision of encoder, decoder and boundary network in training; auto: bf16 on a CPU that multiplies it (AMX,
     AVX512-BF16), else fp32"""
+    cuda_graph: bool = True
+    """on one GPU, replay the step from a CUDA graph, if the model's step is always the same and the graph gives the
+    gradients of the plain step"""
     log_every: int = 50
     """steps between scalars"""
     evaluate_every: int = 500

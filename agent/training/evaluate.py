@@ -10,6 +10,7 @@ from agent.data.batch import to_batch
 from agent.data.replay import Replay
 from agent.training.boundary_scores import boundary_scores
 from agent.training.evaluation_mode import evaluating, seeded
+from agent.training.ranks import Ranks
 from world_models.interface import Segmenting, Trainable
 
 
@@ -29,23 +30,32 @@ class EvaluationConfig:
 
 @torch.no_grad()
 def evaluate(
-    model: Trainable, replay: Replay, step: int, device: torch.device, config: EvaluationConfig
+    model: Trainable,
+    replay: Replay,
+    step: int,
+    device: torch.device,
+    config: EvaluationConfig,
+    ranks: Ranks | None = None,
 ) -> dict[str, float]:
     """Mean loss terms on fixed test batches; also boundary scores, if model and data have boundaries.
 
-    The model's mode and torch's random state are restored afterwards.
+    The model's mode and torch's random state are restored afterwards. Ranks share the rows of the batches.
     """
+    ranks, length = ranks or Ranks(device=device), model.window_length
+    rows = ranks.rows(config.batch_size, "--evaluation.batch-size")
     rng = np.random.default_rng(config.seed)
     scores: dict[str, list[float]] = {}
     with evaluating(model), seeded(device, config.seed):
         for _ in range(config.batches):
-            batch = to_batch(replay.sample(rng, config.batch_size, model.window_length, "test"), device)
-            losses = model.loss(batch, step)
+            episode, start = replay.places(rng, config.batch_size, length, "test")
+            batch = to_batch(replay.slices(episode[rows], start[rows], length), device)
+            with ranks.divided():
+                losses = ranks.averaged(model.loss(batch, step))
             for name, value in {**losses.terms, **losses.metrics}.items():
                 scores.setdefault(name, []).append(float(value))
     means = {name: float(np.mean(values)) for name, values in scores.items()}
     if isinstance(model, Segmenting) and replay.manifest.has_boundaries:
-        means |= boundary_scores(model, replay, device, config.episodes)
+        means |= boundary_scores(model, replay, device, config.episodes, ranks=ranks)
     return means
 
 

@@ -35,13 +35,13 @@ def give_noise(monkeypatch: pytest.MonkeyPatch, seen: dict[str, Tensor], samples
     """Let the model draw the golden numbers: lengths of contexts, uniforms of boundaries, normals of samples."""
     order = iter(samples)
 
-    def like(name: str, tensor: Tensor) -> Tensor:
-        assert seen[name].shape == tensor.shape, name
+    def given(name: str, shape: tuple[int, ...]) -> Tensor:
+        assert seen[name].shape == shape, name
         return seen[name].float()
 
     monkeypatch.setattr(torch, "randint", lambda *_, **__: torch.tensor(golden.LENGTH))
-    monkeypatch.setattr(torch, "rand_like", lambda tensor: like("uniform", tensor))
-    monkeypatch.setattr(torch, "randn_like", lambda tensor: like(next(order), tensor))
+    monkeypatch.setattr(torch, "rand", lambda shape, **_: given("uniform", shape))
+    monkeypatch.setattr(torch, "randn", lambda shape, **_: given(next(order), shape))
 
 
 @pytest.mark.parametrize(("kind", "samples"), [("hrssm", ["eps_z", "eps_s"]), ("rssm", ["eps_s"])])

@@ -7,6 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from world_models.blocks.global_batch import normal, per, uniform
+
 STD_MIN = 1e-4
 """smallest standard deviation of a `GaussianHead`"""
 
@@ -19,7 +21,9 @@ class Gaussian(NamedTuple):
 
     def sample(self, noise: Tensor | None = None) -> Tensor:
         """One reparameterised sample, (..., D), from standard normals that may be given."""
-        return torch.addcmul(self.mean, self.std, torch.randn_like(self.std) if noise is None else noise)
+        return torch.addcmul(
+            self.mean, self.std, normal(self.std.shape, self.std.device, self.std.dtype) if noise is None else noise
+        )
 
 
 class GaussianHead(nn.Module):
@@ -57,8 +61,8 @@ def bernoulli_kl(q_logit: Float[Tensor, "*batch"], p: Float[Tensor, "*batch"]) -
 
 def logistic_like(tensor: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
     """Sample standard logistic noise of a tensor's shape."""
-    uniform = torch.rand_like(tensor).clamp(1e-6, 1 - 1e-6)
-    return uniform.log() - (-uniform).log1p()
+    share = uniform(tensor.shape, tensor.device, tensor.dtype).clamp(1e-6, 1 - 1e-6)
+    return share.log() - (-share).log1p()
 
 
 def straight_through_bernoulli(
@@ -74,5 +78,4 @@ def straight_through_bernoulli(
 
 def image_nll(x: Float[Tensor, "b t *pixels"], mean: Float[Tensor, "b t *pixels"], sigma: float) -> Float[Tensor, ""]:
     """Negative log-likelihood under N(mean, sigma²) without its constant, summed over pixels, averaged over frames."""
-    frames = max(x.shape[0] * x.shape[1], 1)
-    return F.mse_loss(mean, x, reduction="sum") * (0.5 / sigma**2 / frames)
+    return per(F.mse_loss(mean, x, reduction="sum") * (0.5 / sigma**2), x.shape[0] * x.shape[1])

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor, nn
 
+from world_models.blocks.batch_norm import BatchNorm2d
 from world_models.blocks.networks import FrameSizes, LargeNetwork
 
 
@@ -123,7 +124,7 @@ def convolution_encoder(size: int, channels: int, embedding: int) -> nn.Sequenti
     side = size // 8 - 3
     layers: list[nn.Module] = []
     for inputs, stride, padding in ((3, 2, 1), (channels, 2, 1), (channels, 2, 1), (channels, 1, 0)):
-        layers += [nn.Conv2d(inputs, channels, 4, stride, padding, bias=False), nn.BatchNorm2d(channels), nn.ELU()]
+        layers += [nn.Conv2d(inputs, channels, 4, stride, padding, bias=False), BatchNorm2d(channels), nn.ELU()]
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * side * side, embedding), nn.ELU())
 
 
@@ -133,7 +134,7 @@ def convolution_decoder(size: int, channels: int, inputs: int) -> nn.Sequential:
     layers: list[nn.Module] = [nn.Linear(inputs, channels * side * side), nn.Unflatten(1, (channels, side, side))]
     for stride, padding in ((1, 0), (2, 1), (2, 1)):
         convolution = nn.ConvTranspose2d(channels, channels, 4, stride, padding, bias=False)
-        layers += [convolution, nn.BatchNorm2d(channels), nn.ELU()]
+        layers += [convolution, BatchNorm2d(channels), nn.ELU()]
     return nn.Sequential(*layers, nn.ConvTranspose2d(channels, 3, 4, 2, 1), nn.Tanh())
 
 

@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from world_models.blocks.global_batch import everywhere, first_row, is_divided, per, uniform
 from world_models.blocks.images import to_float
 from world_models.blocks.networks import mlp
 from world_models.interface import ACTIONS
@@ -46,7 +47,7 @@ class GoalSpace(nn.Module):
         """Negative log-likelihood of the legal actions, averaged over frames where a subsequence ends (`ends` is 1)."""
         logit = self.legal_logit(belief)
         error = F.binary_cross_entropy_with_logits(logit, mask.to(logit.dtype), reduction="none").sum(-1)
-        return (ends * error).sum() / ends.sum().clamp(min=1)
+        return per((ends * error).sum(), ends.sum())
 
     def cosine(self, belief: Float[Tensor, "b t d"], crop: UInt8[Tensor, "b t 3 3 3"]) -> Float[Tensor, ""]:
         """`cosine_loss` between beliefs and the crops seen at their frames."""
@@ -60,7 +61,7 @@ class GoalSpace(nn.Module):
         The first belief of each row, the present one, always counts; of the others `frames` count, sampled per row.
         """
         b, t, _ = belief.shape
-        pick = F.pad(torch.rand(b, t - 1, device=belief.device).argsort(1)[:, :frames] + 1, (1, 0))
+        pick = F.pad(uniform((b, t - 1), belief.device).argsort(1)[:, :frames] + 1, (1, 0))
         rows = torch.arange(b, device=belief.device)[:, None]
         crop = crop[rows, pick].flatten(0, 1)
         feature = self.feature(belief[rows, pick].flatten(0, 1))
@@ -97,8 +98,10 @@ def contrastive_loss(
 
     Logits are cosines / temperature. `crop` is each goal's `crop_id`; equal crops elsewhere are not negatives.
     """
-    similarity = F.normalize(feature, dim=-1) @ F.normalize(goal, dim=-1).T / temperature
-    same = (crop[:, None] == crop[None, :]).fill_diagonal_(False)
-    logits = similarity.masked_fill(same, -torch.inf)
-    target = torch.arange(len(feature), device=feature.device)
-    return 0.5 * (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target))
+    feature, goal = F.normalize(feature, dim=-1), F.normalize(goal, dim=-1)
+    features, goals = everywhere(feature), everywhere(goal)
+    target = torch.arange(len(feature), device=feature.device) + first_row(len(feature))
+    same = (crop[:, None] == everywhere(crop)[None, :]).scatter_(1, target[:, None], False)
+    by_feature = (feature @ goals.T / temperature).masked_fill(same, -torch.inf)
+    by_goal = (goal @ features.T / temperature).masked_fill(same, -torch.inf) if is_divided() else by_feature.T
+    return 0.5 * (F.cross_entropy(by_feature, target) + F.cross_entropy(by_goal, target))

@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from world_models.blocks.global_batch import uniform
+
 BITS = 5
 LEVELS = 2**BITS
 
@@ -24,7 +26,7 @@ def scale(pixel: UInt8[Tensor, "*shape"], dequantise: bool = False) -> Float[Ten
     """
     level = (pixel >> 8 - BITS).float()
     if dequantise:
-        level += torch.rand_like(level)
+        level += uniform(level.shape, level.device)
     return level.mul_(2 / LEVELS).add_(-1 if dequantise else 1 / LEVELS - 1)
 
 

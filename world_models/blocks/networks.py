@@ -113,17 +113,16 @@ class GRU(nn.Module):
         h: Float[Tensor, "b h"],
         inputs: Float[Tensor, "b t inputs"],
         update: Float[Tensor, "b t"] | None = None,
-        sample: bool = False,
+        noise: Float[Tensor, "b t s"] | None = None,
     ) -> tuple[Float[Tensor, "b t s"], Float[Tensor, "b t h"]]:
         """Run over time from (s, h): each step reads (s, inputs), then s is the head's mean, or a sample.
 
-        See `filter_scan`.
+        `noise` are the standard normals of the samples. See `filter_scan`.
         """
         first, last = head.linear_layers
         projected, rnn = self.given(inputs, s.shape[-1])
-        features, noise = first.bias.expand(*inputs.shape[:2], -1), s.new_zeros(*inputs.shape[:2], s.shape[-1])
-        if sample:
-            noise.normal_()
+        features = first.bias.expand(*inputs.shape[:2], -1)
+        noise = s.new_zeros(*inputs.shape[:2], s.shape[-1]) if noise is None else noise
         weights = (first.weight, last.weight, last.bias)
         h, _, s = filter_scan(projected, features, noise, rnn, weights, torch.cat([s, h], -1), update)
         return s, h

@@ -51,6 +51,7 @@ from torch.nn import functional as F
 
 from world_models.blocks.base import GoalModel
 from world_models.blocks.distributions import image_nll
+from world_models.blocks.global_batch import integers, normal, uniform
 from world_models.blocks.goals import GoalSpace
 from world_models.blocks.images import scale
 from world_models.blocks.networks import one_hot_actions
@@ -208,9 +209,9 @@ class DLH(GoalModel):
         everything = hierarchy.see(e, batch.action[:, :-1], _begins(e))
         seen = everything.at(slice(o.window))
         shape = seen.start.shape
-        noise = torch.randn(*shape, o.levels, self.config.sizes.state, device=e.device)
+        noise = normal((*shape, o.levels, self.config.sizes.state), e.device)
         share = self.held_share(step) if self.training else 0.0
-        held = torch.rand(*shape, o.levels, device=e.device) < share if share else None
+        held = uniform((*shape, o.levels), e.device) < share if share else None
         change = hierarchy.select(seen, noise, held)
         paths = hierarchy.paths(seen, change, noise)
         kl_s, kl_e = hierarchy.divergences(paths, change, seen.start, held)
@@ -242,7 +243,7 @@ class DLH(GoalModel):
         o = self.config.options
         assert o.imagination_weight is not None and seen.surprise is not None
         rows, past, after, ends, begins = course(seen.surprise > o.foreseen_nats, o.context, o.horizon)
-        length, context = torch.randint(1, o.context + 1, (len(e),), device=e.device), e[rows, past]
+        length, context = integers(1, o.context + 1, e.shape[:1], e.device), e[rows, past]
         root = self.hierarchy.see(context, batch.action[rows, past[:, :-1]], _begins(context, length))
         state = self.hierarchy.begin(root) if self.hierarchy.fresh else self._believe(root)
         codes = one_hot_actions(batch.action[rows, after - 1], self.hierarchy.actions)

@@ -8,6 +8,8 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from world_models.blocks.batch_norm import BatchNorm1d
+from world_models.blocks.global_batch import integers
 from world_models.blocks.networks import LargeNetwork, mlp
 from world_models.interface import ACTIONS
 from world_models.shapes import Actions
@@ -52,8 +54,8 @@ def random_boundaries(like: Float[Tensor, "b t"], rate: float, l_min: int) -> Fl
     """
     b, t = like.shape
     longest = max(l_min, round(2 / rate) - l_min)
-    lengths = torch.randint(l_min, longest + 1, (b, t), device=like.device)
-    ends = lengths.cumsum(1) - torch.randint(1, longest + 1, (b, 1), device=like.device)
+    lengths = integers(l_min, longest + 1, (b, t), like.device)
+    ends = lengths.cumsum(1) - integers(1, longest + 1, (b, 1), like.device)
     outside = (ends < 0) | (ends >= t)
     return like.new_zeros(b, t + 1).scatter_(1, ends.masked_fill(outside, t), 1.0)[:, :t]
 
@@ -67,7 +69,7 @@ def rollout_frames(m: Float[Tensor, "b t"], context: int, lookahead: int, horizo
         Indices of the rows, (B, 1), and of frames: the context, every t - 1 and every t of the `horizon` frames.
     """
     near = m[:, context - 1 : context + lookahead]
-    anywhere = torch.randint_like(near[:, 0], near.shape[1]).long()
+    anywhere = integers(0, near.shape[1], near.shape[:1], m.device)
     begin = context - 1 + torch.where(near.any(1), near.argmax(1), anywhere)[:, None]
     rows = torch.arange(len(m), device=m.device)[:, None]
     before = begin + torch.arange(horizon, device=m.device)
@@ -145,7 +147,7 @@ class BoundaryNet(LargeNetwork):
         self.layers = nn.ModuleList(
             nn.Conv1d(width, hidden, 3, bias=not batch_norm) for width in (inputs, hidden, hidden)
         )
-        self.norms = nn.ModuleList(nn.BatchNorm1d(hidden) if batch_norm else nn.Identity() for _ in self.layers)
+        self.norms = nn.ModuleList(BatchNorm1d(hidden) if batch_norm else nn.Identity() for _ in self.layers)
         self.out = nn.Linear(hidden, 1)
         if batch_norm:
             nn.init.zeros_(self.out.bias)

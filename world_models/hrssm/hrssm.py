@@ -67,6 +67,7 @@ from world_models.blocks.distributions import (
     logistic_like,
     straight_through_bernoulli,
 )
+from world_models.blocks.global_batch import integers, mean_over_all, uniform
 from world_models.blocks.goals import GoalSpace, check_goals
 from world_models.blocks.images import scale
 from world_models.blocks.networks import GRU, SIZES, Sizes, keep_last, mlp, one_hot_actions
@@ -315,7 +316,7 @@ class HRSSM(GoalModel):
     def loss(self, batch: Batch, step: int) -> Losses:
         """Negative lower bound (section 3), priors on boundaries and the losses of goals."""
         o = self.config.options
-        length = torch.randint(1, o.context + 1, (len(batch.action),), device=batch.action.device)
+        length = integers(1, o.context + 1, batch.action.shape[:1], batch.action.device)
         x = scale(self.encoder.patchify(batch.observation), dequantise=self.training and o.dequantise)
         e = self.encoder.embed(x)
         logit = self.boundary_logit(e, batch.action)
@@ -330,7 +331,7 @@ class HRSSM(GoalModel):
         if o.short_weight:
             losses.add("short", too_short(torch.sigmoid(logit), o.l_min), o.short_weight)
         if o.rate_weight:
-            rate = torch.sigmoid(logit).mean()
+            rate = mean_over_all(torch.sigmoid(logit).mean())
             kl = bernoulli_kl(torch.logit(rate), torch.full_like(rate, o.boundary_rate))
             losses.add("rate", kl, o.rate_weight)
         if not self.config.actions:  # a video has no goals
@@ -346,7 +347,7 @@ class HRSSM(GoalModel):
         o = self.config.options
         if not self.training or step >= o.explore_steps:
             return m
-        explored = torch.rand_like(m[:, :1]) >= step / o.explore_steps
+        explored = uniform((len(m), 1), m.device) >= step / o.explore_steps
         return torch.where(explored, random_boundaries(m, o.boundary_rate, o.l_min), m)
 
     def _bound(

@@ -7,11 +7,12 @@ imagined, and every imagined feature has to name the crops seen during its subse
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
 from world_models.blocks.distributions import image_nll
+from world_models.blocks.global_batch import everywhere, integers, normal, per, uniform
 from world_models.blocks.networks import one_hot_actions
 from world_models.hrssm.boundaries import rollout_frames, starts
 from world_models.interface import Batch, Losses
@@ -33,12 +34,13 @@ def add_imagination(model: Any, losses: Losses, batch: Batch, x: Tensor, e: Tens
     assert o.imagination_weight is not None
     sample = o.samples_from is not None and step >= o.samples_from
     rows, past, before, seen = rollout_frames(m.detach(), o.context, o.lookahead, o.horizon)
-    length = torch.randint(1, o.context + 1, (len(m),), device=m.device)
+    length = integers(1, o.context + 1, m.shape[:1], m.device)
     c = model.context_rnn.last(e[rows, past], length)
     z = c.new_zeros(len(m), model.config.sizes.abstraction)
     m = m[rows, seen]
     start, a = starts(m), one_hot_actions(batch.action[rows, before])
-    z_all, c_all = model.z_rnn.rollout(model.prior_z, z, c, a, update=start, sample=sample)
+    noise = normal((*m.shape, z.shape[-1]), m.device) if sample else None
+    z_all, c_all = model.z_rnn.rollout(model.prior_z, z, c, a, update=start, noise=noise)
     imagined = torch.cat([z_all, c_all], -1)
     crop = batch.achieved_goal[rows, torch.cat([past[:, -1:], seen], 1)]
     states = torch.cat([torch.cat([z, c], -1)[:, None], imagined], 1)
@@ -71,21 +73,34 @@ def _add_frames(
     o = model.config.options
     row, first = (starts(m) > 0.5).nonzero(as_tuple=True)
     z, c = z[row, first], c[row, first]
+    noise = normal((*m.shape, model.config.sizes.state if sample else z.shape[-1]), m.device)[row, first]
     if not sample:
-        z = model.prior_z(c).sample().detach()
+        z = model.prior_z(c).sample(noise).detach()
     h = model.init_s(z, c)
     p_s = model.prior_s(h)
-    s = p_s.sample() if sample else p_s.mean
+    s = p_s.sample(noise) if sample else p_s.mean
     decoded = model.decoder.patches(model.shown(h, s)[None])
     losses.add("frame", image_nll(x[row, first][None], decoded, o.sigma), o.frame_weight)
     if o.subsequence_weight is None:
         return
-    whole = (first + o.l_max <= m.shape[1]).nonzero()[:, 0]
-    pick = whole[torch.randperm(len(whole), device=m.device)[: o.subsequences]]
+    pick = _some_whole(m, o.l_max, o.subsequences)[row, first]
     at = row[pick, None], first[pick, None] + torch.arange(o.l_max, device=m.device)
     state = (z[pick], c[pick], s[pick], h[pick])
-    error = _rest_of_subsequences(model, state, x[at], m[at], sample)
+    rest = normal((*m.shape, o.l_max - 1, s.shape[-1]), m.device)[row[pick], first[pick]] if sample else None
+    error = _rest_of_subsequences(model, state, x[at], m[at], rest)
     losses.add("subsequence", error, o.subsequence_weight)
+
+
+def _some_whole(m: Float[Tensor, "b t"], longest: int, number: int) -> Bool[Tensor, "b t"]:
+    """Where a random choice of subsequences starts, of those with `longest` frames from there on in the window.
+
+    They are chosen from the whole batch; all are if there are no more than `number`.
+    """
+    t = torch.arange(m.shape[1], device=m.device)
+    possible = (starts(m) > 0.5) & (t + longest <= m.shape[1])
+    lot = torch.where(possible, uniform(m.shape, m.device), -1.0)
+    lots = everywhere(lot).flatten()
+    return possible & (lot >= lots.topk(min(number, len(lots))).values[-1])
 
 
 def _rest_of_subsequences(
@@ -93,7 +108,7 @@ def _rest_of_subsequences(
     state: tuple[Tensor, Tensor, Tensor, Tensor],
     x: Float[Tensor, "n t *pixels"],
     m: Float[Tensor, "n t"],
-    sample: bool,
+    noise: Float[Tensor, "n t_1 s"] | None,
 ) -> Float[Tensor, ""]:
     """Negative log-likelihood of frames and boundaries after the first frame, by s as it would be generated.
 
@@ -102,7 +117,7 @@ def _rest_of_subsequences(
         state: (z, c, s, h) at each subsequence's first frame.
         x: frames from there on, those of the next subsequences included, which do not count.
         m: where subsequences end.
-        sample: s is sampled, otherwise at its prior mean.
+        noise: standard normals of s in the frames after the first; None: it is at its prior mean.
 
     Returns:
         Nats a frame.
@@ -110,13 +125,13 @@ def _rest_of_subsequences(
     z, c, s, h = state
     o, steps = model.config.options, m.shape[1] - 1
     inputs = model.abstract(z, c)[:, None].expand(-1, steps, -1)
-    s_all, h_all = model.s_rnn.rollout(model.prior_s, s, h, inputs, sample=sample)
+    s_all, h_all = model.s_rnn.rollout(model.prior_s, s, h, inputs, noise=noise)
     s_all, h_all = (torch.cat([one[:, None], rest], 1) for one, rest in ((s, s_all), (h, h_all)))
     shown = model.shown(h_all, s_all)
     here = torch.cumprod(1 - m, 1)  # the subsequence has not ended
     inside = torch.cat([torch.ones_like(here[:, :1]), here[:, :-1]], 1) > 0.5
     free = inside & (torch.arange(steps + 1, device=m.device) + 1 >= o.l_min)
     logit = model.prior_m(shown[free]).squeeze(-1)
-    ends = F.binary_cross_entropy_with_logits(logit, m[free], reduction="sum") / free.sum().clamp(min=1)
+    ends = F.binary_cross_entropy_with_logits(logit, m[free], reduction="sum")
     inside[:, 0] = False  # as `frame`
-    return image_nll(x[inside][None], model.decoder.patches(shown[inside][None]), o.sigma) + ends
+    return image_nll(x[inside][None], model.decoder.patches(shown[inside][None]), o.sigma) + per(ends, free.sum())

@@ -159,7 +159,7 @@ def plain_imagination(model: DLH, batch: Batch, e: Tensor, change: Tensor) -> di
     level, (b, frames), first = model.hierarchy.levels[n], change.shape, o.context - 1
     horizon = min(o.horizon, frames - o.context)
     spare = frames - o.context - horizon
-    begin = torch.randint_like(e[:, 0, 0], spare + 1).long()  # where there is none, anywhere
+    begin = torch.randint(spare + 1, (b,), device=e.device)  # where there is none, anywhere
     for t in reversed(range(spare + 1)):
         begin = torch.where(change[:, first + t + 1], t, begin)
     begin = begin + first

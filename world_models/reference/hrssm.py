@@ -155,7 +155,7 @@ def plain_imagination(model: HRSSM, batch: Batch, given: Samples, step: int) -> 
     o, sizes, e, m = model.config.options, model.config.sizes, given.e, given.m
     b, first = len(batch.action), o.context - 1
     rows = torch.arange(b, device=m.device)
-    begin = torch.randint_like(m[:, 0], o.lookahead + 1).long()  # where there is none, anywhere
+    begin = torch.randint(o.lookahead + 1, (b,), device=m.device)  # where there is none, anywhere
     for t in reversed(range(o.lookahead + 1)):
         begin = torch.where(m[:, first + t] > 0.5, t, begin)
     begin = begin + first
@@ -200,15 +200,15 @@ def plain_drawn(model: HRSSM, x: Tensor, begin: Tensor, states: Tensor, m: Tenso
     """
     o, sizes = model.config.options, model.config.sizes
     jumps = [(b, t) for b in range(len(m)) for t in range(m.shape[1]) if t == 0 or m[b, t - 1] > 0.5]
-    noise_z, noise_s = (torch.zeros(len(jumps), size, device=m.device) for size in (sizes.abstraction, sizes.state))
-    (noise_s if sampled else noise_z).normal_()
+    noise = torch.randn(*m.shape, sizes.state if sampled else sizes.abstraction, device=m.device)
+    noise = torch.stack([noise[jump] for jump in jumps])
     z, c = torch.stack([states[jump] for jump in jumps]).split((sizes.abstraction, sizes.belief), -1)
     if not sampled:
         p_z = model.prior_z(c)
-        z = (p_z.mean + p_z.std * noise_z).detach()
+        z = (p_z.mean + p_z.std * noise).detach()
     h = model.s_init(torch.cat([z, c], -1) if o.init_sees_belief else z)
     p_s = model.prior_s(h)
-    s = p_s.mean + p_s.std * noise_s
+    s = p_s.mean + p_s.std * noise if sampled else p_s.mean
 
     def error(b: int, t: int, h: Tensor, s: Tensor) -> Tensor:
         frame = model.decoder(model.shown(h, s)[None, None])[0, 0]
@@ -219,20 +219,19 @@ def plain_drawn(model: HRSSM, x: Tensor, begin: Tensor, states: Tensor, m: Tenso
     if o.subsequence_weight is None:
         return terms
     whole = [i for i, (_, t) in enumerate(jumps) if t + o.l_max <= m.shape[1]]
-    chosen = [whole[i] for i in torch.randperm(len(whole), device=m.device)[: o.subsequences]]
-    noise = torch.zeros(len(chosen), o.l_max - 1, sizes.state, device=m.device)
-    if sampled:
-        noise.normal_()
+    lot = torch.rand(m.shape, device=m.device)
+    chosen = sorted(whole, key=lambda i: float(lot[jumps[i]]), reverse=True)[: o.subsequences]
+    rest = (torch.randn if sampled else torch.zeros)(*m.shape, o.l_max - 1, sizes.state, device=m.device)
     later: list[Tensor] = []
     ends: list[Tensor] = []
-    for number, i in enumerate(chosen):
+    for i in chosen:
         b, t = jumps[i]
         below, h_k, s_k = model.abstract(z[i], c[i])[None], h[i : i + 1], s[i : i + 1]
         for k in range(o.l_max):
             if k:
                 h_k = model.s_rnn(s_k, below, h=h_k)
                 p_s = model.prior_s(h_k)
-                s_k = p_s.mean + p_s.std * noise[number, k - 1]
+                s_k = p_s.mean + p_s.std * rest[b, t, k - 1]
                 later.append(error(b, t + k, h_k[0], s_k[0]))
             if k + 1 >= o.l_min:
                 logit = model.prior_m(model.shown(h_k, s_k))[0, 0]

@@ -103,7 +103,7 @@ def test_golden_losses(monkeypatch):
                 level.encode[-1].weight.mul_(4)  # type: ignore
     shade = (sines((2, WINDOW, 1, 1, 3), 1) * 127 + 128).to(torch.uint8)
     batch = colours(2, WINDOW)._replace(observation=shade.expand(-1, -1, FRAME, FRAME, -1).contiguous())
-    monkeypatch.setattr(torch, "randn", lambda *size, **_: sines(size, 2))
+    monkeypatch.setattr(torch, "randn", lambda size, **_: sines(size, 2))
     losses = model.loss(batch, 0)
     assert losses.metrics["levels"].item() == pytest.approx(GOLDEN["levels"])
     for name, term in losses.terms.items():
