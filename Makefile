@@ -38,10 +38,6 @@ hostile: .venv/installed-dev
 	$(BIN)/python -m tests.hostile kills --times 30
 	$(BIN)/python -m tests.hostile wheel
 
-.venv/installed-cluster: .venv/installed-dev
-	$(BIN)/pip install -q -c constraints.txt -e ".[dev,cluster]"
-	touch $@
-
 clean:
 	rm -rf .venv
 
@@ -67,3 +63,7 @@ endif
 .venv/installed-dev: .venv/torch pyproject.toml
 	$(BIN)/pip install -q -c constraints.txt -e ".[dev]"
 	touch $@ .venv/installed
+
+.venv/installed-cluster: .venv/installed-dev
+	$(BIN)/pip install -q -c constraints.txt -e ".[dev,cluster]"
+	touch $@
