@@ -170,7 +170,7 @@ class Plannable(Network, Protocol):
         """Belief after a context and the actions between its frames."""
 
     def imagine(self, state: State, action: Action) -> State:
-        """One transition of the model's own time scale."""
+        """One transition of the model's own time scale, by an action or by probabilities of actions."""
 
     def feature(self, state: State) -> Float[Tensor, "b d"]:
         """What goals are compared with, by cosine."""

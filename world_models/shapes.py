@@ -11,7 +11,8 @@ Between = Int64[Tensor, "b t_1"]
 """the T - 1 actions between T frames"""
 Lengths = Int64[Tensor, " b"]
 """how many of a context's frames count, from 1 to T"""
-Action = Int64[Tensor, " b"]
+Action = Int64[Tensor, " b"] | Float[Tensor, "b actions"]
+"""one each, or probabilities of all of them, through which gradients flow"""
 Planned = Int64[Tensor, "b k"]
 NewFrames = Float[Tensor, "b n 3 h w"]
 Starts = Float[Tensor, "b n"]

@@ -5,18 +5,18 @@ Where only one action is legal it is taken, and nothing is planned.
 
 from collections import deque
 from collections.abc import Iterator
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
 
+from agent.acting.decider import Decider
 from envs.dynamics import Dynamics
 from envs.layout import Layout
-from planners.interface import ModelFunctions, Plan, Planner, Remembers
-from world_models.blocks.images import to_float
-from world_models.interface import Plannable, State
+from planners.interface import Planner
+from world_models.interface import Plannable
 
 
 class Decision(NamedTuple):
@@ -98,8 +98,7 @@ class ShortestPathAgent:
 class WorldModelAgent:
     """Shows a world model the last frames and plans in its imagination.
 
-    The model never sees a pose, a map or a goal position: only frames, its own past actions and the goal's crop. It is
-    shown as many frames as in training; fewer at the start of an episode.
+    The model is shown as many frames as in training; fewer at the start of an episode.
     """
 
     looks = True
@@ -107,14 +106,11 @@ class WorldModelAgent:
     def __init__(self, model: Plannable, planner: Planner):
         """The model is in evaluation mode, on any device."""
         self.model, self.planner = model, planner
-        self._functions = ModelFunctions.of(model)
-        self._device = next(model.parameters()).device
 
     def reset(self, seeds: Int64[np.ndarray, " n"]) -> None:
         """See `Agent.reset`; the first seed is that of a random planner."""
         self._context = Context(len(seeds), self.model.context)
-        self._generator = torch.Generator().manual_seed(int(seeds[0]))
-        self._kept: list[Any] = [None] * len(seeds)
+        self._decider = Decider(self.model, self.planner, len(seeds), int(seeds[0]))
 
     def act(self, observation: dict, info: dict, deciding: Bool[np.ndarray, " n"]) -> Decision:
         """See `Agent.act`; plans only where there is a choice."""
@@ -123,29 +119,10 @@ class WorldModelAgent:
         self._context.see(observation["observation"])
         rows = np.flatnonzero(deciding)
         if len(rows):
-            action[rows], transitions[rows] = self._plan(rows, observation["desired_goal"][rows], mask[rows])
+            context, goal = self._context.tensors(rows), observation["desired_goal"][rows]
+            action[rows], transitions[rows] = self._decider.decide(rows, *context, goal, mask[rows])
         self._context.took(action)
         return Decision(action, transitions)
-
-    @torch.inference_mode()
-    def _plan(self, rows: np.ndarray, goal: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Actions and spent transitions of some episodes, from their goal crops and legal actions."""
-        frames, actions, length = (tensor.to(self._device) for tensor in self._context.tensors(rows))
-        state = self.model.observe(to_float(frames), actions, length)
-        goal_feature = self.model.goal_feature(to_float(torch.from_numpy(goal).to(self._device)))
-        legal = torch.from_numpy(mask.astype(bool)).to(self._device)
-        chosen = self._choose(rows, state, goal_feature, legal)
-        return chosen.action.cpu().numpy(), chosen.transitions.cpu().numpy()
-
-    def _choose(self, rows: np.ndarray, state: State, goal_feature: Tensor, legal: Tensor) -> Plan:
-        """The planner's decision; what it wants to keep is kept for each episode."""
-        if not isinstance(self.planner, Remembers):
-            return self.planner.plan(self._functions, state, goal_feature, legal, self._generator)
-        past = [self._kept[row] for row in rows]
-        chosen, kept = self.planner.plan_on(self._functions, state, goal_feature, legal, self._generator, past)
-        for row, its in zip(rows, kept, strict=True):
-            self._kept[row] = its
-        return chosen
 
 
 class Context:

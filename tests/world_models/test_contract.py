@@ -83,11 +83,24 @@ def test_a_model_that_acts_can_plan(name, variant):
     state = model.imagine(state, torch.tensor([0, 2]))
     assert model.feature(state).shape == model.goal_feature(torch.rand(2, 3, 3, 3)).shape
     assert model.legal(state).any(1).all()
+    soft = model.imagine(state, torch.eye(3)[[1, 0]])
+    for one, other in zip(soft, model.imagine(state, torch.tensor([1, 0])), strict=True):
+        torch.testing.assert_close(one, other)
     if isinstance(model, Branching):
         parent, action = torch.tensor([0, 0, 1]), torch.tensor([0, 1, 2])
         rows = type(state)(*(field[parent] for field in state))
         for one, other in zip(model.imagine_from(state, parent, action), model.imagine(rows, action), strict=True):
             torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize(("name", "variant"), ACTING)
+def test_gradients_flow_through_probabilities_of_actions(name, variant):
+    model = build(name, variant)
+    x, a = random_frames(2, model.context)
+    chance = torch.full((2, 3), 1 / 3, requires_grad=True)
+    state = model.imagine(model.observe(x, a[:, 1:], torch.full((2,), model.context)), chance)
+    model.feature(state).square().sum().backward()
+    assert chance.grad is not None and (chance.grad != 0).any(1).all()
 
 
 @pytest.mark.parametrize(("name", "variant"), CASES)

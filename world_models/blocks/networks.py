@@ -157,5 +157,10 @@ def keep_last(frames: int, length: Int64[Tensor, " b"]) -> Float[Tensor, "b fram
 
 
 def one_hot_actions(a: Tensor, actions: int = ACTIONS) -> Tensor:
-    """Encode actions (...) int64 as (..., actions) float; for a video, which has none, the width is 0."""
+    """Encode actions (...) int64 as (..., actions) float; for a video, which has none, the width is 0.
+
+    Probabilities of actions, (..., actions) float, are their own code.
+    """
+    if a.is_floating_point():
+        return a
     return F.one_hot(a, actions).float() if actions else a.new_zeros((*a.shape, 0), dtype=torch.float)

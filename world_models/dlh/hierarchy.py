@@ -18,6 +18,7 @@ from world_models.blocks.distributions import Gaussian, gaussian_kl
 from world_models.blocks.networks import GRU, mlp, one_hot_actions
 from world_models.dlh.levels import Level, Rows
 from world_models.dlh.options import DLHOptions, DLHSizes
+from world_models.shapes import Action
 
 
 class DLHState(NamedTuple):
@@ -274,7 +275,7 @@ class Hierarchy(nn.Module):
 
     # ---------------------------------------------------------------- transitions
 
-    def ahead(self, state: DLHState, action: Int64[Tensor, " b"]) -> Float[Tensor, "b n d"]:
+    def ahead(self, state: DLHState, action: Action) -> Float[Tensor, "b n d"]:
         """d^n of each level if it changes next (Eq. 12)."""
         code, beliefs = (
             one_hot_actions(action, self.actions),
