@@ -39,6 +39,7 @@ COMMANDS = {
     "unseen": Command("experiments.figures.measured", "UnseenConfig", "unseen_and_plot", "new mazes, from nothing"),
     "view": Command("experiments.view.command", "ViewConfig", "view", "a page on which one sees agents imagine"),
     "plot": Command("experiments.figures.commands", "PlotConfig", "plot", "the figures of a benchmark"),
+    "report": Command("experiments.report.command", "ReportConfig", "report", "a benchmark as one HTML file"),
     "figure": Command("experiments.figures.commands", "FigureConfig", "figure", "the results, from their numbers"),
     "predict": Command("experiments.video.predict", "PredictConfig", "predict", "test videos, open loop, best of many"),
     "table": Command("experiments.figures.commands", "TableConfig", "table", "our results and the published ones"),

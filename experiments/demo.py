@@ -22,6 +22,7 @@ from experiments.figures.measured import benchmark_and_plot
 from experiments.figures.registry import PLOTS
 from experiments.navigation.benchmark import BenchmarkConfig
 from experiments.navigation.planning import PlannerChoice, Standard
+from experiments.report.command import ReportConfig, report
 
 REPORT = "demo.json"
 STAGES = ("collect", "train", "benchmark")
@@ -30,7 +31,7 @@ COMMAND = "from experiments.cli import main; sys.exit(main())"
 
 @dataclass(frozen=True)
 class DemoConfig:
-    """Collect data, train both world models, benchmark them, plot the figures.
+    """Collect data, train both world models, benchmark them, plot the figures, write the report.
 
     An interrupted demo resumes where it stopped.
     """
@@ -86,6 +87,7 @@ def _run(config: DemoConfig) -> dict[str, Any]:
     print("\n" + ", ".join(f"{name} {minutes[name]:.1f} min" for name in (*STAGES, "total")))
     figures = [out / "benchmark" / f"{name}.png" for name in PLOTS]
     print(f"figures: {', '.join(str(path) for path in figures if path.exists())}")
+    report(ReportConfig((out / "benchmark",)))
     return summary
 
 

@@ -27,6 +27,15 @@ BELOW = {
         "planners",
         "world_models",
     ),
+    "experiments.report": (
+        "experiments.common",
+        "experiments.figures",
+        "experiments.navigation",
+        "agent",
+        "envs",
+        "planners",
+        "world_models",
+    ),
     "experiments.figures": (
         "experiments.common",
         "experiments.navigation",

@@ -47,19 +47,27 @@ def solved_soon(episodes: Episodes) -> np.ndarray:
     return episodes["success"] * (episodes["steps"] <= SOON)
 
 
+NOTES = (
+    f"of ceiling: mean reward over that of {CEILING}; normalised: 0 is {FLOOR}, 1 is {CEILING};",
+    f"in {SOON}: solved within {SOON} steps; median: of the steps; spent: model transitions per decision;",
+    "ms: milliseconds per decision; episodes that decide together share the time",
+)
+"""what the columns of the table mean"""
+
+
+def table_rows(summary: Mapping[str, Any]) -> list[list[str]]:
+    """The titles of the table's columns, then one row per agent."""
+    titles = ["agent", "mean reward", "of ceiling", "normalised", "solved", f"in {SOON}", "median", "spent", "ms"]
+    return [titles, *([name, *_cells(entry)] for name, entry in summary["agents"].items())]
+
+
 def summary_table(summary: Mapping[str, Any]) -> str:
     """The summary as text, one line per agent."""
-    titles = ["agent", "mean reward", "of ceiling", "normalised", "solved", f"in {SOON}", "median", "spent", "ms"]
-    lines = [[name, *_cells(entry)] for name, entry in summary["agents"].items()]
-    rows = aligned([titles, *lines], str.rjust)
+    rows = aligned(table_rows(summary), str.rjust)
     rows.insert(1, "-" * len(rows[0]))
     first, last = summary["first_seed"], summary["first_seed"] + summary["episodes"] - 1
     head = f"{summary['episodes']} episodes, seeds {first} to {last}, layout {summary['layout']}; [95 % intervals]"
-    foot = [
-        f"of ceiling: mean reward over that of {CEILING}; normalised: 0 is {FLOOR}, 1 is {CEILING};",
-        f"in {SOON}: solved within {SOON} steps; median: of the steps; spent: model transitions per decision;",
-        "ms: milliseconds per decision; episodes that decide together share the time",
-    ]
+    foot = list(NOTES)
     for difference in summary["differences"]:
         interval = _with_interval(difference["mean_reward"], difference["mean_reward_ci95"], "+.1f")
         foot.append(f"{' - '.join(difference['agents'])}: {interval} mean reward")

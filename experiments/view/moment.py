@@ -22,6 +22,7 @@ from envs.dynamics import Dynamics
 from envs.layout import Layout
 from envs.raycast import Raycaster
 from experiments.navigation.imagining import ACTION_NAMES, Episode, Imagination
+from experiments.navigation.tree_drawing import curves
 from experiments.view.agents import ShownAgent, planner_from, planner_options
 from planners.interface import Planner
 
@@ -144,7 +145,11 @@ class Scene:
             return {"action": legal.index(1), "choice": False}
         seed = episode.seed + len(actions)
         found = agent.imaginer.imagine(planner, frames, actions, episode.goal, legal, seed)
-        return {"action": found.action, "choice": True, "budget": planner.budget} | imagined(found)
+        return (
+            {"action": found.action, "choice": True, "budget": planner.budget}
+            | imagined(found)
+            | {"curves": np.round(curves(self.layout, found, *poses[-1, :2].tolist()), 2).tolist()}
+        )
 
     def _untrained(self, agent: ShownAgent, episode: Episode, poses: np.ndarray) -> int:
         """The next action of an agent without a model, which acts again from the start for it."""

@@ -139,7 +139,7 @@ function drive(action) {
 function lastDecision(agent) {
   for (let t = agent.moments.length - 1; t >= 0; t--) {
     const decision = agent.moments[t].decision;
-    if (decision?.choice) return { decision, pose: agent.moments[t].poses.at(-1), past: t < agent.moments.length - 1 };
+    if (decision?.choice) return { decision, past: t < agent.moments.length - 1 };
   }
   return { decision: null, past: false };
 }
@@ -165,8 +165,8 @@ function refresh(name) {
   if (!moment) return;
   showFrames(moment);
   $("status").textContent = status(moment, agent.actions.length);
-  const { decision, pose, past } = lastDecision(agent);
-  if (decision?.parent) map.showTree(decision, pose, agent.colour, past);
+  const { decision, past } = lastDecision(agent);
+  if (decision?.parent) map.showTree(decision, agent.colour, past);
   else map.clearTree();
   showDecision(decision, setup.actions, past, point);
   point(null);

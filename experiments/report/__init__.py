@@ -1,0 +1,1 @@
+"""A benchmark as one HTML file that can be mailed, printed and read without a network."""
