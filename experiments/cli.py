@@ -43,6 +43,7 @@ COMMANDS = {
     "figure": Command("experiments.figures.commands", "FigureConfig", "figure", "the results, from their numbers"),
     "predict": Command("experiments.video.predict", "PredictConfig", "predict", "test videos, open loop, best of many"),
     "table": Command("experiments.figures.commands", "TableConfig", "table", "our results and the published ones"),
+    "inspect": Command("experiments.inspect", "InspectConfig", "inspect", "what a folder or file of ours is"),
     "ship": Command("experiments.common.publish_weights", "ShipConfig", "ship", "weights of a finished run"),
     "speed env": Command("experiments.speed.env", "SpeedEnvConfig", "speed_env", "our view against Miniworld"),
     "speed plan": Command("experiments.speed.plan", "SpeedPlanConfig", "speed_plan", "planning decisions"),
