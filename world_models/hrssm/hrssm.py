@@ -49,6 +49,7 @@ expected rate of boundaries and a shortest subsequence; INIT reads c_t as well; 
 predicted. Training can begin with random boundaries (`explore_steps`).
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -381,4 +382,5 @@ class HRSSM(GoalModel):
 
 
 RECIPES = rssm.RECIPES | {(preset, "vta-code"): rssm.RECIPES[preset, "vta"] for preset in SIZES}
+RECIPES["quick", "ours"] = replace(RECIPES["quick", "ours"], steps=2_400)  # the last 1400 learn to draw what is sampled
 SPEC = ModelSpec(HRSSM, SIZES, VARIANTS, RECIPES, "HRSSM", colour="#0072b2", bounded_context=True)

@@ -122,7 +122,11 @@ OURS = HRSSMOptions(
     imagination_weight=10.0,
     init_sees_belief=True,
     action_weight=10.0,
+    prior_m_is_mlp=True,
+    frames_see_belief=True,
     frame_weight=0.2,
+    subsequence_weight=0.5,
+    samples_from=1000,
     legal_weight=10.0,
 )
 VARIANTS = {"vta": VTA, "vta-code": CODE, "ours": OURS}
