@@ -19,6 +19,7 @@ from experiments.figures.far import measure_far, plot_far
 from experiments.figures.frame_metrics import measure_frame_metrics, plot_frame_metrics
 from experiments.figures.frames import plot_jumpy_generations, plot_two_generations, plot_varied_lengths
 from experiments.figures.generation import measure_jumpy_generations, measure_two_generations, measure_varied_lengths
+from experiments.figures.journey import measure_journey, plot_journey
 from experiments.figures.learning_curves import measure_learning_curves, plot_learning_curves
 from experiments.figures.map import measure_map, plot_map
 from experiments.figures.markdown import results_table
@@ -82,6 +83,14 @@ FIGURES = {
     "far": Artefact(plot_far, measure_far, needs=BENCHMARKS),
     "map": Artefact(
         plot_map, measure_map, needs={"runs": "RUN…"}, accepts=("seed",), models=("hrssm",), trained_on="maze"
+    ),
+    "journey": Artefact(
+        plot_journey,
+        measure_journey,
+        needs={"runs": "RUN"},
+        accepts=("seed",),
+        models=("hrssm", "dlh"),
+        trained_on="maze",
     ),
     "structure-prior": Artefact(
         plot_structure_prior,

@@ -1,13 +1,19 @@
-"""Figures of planning far: benchmarks of several mazes, and the map of a run of random weights."""
+"""Figures of planning far: benchmarks of several mazes, and the map and a walk of a run of random weights."""
 
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from envs.dynamics import Dynamics
+from envs.layout import Layout
 from experiments.common.trained_runs import load_trained
 from experiments.figures.far import measure_far, plot_far
+from experiments.figures.journey import measure_journey, plot_journey
 from experiments.figures.map import measure_map, plot_map
+from experiments.navigation.imagining import Episode
+from planners.merging import Merging
 from tests.support.benchmark_folders import of_two_seeds
 from tests.support.navigation_runs import untrained
 
@@ -45,3 +51,23 @@ def test_a_map_is_drawn_for_each_run(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert 0 <= one["scores"]["node_f1"] <= 1
     assert len(one["right_node"]) == len(one["pose"]) > 0
     assert len(plot_map(numbers).axes) == 2
+
+
+def test_a_journey_is_the_longest_way_and_shows_the_trees_of_its_decisions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("experiments.figures.journey.EPISODES", 20)
+    monkeypatch.setattr("experiments.figures.journey.PLANNER", Merging(transitions=20))
+    numbers = measure_journey([load_trained(untrained(tmp_path / "run", "hrssm"))], 0)
+    facts, layout = numbers.facts, Layout.paper()
+    episode = facts["episode"]
+    others = [Episode.of(layout, 100_000 + number) for number in range(20)]
+    start, goal = (np.array([getattr(each, name) for each in others], np.int16) for name in ("start", "goal"))
+    assert episode["shortest_path"] == Dynamics.of(layout).distance(start, goal).max()
+    assert len(facts["poses"]) == episode["steps"] + 1
+    assert episode["solved"] == (facts["poses"][-1][:2] == list(episode["goal"]))
+    for decision in facts["decisions"]:
+        assert 0 < decision["spent"] == len(decision["parent"]) <= 20
+        # a chosen trajectory goes from parent to child, from the agent on
+        assert [decision["parent"][node] for node in decision["chosen"]] == [-1, *decision["chosen"][:-1]]
+    assert len(plot_journey(numbers).axes) == 4
