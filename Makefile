@@ -7,7 +7,7 @@ export OMP_WAIT_POLICY := passive
 export GOMP_SPINCOUNT := 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint types pytest test-page test-cluster hostile clean
+.PHONY: demo test lint types pytest test-page test-cluster test-clients hostile clean
 
 demo: .venv/installed
 	$(BIN)/jumpy demo
@@ -32,6 +32,10 @@ test-page: .venv/installed-dev
 test-cluster: .venv/installed-cluster
 	$(BIN)/python -m pytest -m cluster tests/cluster
 
+# With the tools of others, in an environment of their own: Gymnasium, Stable-Baselines3, Minari, stable-worldmodel.
+test-clients: .venv-clients/installed
+	.venv-clients/bin/python -m pytest tests/clients
+
 # An hour of kills, of two commands in one folder, and of a wheel as a user without a home.
 hostile: .venv/installed-dev
 	$(BIN)/python -m tests.hostile pairs --times 20
@@ -39,7 +43,7 @@ hostile: .venv/installed-dev
 	$(BIN)/python -m tests.hostile wheel
 
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-clients
 
 # PyPI's torch for Linux requires 2 GB of CUDA packages, which no pin keeps out. Without an NVIDIA driver the CPU build is
 # installed: from pip's configured sources where they have it, else from PyTorch's own index.
@@ -66,4 +70,18 @@ endif
 
 .venv/installed-cluster: .venv/installed-dev
 	$(BIN)/pip install -q -c constraints.txt -e ".[dev,cluster]"
+	touch $@
+
+# stable-worldmodel without its dependencies: PyPI's torchvision does not load beside torch's CPU build (docs/tools.md).
+CLIENTS := minari[create,hdf5] stable-baselines3 sb3-contrib pygame-ce hdf5plugin hydra-core einops imageio lancedb \
+	loguru opencv-python-headless pyarrow pylance pymunk shapely tabulate typer
+
+.venv-clients/installed: constraints.txt constraints-clients.txt pyproject.toml
+	$(PYTHON) -m venv .venv-clients
+ifeq ($(wildcard /proc/driver/nvidia/version),)
+	.venv-clients/bin/pip install -q -c constraints.txt "$(TORCH)+cpu" 2>/dev/null || \
+	.venv-clients/bin/pip install -q -c constraints.txt --extra-index-url $(TORCH_CPU_INDEX) "$(TORCH)"
+endif
+	.venv-clients/bin/pip install -q -c constraints.txt -c constraints-clients.txt -e . beartype hypothesis pytest $(CLIENTS)
+	.venv-clients/bin/pip install -q -c constraints-clients.txt --no-deps stable-worldmodel
 	touch $@

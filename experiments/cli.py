@@ -29,7 +29,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "collect": Command("agent.data.collect", "CollectConfig", "collect", "random navigation into a data set"),
     "videos": Command("agent.data.make_videos", "VIDEOS", "make_videos", "videos with known change points"),
-    "import": Command("agent.data.import_videos", "IMPORTS", "import_videos", "published videos, from their files"),
+    "import": Command("agent.data.imports", "IMPORTS", "import_data", "published videos; data sets of Minari"),
     "train": Command("agent.training.train", "TrainConfig", "train", "a world model on a data set"),
     "runs": Command("experiments.runs", "RunsConfig", "runs", "the next piece of a list of long trainings"),
     "benchmark": Command(
@@ -45,6 +45,7 @@ COMMANDS = {
     "table": Command("experiments.figures.commands", "TableConfig", "table", "our results and the published ones"),
     "inspect": Command("experiments.inspect", "InspectConfig", "inspect", "what a folder or file of ours is"),
     "ship": Command("experiments.common.publish_weights", "ShipConfig", "ship", "weights of a finished run"),
+    "export": Command("experiments.export", "ExportConfig", "export", "data sets and models for other tools"),
     "speed env": Command("experiments.speed.env", "SpeedEnvConfig", "speed_env", "our view against Miniworld"),
     "speed plan": Command("experiments.speed.plan", "SpeedPlanConfig", "speed_plan", "planning decisions"),
     "speed train": Command("experiments.speed.train", "SpeedTrainConfig", "speed_train", "training steps"),

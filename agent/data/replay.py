@@ -69,6 +69,11 @@ class Replay:
         """Whether the three channels of every frame are equal."""
         return self.manifest.fields["observation"][1][-1] == 1
 
+    def field(self, name: str, episode: int, start: int, stop: int) -> Shaped[np.ndarray, "t ..."]:
+        """A view of some steps of an episode's field, as stored."""
+        shard, within = divmod(episode, EPISODES_PER_SHARD)
+        return self._shards[shard][name][within, start:stop]
+
     def slices(
         self, episode: Int64[np.ndarray, " b"], start: Int64[np.ndarray, " b"], length: int
     ) -> dict[str, Shaped[np.ndarray, "b t ..."]]:

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
+from torch import nn
 
 from agent.system.atomic_files import locked, write_file, write_json
 from agent.system.versions import commit
-from agent.training.runs import load_model, save_weights
+from agent.training.runs import CHECKPOINT, load_model, save_weights
 from experiments.common import pretrained
+from experiments.common.hub_folder import results_table, write_hub_folder
+from experiments.common.json_files import read_json
 from experiments.common.results import check_not_installed
 from world_models.options import split_label
 
@@ -41,12 +44,18 @@ class ShipConfig:
     """Commit of the code that trained it; default: the one checked out here."""
     overwrite: bool = False
     """Replace shipped weights of this name."""
+    hub: Path | None = None
+    """Write a folder in the layout of the Hugging Face hub instead: model.safetensors, config.json, README.md."""
+    benchmark: Path | None = None
+    """Folder of a benchmark whose numbers the hub's README shows."""
 
     def __post_init__(self) -> None:
         """Validate the numbers and the device."""
         for option, value in (("--frames", self.frames), ("--minutes", self.minutes)):
             if not 0 < value < math.inf:
                 raise ValueError(f"{option} must be more than 0, got {value}")
+        if self.benchmark and not self.hub:
+            raise ValueError("--benchmark is for the README of --hub: give both")
         if not self.device.strip():
             raise ValueError(f"--device must say what the run was trained on, got {self.device!r}")
 
@@ -60,15 +69,15 @@ def ship(config: ShipConfig) -> Path:
         ValueError: if the run is unfinished or does not match the name, the file would be too large, or the name is
             already shipped (unless overwritten); nothing is changed then.
     """
+    if config.hub:
+        return _to_hub(config, config.hub)
     check_not_installed(pretrained.FOLDER, "ship from a clone")
     path = pretrained.weights_file(config.name)
     if config.name in pretrained.read_manifest() and not config.overwrite:
         raise ValueError(f"{config.name} is shipped already: add --overwrite to replace it")
     model, meta = load_model(config.run)
     _check(config, meta)
-    with tempfile.TemporaryDirectory() as folder:
-        save_weights(Path(folder) / path.name, model, meta)
-        content = (Path(folder) / path.name).read_bytes()
+    content = _content(model, meta)
     if len(content) >= LARGEST:
         size = f"{len(content) / 1e6:.1f} MB, must be smaller than {LARGEST / 1e6:g} MB"
         raise ValueError(f"weights of {config.run} have {size}: ship a smaller preset")
@@ -79,6 +88,28 @@ def ship(config: ShipConfig) -> Path:
         write_json(pretrained.FOLDER / pretrained.MANIFEST, dict(sorted(manifest.items())))
     print(f"{config.run} is shipped as {pretrained.WORD}/{config.name}: {path}, {len(content) / 1e6:.1f} MB")
     return path
+
+
+def _to_hub(config: ShipConfig, folder: Path) -> Path:
+    """Write and return a folder for the hub."""
+    model, meta = load_model(config.run)
+    _check(config, meta)
+    results = None
+    if config.benchmark:
+        file = config.run / CHECKPOINT if config.run.is_dir() else config.run
+        summary = read_json(config.benchmark / "summary.json", "give the folder of a finished benchmark", agents=dict)
+        results = results_table(summary, hashlib.sha256(file.read_bytes()).hexdigest())
+    write_hub_folder(folder, _content(model, meta), config.name, _record(config, meta), results)
+    print(f"{config.run} is written to {folder}: upload it with huggingface-cli upload USER/{config.name} {folder}")
+    return folder
+
+
+def _content(model: nn.Module, meta: dict[str, Any]) -> bytes:
+    """The file of weights."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.safetensors"
+        save_weights(path, model, meta)
+        return path.read_bytes()
 
 
 def _check(config: ShipConfig, meta: dict[str, Any]) -> None:

@@ -1,21 +1,32 @@
 """Manifests: the kind of a data set, its episodes' fields, and how it was made. One file per kind.
 
-`jumpy collect` makes the kind *maze*, `jumpy videos` *video*, `jumpy import` *recorded*. A data set's folder holds its
-manifest as `manifest.json`; one without a kind describes a maze.
+`jumpy collect` makes the kind *maze*, `jumpy videos` *video*, `jumpy import` *recorded* and *environment*. A data set's
+folder holds its manifest as `manifest.json`; one without a kind describes a maze.
 """
 
 import json
 from pathlib import Path
 
 from agent.data.manifest.base import EPISODES_PER_SHARD, FORMAT, MANIFEST, Manifest
+from agent.data.manifest.environment import EnvironmentManifest
 from agent.data.manifest.maze import EPISODE_LENGTH, MazeManifest
 from agent.data.manifest.recorded import RecordedManifest
 from agent.data.manifest.video import VideoManifest
 from agent.system.seal import unsealed
 
-__all__ = ["EPISODES_PER_SHARD", "EPISODE_LENGTH", "Manifest", "MazeManifest", "RecordedManifest", "VideoManifest"]
+__all__ = [
+    "EPISODES_PER_SHARD",
+    "EPISODE_LENGTH",
+    "EnvironmentManifest",
+    "Manifest",
+    "MazeManifest",
+    "RecordedManifest",
+    "VideoManifest",
+]
 
-KINDS: dict[str, type[Manifest]] = {kind.kind: kind for kind in (MazeManifest, VideoManifest, RecordedManifest)}
+KINDS: dict[str, type[Manifest]] = {
+    kind.kind: kind for kind in (MazeManifest, EnvironmentManifest, VideoManifest, RecordedManifest)
+}
 
 
 def read_manifest(folder: Path) -> Manifest:

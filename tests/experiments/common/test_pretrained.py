@@ -23,6 +23,7 @@ from experiments.common import publish_weights as module
 from experiments.common.pretrained import find_run, read_manifest
 from experiments.common.publish_weights import LARGEST, ShipConfig, ship
 from experiments.navigation.agents import load_agents
+from experiments.navigation.benchmark import BenchmarkConfig, benchmark
 from experiments.navigation.planning import Standard
 
 PACKAGE = Path(pretrained.__file__).parent.parent
@@ -53,6 +54,25 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def told(run: Path, name: str = "rssm-ours") -> ShipConfig:
     return ShipConfig(run, name, frames=1000, minutes=0.5, device="one core", commit="abc")
+
+
+def test_a_folder_for_the_hub_holds_weights_configuration_and_what_was_measured(run: Path, package: Path) -> None:
+    hub = ship(replace(told(run), hub=Path("hub")))
+    assert sorted(path.name for path in hub.iterdir()) == ["README.md", "config.json", "model.safetensors"]
+    loaded, ours = load_model(hub / "model.safetensors")[0], load_model(run)[0]
+    assert all(torch.equal(value, ours.state_dict()[name]) for name, value in loaded.state_dict().items())
+    card = (hub / "README.md").read_text()
+    assert "library_name: jumpy-imagination" in card and "RSSM" in card and "Not measured." in card
+    assert read_manifest() == {}  # nothing is shipped
+    done = Path("benchmark")
+    benchmark(BenchmarkConfig(done, (f"rssm={run}",), episodes=2, first_seed=100_000, device="cpu"))
+    ship(replace(told(run), hub=hub, benchmark=done))
+    assert "| rssm |" in (hub / "README.md").read_text() and "| shortest-path |" in (hub / "README.md").read_text()
+    (hub / "notes.txt").write_text("")
+    with pytest.raises(ValueError, match=r"other files \(notes\.txt"):
+        ship(replace(told(run), hub=hub))
+    with pytest.raises(ValueError, match="--benchmark is for"):
+        replace(told(run), benchmark=done)
 
 
 @pytest.fixture
