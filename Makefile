@@ -24,6 +24,10 @@ types: .venv/installed-dev
 pytest: .venv/installed-dev
 	$(BIN)/python -m pytest -n auto
 
+# The documentation as pages that open from the disk: build/site/index.html.
+docs: .venv/installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 # `jumpy view` in the system's Chromium; screenshots are left in runs/page.
 test-page: .venv/installed-dev
 	$(BIN)/python -m pytest tests/page/browser.py
