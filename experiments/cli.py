@@ -49,6 +49,7 @@ COMMANDS = {
     "speed env": Command("experiments.speed.env", "SpeedEnvConfig", "speed_env", "our view against Miniworld"),
     "speed plan": Command("experiments.speed.plan", "SpeedPlanConfig", "speed_plan", "planning decisions"),
     "speed train": Command("experiments.speed.train", "SpeedTrainConfig", "speed_train", "training steps"),
+    "speed gpu": Command("experiments.speed.gpu", "SpeedGpuConfig", "speed_gpu", "all of it on a GPU, in ten minutes"),
     "speed demo": Command("experiments.speed.demo", "SpeedDemoConfig", "speed_demo", "the demo's stages"),
     "speed": Command("experiments.speed.table", "SpeedConfig", "speed", "a table of what the four above measured"),
     "demo": Command("experiments.demo", "DemoConfig", "demo", "all of it: data, both models, benchmark, plots"),

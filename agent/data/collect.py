@@ -1,6 +1,7 @@
 """`jumpy collect`: random navigation, uniform over the legal actions, in memory or into a data set on disk."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from jaxtyping import Float64, Int16, Shaped
 from agent.data.manifest import EPISODE_LENGTH, EPISODES_PER_SHARD, MazeManifest
 from agent.data.replay import Replay
 from agent.data.shards import write_data
+from agent.system.pieces import Workers
 from agent.system.versions import versions
 from envs.camera import Camera, camera_jitter
 from envs.dynamics import Dynamics
@@ -17,7 +19,7 @@ from envs.raycast import Raycaster
 
 
 @dataclass(frozen=True)
-class CollectConfig:
+class CollectConfig(Workers):
     """Collect random navigation into a data set; an interrupted collection resumes where it stopped."""
 
     out: Path
@@ -35,6 +37,7 @@ class CollectConfig:
 
     def __post_init__(self) -> None:
         """Check the steps and the seed."""
+        super().__post_init__()
         if self.steps < EPISODE_LENGTH or self.steps % EPISODE_LENGTH:
             raise ValueError(
                 f"--steps must be a positive multiple of {EPISODE_LENGTH} (whole episodes), got {self.steps}"
@@ -50,12 +53,14 @@ def collect(config: CollectConfig) -> Replay:
     """
     layout = Layout.parse(config.layout)
     wanted = MazeManifest(layout, config.seed, config.camera, config.steps // EPISODE_LENGTH, versions())
-
-    def make(shard: int, episodes: int) -> dict[str, np.ndarray]:
-        return random_navigation(layout, episodes, config.seed, config.camera, shard * EPISODES_PER_SHARD)
-
-    write_data(config.out, wanted, config.overwrite, make, "collect")
+    make = partial(_shard, layout, config.seed, config.camera)
+    write_data(config.out, wanted, config.overwrite, make, "collect", config)
     return Replay.open(config.out, verify=False)
+
+
+def _shard(layout: Layout, seed: int, camera: Camera, shard: int, episodes: int) -> dict[str, np.ndarray]:
+    """The arrays of a shard."""
+    return random_navigation(layout, episodes, seed, camera, shard * EPISODES_PER_SHARD)
 
 
 def random_navigation(

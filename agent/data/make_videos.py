@@ -10,12 +10,13 @@ import numpy as np
 from agent.data.manifest import EPISODES_PER_SHARD, VideoManifest
 from agent.data.replay import Replay
 from agent.data.shards import write_data
+from agent.system.pieces import Workers
 from agent.system.versions import versions
 from envs.videos import DATASETS, Video
 
 
 @dataclass(frozen=True)
-class VideosConfig:
+class VideosConfig(Workers):
     """Render videos into a data set; an interrupted call resumes where it stopped."""
 
     out: Path
@@ -33,6 +34,7 @@ class VideosConfig:
 
     def __post_init__(self) -> None:
         """Check the counts and the seed."""
+        super().__post_init__()
         for name, least in (("sequences", 1), ("length", 2), ("seed", 0)):
             if (value := getattr(self, name)) < least:
                 raise ValueError(f"--{name} must be {least} or more, got {value}")
@@ -57,13 +59,14 @@ def make_videos(config: VideosConfig) -> Replay:
         ValueError: a file that the settings name is missing or damaged; also as `write_data`.
     """
     wanted = VideoManifest(config.video.identity, config.length, config.seed, config.sequences, versions())
-
-    def make(shard: int, episodes: int) -> dict[str, np.ndarray]:
-        rng = np.random.default_rng((config.seed, shard))
-        train = wanted.train_episodes - shard * EPISODES_PER_SHARD
-        # Always a whole shard, even if fewer episodes are kept: a longer data set begins with the same sequences.
-        whole = config.video.generate(rng, EPISODES_PER_SHARD, config.length, train)
-        return {name: array[:episodes] for name, array in whole.items()}
-
-    write_data(config.out, wanted, config.overwrite, make, "videos")
+    make = partial(_shard, config.video, config.length, config.seed, wanted.train_episodes)
+    write_data(config.out, wanted, config.overwrite, make, "videos", config)
     return Replay.open(config.out, verify=False)
+
+
+def _shard(video: Video, length: int, seed: int, train: int, shard: int, episodes: int) -> dict[str, np.ndarray]:
+    """The arrays of a shard; `train` is the number of episodes of the training split."""
+    rng = np.random.default_rng((seed, shard))
+    # Always a whole shard, even if fewer episodes are kept: a longer data set begins with the same sequences.
+    whole = video.generate(rng, EPISODES_PER_SHARD, length, train - shard * EPISODES_PER_SHARD)
+    return {name: array[:episodes] for name, array in whole.items()}

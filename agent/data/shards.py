@@ -24,9 +24,12 @@ import hashlib
 import io
 import math
 import re
+import secrets
 import shutil
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -36,21 +39,23 @@ from agent.data.manifest import EPISODES_PER_SHARD, Manifest, read_manifest
 from agent.data.manifest.base import MANIFEST
 from agent.system.atomic_files import LOCK, locked, sync_folder, write_and_sync
 from agent.system.memory import check_fits
+from agent.system.pieces import Workers, run_pieces
 from agent.system.settings import check_same_settings
 
 # Everything that a data set's folder may hold, finished or interrupted.
-OURS = re.compile(rf"\.?(manifest\.json|shard-\d{{5}})(\.partial)?|{re.escape(LOCK)}")
+OURS = re.compile(rf"\.?(manifest\.json|shard-\d{{5}})(\.[0-9a-f]{{8}})?(\.partial)?|{re.escape(LOCK)}")
 
 
 def write_shard(folder: Path, shard: int, arrays: dict[str, np.ndarray]) -> str:
     """Write a shard completely or not at all; return its checksum.
 
-    The arrays (episodes, T, …) are in the order of the manifest's `fields`.
+    The arrays (episodes, T, …) are in the order of the manifest's `fields`. If a worker that was given up writes the
+    same shard, one of the two is kept: both have the same bytes.
     """
+    if not folder.is_dir():
+        raise ValueError(f"there is no folder {folder} on {socket.gethostname()}: all machines need the same storage")
     target = _shard_folder(folder, shard)
-    temporary = target.with_name(f".{target.name}.partial")
-    for leftover in (target, temporary):
-        shutil.rmtree(leftover, ignore_errors=True)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
     temporary.mkdir()
     digest = hashlib.sha256()
     for name, array in arrays.items():
@@ -59,7 +64,13 @@ def write_shard(folder: Path, shard: int, arrays: dict[str, np.ndarray]) -> str:
         digest.update(buffer.getbuffer())
         write_and_sync(temporary / f"{name}.npy", buffer.getbuffer())
     sync_folder(temporary)
-    temporary.rename(target)
+    shutil.rmtree(target, ignore_errors=True)
+    try:
+        temporary.rename(target)
+    except OSError:
+        if not target.is_dir():
+            raise
+        shutil.rmtree(temporary)  # the other one was first
     sync_folder(folder)
     return digest.hexdigest()
 
@@ -107,7 +118,12 @@ def _damage_named(path: Path) -> Iterator[None]:
 
 
 def write_data(
-    folder: Path, wanted: Manifest, overwrite: bool, make: Callable[[int, int], dict[str, np.ndarray]], command: str
+    folder: Path,
+    wanted: Manifest,
+    overwrite: bool,
+    make: Callable[[int, int], dict[str, np.ndarray]],
+    command: str,
+    workers: Workers | None = None,
 ) -> None:
     """Write a data set shard by shard, or complete an existing one with the same settings.
 
@@ -117,6 +133,7 @@ def write_data(
         overwrite: replace an existing data set.
         make: returns a shard's arrays, in the order of the manifest's `fields`, from its number and number of episodes.
         command: label of the progress bar.
+        workers: where shards are made and written; `make` can be pickled then. Default: in this process.
 
     Raises:
         ValueError: the folder holds a data set with other settings or other files, or another process writes to it.
@@ -131,11 +148,17 @@ def write_data(
         manifest, length = _begin_or_resume(folder, wanted, overwrite), wanted.length
         done, total = manifest.episodes_written * length, manifest.episodes * length
         with tqdm(initial=done, total=total, desc=command, unit=" frames", unit_scale=True) as progress:
-            for shard in range(len(manifest.checksums), manifest.shards):
-                episodes = manifest.episodes_in(shard)
-                manifest = manifest.with_shard(write_shard(folder, shard, make(shard, episodes)))
+            left = [(shard, manifest.episodes_in(shard)) for shard in range(len(manifest.checksums), manifest.shards)]
+            written = run_pieces(partial(_made, make, folder), left, workers or Workers(), one_thread=False)
+            for (_, episodes), checksum in zip(left, written, strict=True):
+                manifest = manifest.with_shard(checksum)
                 manifest.write(folder)
                 progress.update(episodes * length)
+
+
+def _made(make: Callable[[int, int], dict[str, np.ndarray]], folder: Path, piece: tuple[int, int]) -> str:
+    """Make and write a shard, given its number and its episodes; return its checksum."""
+    return write_shard(folder, piece[0], make(*piece))
 
 
 def _begin_or_resume(folder: Path, wanted: Manifest, overwrite: bool) -> Manifest:
@@ -149,9 +172,16 @@ def _begin_or_resume(folder: Path, wanted: Manifest, overwrite: bool) -> Manifes
         for shard in range(len(found.checksums)):
             verify_shard(folder, shard, found)
             open_shard(folder, shard, found)
+        kept = {MANIFEST, LOCK, *(_shard_folder(folder, shard).name for shard in range(len(found.checksums)))}
+        _clear(folder, kept)  # of writers that were killed
         return found
     # the manifest first, so that it never lists a deleted shard
-    for path in sorted(path for path in folder.iterdir() if path.name != LOCK):
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    _clear(folder, {LOCK})
     wanted.write(folder)
     return wanted
+
+
+def _clear(folder: Path, kept: set[str]) -> None:
+    """Remove what a data set's folder holds, except for some names."""
+    for path in sorted(path for path in folder.iterdir() if path.name not in kept):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -39,20 +39,21 @@ def _unframed(message: str) -> str:
     return re.sub(r"^Error parsing (?!-)\S+: ", "", text)  # users do not know the names of dataclasses
 
 
-def given_options(config: Any) -> dict[str, Any]:
-    """The fields of a configuration that differ from their defaults, by name."""
+def given_options(config: Any, without: type | None = None) -> dict[str, Any]:
+    """The fields of a configuration that differ from their defaults, by name; without those of a base class."""
     given = {}
-    for field in fields(config):
+    left_out = () if without is None else {field.name for field in fields(without)}
+    for field in (each for each in fields(config) if each.name not in left_out):
         default = field.default if field.default_factory is MISSING else field.default_factory()
         if (value := getattr(config, field.name)) != default:
             given[field.name] = value
     return given
 
 
-def arguments(config: Any) -> list[str]:
+def arguments(config: Any, without: type | None = None) -> list[str]:
     """Those fields as command-line arguments."""
     words: list[str] = []
-    for name, value in given_options(config).items():
+    for name, value in given_options(config, without).items():
         words.append(f"--{name.replace('_', '-')}")
         words += [] if value is True else map(str, value if isinstance(value, tuple) else (value,))
     return words

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +15,9 @@ from tqdm import tqdm
 from agent.acting.agents import Agent
 from agent.acting.navigate import navigate
 from agent.system.atomic_files import locked, write_json
-from agent.system.children import start_worker
 from agent.system.cores import usable_cores
 from agent.system.device import choose_device
-from agent.system.threads import threads
+from agent.system.pieces import Workers, run_pieces
 from agent.system.versions import versions
 from envs.camera import Camera
 from envs.dynamics import Dynamics
@@ -47,7 +41,7 @@ from experiments.navigation.summary import summarise, summary_table
 
 
 @dataclass(frozen=True)
-class BenchmarkConfig:
+class BenchmarkConfig(Workers):
     """Run agents on the same episodes, always with the random agent and the shortest path.
 
     An interrupted benchmark resumes where it stopped, with the same results.
@@ -75,15 +69,13 @@ class BenchmarkConfig:
     """Episodes in parallel, and per write."""
     device: str = "auto"
     """auto (CUDA where there is one), cpu or cuda."""
-    processes: int | None = None
-    """Processes that share an agent's batches, with the same results; default: one per core, at most one per 500
-    episodes, since each takes seconds to start."""
     overwrite: bool = False
     """Replace a benchmark that is already there."""
 
     def __post_init__(self) -> None:
         """Validate the numbers."""
-        for name in ("episodes", "batch", "processes"):
+        super().__post_init__()
+        for name in ("episodes", "batch"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise ValueError(f"--{name} must be at least 1, got {value}")
         if self.first_seed < 0:
@@ -170,36 +162,15 @@ def _results(
     """Run batches of episodes, given by their seeds, and yield the results in the same order.
 
     Every process uses one thread, whatever their number: small decisions are faster so, and rounding depends on it.
+    There are as many processes as cores, at most one per 500 episodes, since each takes seconds to start.
     """
-    most = 1 if choose_device(config.device).type == "cuda" or not agent.looks else usable_cores()
-    processes = config.processes or min(most, max(1, sum(map(len, batches)) // 500))
+    gpu = agent.looks and choose_device(config.device).type == "cuda"
+    most = 1 if gpu or not agent.looks else usable_cores()
+    default = min(most, max(1, sum(map(len, batches)) // 500))
     run = partial(navigate, agent, layout, camera=config.camera, batch=config.batch, record=True)
-    if processes > 1:
-        try:
-            with _workers(processes) as pool:
-                yield from pool.map(run, batches)
-        except BrokenProcessPool:
-            raise OSError(
-                f"one of {processes} processes was killed, perhaps for lack of memory: repeat the command to resume; "
-                "--processes 1 needs the least memory"
-            ) from None
-        return
-    with threads(1):
-        yield from map(run, batches)
-
-
-@contextmanager
-def _workers(processes: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes of one thread each, which are killed where the block ends early."""
-    others = active_children()
-    with ProcessPoolExecutor(processes, get_context("spawn"), start_worker, (os.getpid(),)) as pool:
-        try:
-            yield pool
-        except BaseException:
-            for worker in active_children():
-                if worker not in others:
-                    worker.kill()
-            raise
+    if not agent.looks and config.engine == "ray":  # seconds here, on a cluster as much for its start
+        return map(run, batches)
+    return run_pieces(run, batches, config, default, gpu=gpu)
 
 
 def _identity(config: BenchmarkConfig, agents: list[BenchmarkAgent], device: torch.device) -> dict[str, Any]:

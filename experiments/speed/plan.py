@@ -24,7 +24,7 @@ from experiments.common.numbers import print_numbers
 from experiments.figures.measured import benchmark_and_plot
 from experiments.navigation.benchmark import BenchmarkConfig
 from experiments.navigation.planning import PlannerOption, planner_facts
-from planners.interface import ModelFunctions
+from planners.interface import ModelFunctions, Planner
 from planners.tree import TreeSearch
 from world_models.interface import ACTIONS
 from world_models.registry import build_model
@@ -75,7 +75,7 @@ def speed_plan(config: SpeedPlanConfig) -> None:
     for batch in BATCHES:
         foreign = foreign_load()
         with threads(1 if batch == 1 else torch.get_num_threads()):
-            seconds, spent = _median_decision(model, batch, config, device)
+            seconds, spent = median_decision(model, batch, config.planner, config.repeats, device)
         result |= {f"decision_batch{batch}_ms": 1000 * seconds, "foreign_load": foreign()}
     result["transitions_per_s"] = spent / seconds
     result[f"benchmark_{config.episodes}_s"] = None if config.run is None else _benchmark_seconds(config)
@@ -95,7 +95,7 @@ def _benchmark_seconds(config: SpeedPlanConfig) -> float:
 
 
 @torch.inference_mode()
-def _median_decision(model: Any, batch: int, config: SpeedPlanConfig, device: torch.device) -> tuple[float, int]:
+def median_decision(model: Any, batch: int, planner: Planner, repeats: int, device: torch.device) -> tuple[float, int]:
     """Seconds per call of the planner for a batch of random contexts, and the transitions that it spends."""
     torch.manual_seed(0)
     size, context = model.config.frame_size, model.context
@@ -107,9 +107,9 @@ def _median_decision(model: Any, batch: int, config: SpeedPlanConfig, device: to
     functions = replace(ModelFunctions.of(model), legal=lambda state: every(len(state[0]), ACTIONS))
     root, generator = every(batch, ACTIONS), torch.Generator().manual_seed(0)
     seconds, spent = [], 0
-    for _ in range(config.repeats + 2):
+    for _ in range(repeats + 2):
         since = time.perf_counter()
-        plan = config.planner.plan(functions, state, goal, root, generator)
+        plan = planner.plan(functions, state, goal, root, generator)
         spent = int(plan.transitions.sum())  # waits for a GPU
         seconds.append(time.perf_counter() - since)
     return statistics.median(seconds[2:]), spent

@@ -118,10 +118,7 @@ def _measure(
     batch, length = fast.recipe.batch_size, fast.model.window_length
     rng = np.random.default_rng(0)
     sample = to_batch(replay.sample(rng, batch, length), device)
-    model: Any = plain.model
-    weights = model.loss(sample, 0).weights
-    model.to(memory_format=torch.contiguous_format)
-    model.loss = lambda batch, step: Losses(plain_loss(model, batch, step), weights)
+    take_plain_loss(plain, plain_loss, sample)
     error = _gradient_error(fast.model, plain.model, sample)
     flops = _flops(fast)
     reset_peak_memory(device)
@@ -131,9 +128,9 @@ def _measure(
     steps, plain_steps, loads = [], [], []
     foreign = foreign_load()
     for _ in range(rounds):
-        steps.append(_seconds(fast.update, device))
-        plain_steps.append(_seconds(plain.update, device))
-        loads.append(_seconds(lambda: to_batch(replay.sample(rng, batch, length), device), device))
+        steps.append(seconds_of(fast.update, device))
+        plain_steps.append(seconds_of(plain.update, device))
+        loads.append(seconds_of(lambda: to_batch(replay.sample(rng, batch, length), device), device))
     step, gemm = statistics.median(steps), _gemm_flops_per_s(device, fast.precision)
     return {
         "step_s": step,
@@ -149,6 +146,14 @@ def _measure(
         "precision": fast.precision,
         "foreign_load": foreign(),
     }
+
+
+def take_plain_loss(trainer: Trainer, plain_loss: PlainLoss, sample: Batch) -> None:
+    """Let a trainer minimise the plain loops' loss, with the weights of the model's own."""
+    model: Any = trainer.model
+    weights = model.loss(sample, 0).weights
+    model.to(memory_format=torch.contiguous_format)
+    model.loss = lambda batch, step: Losses(plain_loss(model, batch, step), weights)
 
 
 def _gradient_error(fast: nn.Module, plain: nn.Module, sample: Batch) -> float:
@@ -177,11 +182,11 @@ def _flops(trainer: Trainer) -> int:
 def _gemm_flops_per_s(device: torch.device, precision: str) -> float:
     """Throughput of a large matrix product on this device in this precision."""
     a = torch.randn(GEMM, GEMM, device=device, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
-    seconds = [_seconds(lambda: a @ a, device) for _ in range(7)]
+    seconds = [seconds_of(lambda: a @ a, device) for _ in range(7)]
     return 2 * GEMM**3 / statistics.median(seconds[2:])
 
 
-def _seconds(run: Callable[[], Any], device: torch.device) -> float:
+def seconds_of(run: Callable[[], Any], device: torch.device) -> float:
     """Wall time of a call, including the work it started on the device."""
     since = time.perf_counter()
     run()

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -27,7 +28,9 @@ from tqdm import tqdm
 
 from agent.data.replay import Replay
 from agent.system.atomic_files import locked, write_file, write_json
+from agent.system.cores import usable_cores
 from agent.system.device import choose_device
+from agent.system.pieces import Workers, run_pieces
 from agent.system.versions import commit, versions
 from agent.training.evaluation_mode import seeded
 from experiments.common.command_line import arguments
@@ -55,9 +58,12 @@ from world_models.interface import Generative
 from world_models.registry import MODELS
 from world_models.spec import ModelSpec
 
+SAMPLES_PER_PROCESS = 1000
+"""fewest samples of videos for which another process pays: it takes seconds to start"""
+
 
 @dataclass(frozen=True)
-class PredictConfig:
+class PredictConfig(Workers):
     """Predict test videos from their first frames, and measure how close the best of several samples is to the truth.
 
     An interrupted call resumes where it stopped, with the same results; so does one with more --sequences.
@@ -95,6 +101,7 @@ class PredictConfig:
     """replace results that are already there"""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("context", "samples", "sequences", "video", "batch"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise ValueError(f"--{name} must be at least 1, got {value}")
@@ -138,17 +145,11 @@ def predict(config: PredictConfig) -> dict[str, Any]:
         begin_or_resume(config.out, "prediction", settings, PRODUCTS, config.overwrite)
         for folder in (SEQUENCES, *([FRAMES] if filmed else [])):
             (config.out / folder).mkdir(exist_ok=True)
-        for number in tqdm(episodes, desc=f"predict {predictor.training['model']}", unit=" videos"):
-            film = number in filmed and not (config.out / FRAMES / f"{number:05d}.npz").exists()
-            if film or not (config.out / SEQUENCES / f"{number:05d}.npz").exists():
-                best = predict_video(config, predictor, replay, number, lpips)
-                write_scores(config.out / SEQUENCES / f"{number:05d}.npz", best.scores)
-                if film:
-                    write_scores(config.out / FRAMES / f"{number:05d}.npz", best.film)
+        _predict_all(config, predictor, replay, episodes, filmed, lpips)
         found = read_best(config.out, len(episodes))
         write_file(config.out / CURVES, curves(found).encode())
         result = {
-            "command": shlex.join(["jumpy", "predict", *arguments(config)]),
+            "command": shlex.join(["jumpy", "predict", *arguments(config, without=Workers)]),
             "commit": commit(),
             "versions": versions(),
             "context": _shown(config, predictor),
@@ -163,6 +164,41 @@ def predict(config: PredictConfig) -> dict[str, Any]:
             write_film((config.out, *config.beside), replay, filmed)
     print(means_table(result))
     return result
+
+
+def _predict_all(
+    config: PredictConfig, predictor: TrainedRun, replay: Replay, episodes: range, filmed: range, lpips: LPIPS | None
+) -> None:
+    """Predict the videos that are not finished yet, and write each as soon as it is."""
+
+    def lacks(number: int) -> bool:
+        folders = (SEQUENCES, FRAMES) if number in filmed else (SEQUENCES,)
+        return not all((config.out / folder / f"{number:05d}.npz").exists() for folder in folders)
+
+    left = [number for number in episodes if lacks(number)]
+    gpu = choose_device(config.device).type == "cuda"
+    default = 1 if gpu else min(usable_cores(), max(1, len(left) * _samples(config, predictor) // SAMPLES_PER_PROCESS))
+    work = partial(_predicted, config, predictor, lpips, filmed)
+    name = f"predict {predictor.training['model']}"
+    with tqdm(initial=len(episodes) - len(left), total=len(episodes), desc=name, unit=" videos") as progress:
+        for number, best in zip(left, run_pieces(work, left, config, default, gpu=gpu), strict=True):
+            write_scores(config.out / SEQUENCES / f"{number:05d}.npz", best.scores)
+            if number in filmed:
+                write_scores(config.out / FRAMES / f"{number:05d}.npz", best.film)
+            progress.update()
+
+
+def _predicted(
+    config: PredictConfig, predictor: TrainedRun, lpips: LPIPS | None, filmed: range, episode: int
+) -> Prediction:
+    """`predict_video` in a worker, which opens the data itself; with frames only of films."""
+    best = predict_video(config, predictor, _opened(config.data), episode, lpips)
+    return best if episode in filmed else best._replace(film={})
+
+
+@cache
+def _opened(data: Path) -> Replay:
+    return Replay.open(data, verify=False)
 
 
 @torch.no_grad()

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from agent.acting.agents import Decision, RandomAgent
+from agent.system import pieces
 from agent.training.runs import CHECKPOINT
 from envs.layout import Layout
 from experiments.navigation import benchmark as module
@@ -296,7 +297,8 @@ class Dying(RandomAgent):
         os._exit(9)
 
 
-def test_killed_process_is_an_error_with_a_remedy(finished: BenchmarkConfig) -> None:
+def test_killed_process_is_an_error_with_a_remedy(finished: BenchmarkConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "TRIES", 1)
     config = replace(finished, processes=2)
     with pytest.raises(OSError, match=r"one of 2 processes was killed.*resume.*--processes 1"):
         list(module._results(Dying(), config, Layout.paper(), [range(2), range(2, 4)]))
@@ -314,7 +316,7 @@ def test_workers_do_not_outlive_a_benchmark_that_is_killed_while_they_start(
 
 
 def test_interrupted_benchmark_waits_for_no_worker() -> None:
-    with pytest.raises(KeyboardInterrupt), module._workers(2) as pool:
+    with pytest.raises(KeyboardInterrupt), pieces.pool_of(2) as pool:
         pool.submit(time.sleep, 600)
         raise KeyboardInterrupt
     assert active_children() == []

@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 import torch
 
+from agent.training.trainer import Trainer
 from experiments import cli
 from experiments.common import hardware
 from experiments.demo import DemoConfig
 from experiments.speed import demo as speed_demo
+from experiments.speed import gpu
 from experiments.speed import train as speed_train
+from experiments.speed.gpu import SpeedGpuConfig, speed_gpu
 from experiments.speed.plan import SpeedPlanConfig, speed_plan
 from experiments.speed.table import SpeedConfig, speed
 from experiments.speed.train import SpeedTrainConfig, load_plain_loss
@@ -145,3 +148,44 @@ def test_another_process_is_foreign_load():
         load = foreign()
         other.kill()
     assert load is not None and load > 0.2
+
+
+def test_a_dry_run_on_the_cpu_measures_every_row_of_a_gpu(tmp_path, capsys):
+    """Of models with plain loops and without; the graph is the one thing that a CPU does not have."""
+    models = ("hrssm", "lmc-memory")
+    config = SpeedGpuConfig(tmp_path, 10.0, models, ("quick",), 1, batch_size=1, depth=1, device="cpu")
+    speed_gpu(config)
+    result, shown = read(tmp_path / "speed_gpu.json"), (tmp_path / "speed_gpu.md").read_text()
+    for model in models:
+        assert result["step"][model]["quick"]["step_s"] > 0
+        plain = result["plain"][model]["quick"]
+        assert "no plain loops" in plain["reason"] if model == "lmc-memory" else plain["plain_step_s"] > 0
+        assert f"| {model}, quick | " in shown
+    assert result["plan"]["hrssm"]["quick"]["decision_batch64_ms"] > 0
+    assert result["load"]["hrssm"]["quick"]["device_batch_ms"] > 0
+    assert "not measured" in shown and shown in capsys.readouterr().out
+
+
+def test_a_row_that_fails_and_a_row_without_time_end_nothing(tmp_path, monkeypatch):
+    def update(self):
+        raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 TiB")
+
+    monkeypatch.setattr(Trainer, "update", update)
+    monkeypatch.setattr(gpu, "median_decision", lambda *_: pytest.fail("there was no time for it"))
+    monkeypatch.setattr(gpu, "_loads", lambda *_: time.sleep(9))
+    config = SpeedGpuConfig(tmp_path, 0.05, ("hrssm",), ("quick",), batch_size=1, device="cpu")
+    clock = iter([0.0, 1.0, *[100.0] * 50])
+    monkeypatch.setattr(gpu.time, "monotonic", lambda: next(clock))
+    speed_gpu(config)
+    result = read(tmp_path / "speed_gpu.json")
+    assert "out of memory" in result["step"]["hrssm"]["quick"]["reason"]
+    assert result["plan"]["hrssm"]["quick"] == {"reason": "no time was left"}
+    assert "no time was left" in (tmp_path / "speed_gpu.md").read_text()
+
+
+def test_a_gpu_that_is_not_there_is_one_line(tmp_path, capsys):
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    assert cli.main(["speed", "gpu", "--out", str(tmp_path / "out")]) == 2
+    assert "no CUDA device" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
