@@ -32,6 +32,7 @@ COMMANDS = {
     "import": Command("agent.data.imports", "IMPORTS", "import_data", "published videos; data sets of Minari"),
     "train": Command("agent.training.train", "TrainConfig", "train", "a world model on a data set"),
     "runs": Command("experiments.runs", "RunsConfig", "runs", "the next piece of a list of long trainings"),
+    "sweep": Command("experiments.sweep", "SweepConfig", "sweep", "trainings with other options, in one table"),
     "benchmark": Command(
         "experiments.figures.measured", "BenchmarkConfig", "benchmark_and_plot", "a comparison of agents"
     ),

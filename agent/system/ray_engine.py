@@ -129,6 +129,7 @@ def _connected(ray: Any, address: str | None, processes: int | None) -> Iterator
     try:
         ray.init(address=address or "local", log_to_driver=False, logging_level="error", **own)
     except (RuntimeError, ConnectionError, ValueError) as error:
+        ray.shutdown()
         reason = " ".join(str(error).split())
         raise ValueError(
             f"cannot use the Ray cluster {address or 'on this machine'} ({reason:.300}): see 'ray status --address …', "

@@ -28,13 +28,12 @@ from agent.data.collect import CollectConfig, collect
 from agent.data.make_videos import VideosConfig, make_videos
 from agent.data.replay import Replay
 from agent.data.windows import DeviceWindows, HostWindows
-from agent.system.atomic_files import write_file
+from agent.system.atomic_files import locked, write_file, write_json
 from agent.system.device import choose_device
 from agent.training.config import TrainConfig
 from agent.training.trainer import Trainer
 from envs.videos import DATASETS
 from experiments.common.hardware import about, about_line, peak_memory_gb, reset_peak_memory
-from experiments.common.json_files import write_shared_json
 from experiments.common.numbers import print_numbers
 from experiments.speed.plan import BATCHES, median_decision
 from experiments.speed.train import load_plain_loss, seconds_of, take_plain_loss
@@ -90,12 +89,16 @@ def speed_gpu(config: SpeedGpuConfig) -> dict[str, Any]:
     """Measure every row for which there is time; print, write and return the numbers.
 
     Raises:
-        ValueError: for an unknown name, no CUDA device, or numbers out of range.
+        ValueError: there is no CUDA device, or another process writes the folder.
         OSError: the folder cannot be written.
     """
     device = choose_device(config.device)
-    config.out.mkdir(parents=True, exist_ok=True)
-    until = time.monotonic() + 60 * config.minutes
+    with locked(config.out):
+        return _all_rows(config, device, time.monotonic() + 60 * config.minutes)
+
+
+def _all_rows(config: SpeedGpuConfig, device: torch.device, until: float) -> dict[str, Any]:
+    """Measure rows until the time is over, writing each."""
     result: dict[str, Any] = {"about": about(device), "precision": config.precision}
     if device.type == "cuda":
         result["gpu_memory_gb"] = torch.cuda.get_device_properties(device).total_memory / 1e9
@@ -105,7 +108,7 @@ def speed_gpu(config: SpeedGpuConfig) -> dict[str, Any]:
             row = result.setdefault(kind, {}).setdefault(model, {}).setdefault(preset, {})
             row |= _measured(measure, until)
             print_numbers(row, f"{kind}.{model}.{preset}.")
-            write_shared_json(config.out / RESULT, result)
+            write_json(config.out / RESULT, result)
             write_file(config.out / TABLE, table(result).encode())
     print(table(result))
     return result

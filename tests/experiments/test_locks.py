@@ -14,6 +14,7 @@ from experiments.navigation.benchmark import BenchmarkConfig, benchmark
 from tests.support.files import content
 from tests.support.holder import held
 from tests.support.navigation_runs import untrained
+from tests.support.sweeps import write_list
 from tests.support.video_runs import FRAMES, videos
 
 COMMANDS = {
@@ -23,6 +24,8 @@ COMMANDS = {
     "benchmark": "--episodes 2 --overwrite",
     "navigation": "--hrssm DATA/hrssm --json DATA/navigation.json --episodes 2 --overwrite",
     "predict": "--data DATA/balls --floor black --context 6 --overwrite",
+    "sweep": "DATA/list.toml",
+    "speed gpu": "--models rssm --device cpu",
     "demo": "--frames 100 --overwrite",
     "plot": "",
 }
@@ -36,6 +39,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     collect(CollectConfig(folder / "maze", steps=200))
     videos(folder / "balls")
     untrained(folder / "hrssm", "hrssm")
+    write_list(folder / "list.toml", folder / "maze", "[grid]\nsteps = [3]\n")
     return folder
 
 
@@ -58,7 +62,8 @@ def test_every_command_with_a_folder_is_tried() -> None:
         one = next(iter(config.values()))[0] if isinstance(config, dict) else config
         if "out" in signature(one).parameters:
             with_out.add(name)
-    assert with_out == {name.split()[0] for name in COMMANDS if name != "plot"} | set(ELSEWHERE)
+    tried = {name if name in cli.COMMANDS else name.split()[0] for name in COMMANDS if name != "plot"}
+    assert with_out == tried | set(ELSEWHERE)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
