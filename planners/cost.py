@@ -14,8 +14,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from world_models.blocks.images import to_float
-from world_models.interface import Plannable
+from world_models.blocks.images import goal_to_float, to_float
+from world_models.interface import ModelConfig, Plannable
 
 CONTEXT_AXES = {"frames": 4, "frame_actions": 1, "frame_count": 0, "observation": 3, "action_mask": 1}
 """axes of what is shown of one episode"""
@@ -42,6 +42,7 @@ class GoalCost(nn.Module):
         if not 0 < discount <= 1:
             raise ValueError(f"the discount must be above 0 and at most 1, got {discount:g}")
         self.model, self.discount = model, discount
+        self._goal_axes = len(getattr(model, "config", ModelConfig(None, None)).goal)
         self.eval()
 
     def get_cost(self, info: Mapping[str, Any], candidates: Float[Tensor, "b n h a"]) -> Float[Tensor, "b n"]:
@@ -87,7 +88,7 @@ class GoalCost(nn.Module):
 
     def _goal(self, info: Mapping[str, Any]) -> Tensor:
         """The goals as the model reads them."""
-        return to_float(self._read(info, "desired_goal", axes=3))
+        return goal_to_float(self._read(info, "desired_goal", axes=self._goal_axes))
 
     def _legal(self, info: Mapping[str, Any], candidates: Tensor) -> Bool[Tensor, "b a"]:
         """The legal first actions; all of them where nothing is said of it."""

@@ -23,13 +23,15 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import torch
-from jaxtyping import Bool, Float, Int64, UInt8
+from jaxtyping import Bool, Float, Int64, Shaped, UInt8
 from torch import Tensor, nn
 
 from world_models.shapes import Action, Actions, Between, Frames, Lengths, NewFrames, Planned, Starts
 
 ACTIONS = 3
 """forward, turn left, turn right; a video has 0 actions"""
+CROP = (3, 3, 3)
+"""a goal in a maze: the crop of the map, rows, columns, RGB"""
 
 State = Any
 """a belief: a named tuple of tensors, each with the batch first"""
@@ -49,8 +51,8 @@ class Batch(NamedTuple):
     action: Int64[Tensor, "b t"]
     """a_t, taken after seeing x_t"""
     action_mask: Bool[Tensor, "b t actions"]
-    achieved_goal: UInt8[Tensor, "b t y x rgb"]
-    """crop of the map around the agent"""
+    achieved_goal: Shaped[Tensor, "b t *goal"]
+    """in a maze the crop of the map around the agent, (3, 3, 3); elsewhere pictures in bytes, or vectors"""
 
     def to(self, device: torch.device) -> "Batch":
         """Copy to a device."""
@@ -95,6 +97,8 @@ class ModelConfig(Generic[SizesT, OptionsT]):
     """height and width of a frame, in pixels"""
     actions: int = ACTIONS
     """0 for videos, which have neither actions nor goals"""
+    goal: tuple[int, ...] = CROP
+    """shape of a stored goal: (height, width, 3) of a picture, (length,) of a vector"""
 
 
 @runtime_checkable
@@ -175,10 +179,10 @@ class Plannable(Network, Protocol):
     def feature(self, state: State) -> Float[Tensor, "b d"]:
         """What goals are compared with, by cosine."""
 
-    def goal_feature(self, goal: Float[Tensor, "b 3 3 3"]) -> Float[Tensor, "b d"]:
-        """A goal crop in the same space."""
+    def goal_feature(self, goal: Float[Tensor, "b *goal"]) -> Float[Tensor, "b d"]:
+        """A goal in the same space, as `images.goal_to_float` returns it."""
 
-    def legal(self, state: State) -> Bool[Tensor, "b 3"]:
+    def legal(self, state: State) -> Bool[Tensor, "b actions"]:
         """Actions expected to be legal next; all of them if the model does not predict that."""
 
 

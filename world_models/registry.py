@@ -9,7 +9,7 @@ from torch import nn
 from world_models import cwvae, lmc_memory, rssm
 from world_models.dlh import dlh
 from world_models.hrssm import hrssm
-from world_models.interface import ACTIONS, ModelConfig
+from world_models.interface import ACTIONS, CROP, ModelConfig
 from world_models.options import label, override
 from world_models.spec import ModelSpec
 
@@ -35,7 +35,13 @@ def choose(kind: str, name: Any, known: Mapping[Any, Any], of: str = "") -> Any:
 
 
 def build_model(
-    model: str, preset: str, variant: str, frame_size: int, options: Sequence[str] = (), actions: int = ACTIONS
+    model: str,
+    preset: str,
+    variant: str,
+    frame_size: int,
+    options: Sequence[str] = (),
+    actions: int = ACTIONS,
+    goal: tuple[int, ...] = CROP,
 ) -> nn.Module:
     """Build a model with random weights.
 
@@ -46,6 +52,7 @@ def build_model(
         frame_size: height and width of the frames, in pixels.
         options: changes NAME=VALUE of the variant's options.
         actions: number of actions in the data; 0 for videos, which have no goals either.
+        goal: shape of a stored goal.
 
     Raises:
         ValueError: a name is unknown, or a change, the frame size or the actions do not suit.
@@ -58,7 +65,7 @@ def build_model(
             f"{model} models videos, and this data has {actions} actions: train on a data set of 'jumpy videos', or "
             "another --model"
         )
-    return spec.network(ModelConfig(sizes, chosen, frame_size, actions))
+    return spec.network(ModelConfig(sizes, chosen, frame_size, actions, goal))
 
 
 def variant_label(model: str, variant: str, options: Any) -> str:
@@ -88,6 +95,7 @@ def _configuration(model: str, config: Mapping[str, Any]) -> ModelConfig:
     try:
         given = {name: value for name, value in config["options"].items() if (name, value) not in spec.retired}
         rest = {name: value for name, value in config.items() if name not in ("sizes", "options")}
+        rest["goal"] = tuple(rest.get("goal", CROP))  # of older checkpoints; JSON has lists
         return ModelConfig(sizes(**config["sizes"]), options(**given), **rest)
     except (KeyError, TypeError) as error:
         raise ValueError(f"this version does not support {model} of this configuration ({error})") from error

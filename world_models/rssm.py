@@ -78,7 +78,9 @@ class RSSM(GoalModel):
         self.post_s = GaussianHead(belief, belief, sizes.state)
         feature = None if o.imagination_weight is None else sizes.feature
         if config.actions:
-            self.goals = GoalSpace(sizes.state + belief, belief, feature, o.legal_weight is not None)
+            self.goals = GoalSpace(
+                sizes.state + belief, belief, feature, o.legal_weight is not None, config.actions, config.goal
+            )
 
     @property
     def window_length(self) -> int:
@@ -159,7 +161,7 @@ class RSSM(GoalModel):
         o = self.config.options
         assert o.imagination_weight is not None
         s = h.new_zeros(len(h), self.config.sizes.state)
-        imagined = torch.cat(self.s_rnn.rollout(self.prior_s, s, h, one_hot_actions(a)), -1)
+        imagined = torch.cat(self.s_rnn.rollout(self.prior_s, s, h, one_hot_actions(a, self.config.actions)), -1)
         crop = batch.achieved_goal[:, o.context - 1 : o.context + o.horizon]
         states = torch.cat([torch.cat([s, h], -1)[:, None], imagined], 1)
         contrast = self.goals.contrast(states, crop, o.contrast_frames, o.contrast_temperature)

@@ -8,7 +8,7 @@ from jaxtyping import Int64, Shaped, UInt8
 from torch import Tensor
 
 from planners.interface import ModelFunctions, Plan, Planner, Remembers
-from world_models.blocks.images import to_float
+from world_models.blocks.images import goal_to_float, to_float
 from world_models.interface import Plannable, State
 
 
@@ -53,7 +53,7 @@ class Decider:
         """
         frames, actions, length = (tensor.to(self._device) for tensor in (frames, actions, length))
         state = self._model.observe(to_float(frames), actions, length)
-        goal_feature = self._model.goal_feature(to_float(torch.from_numpy(goal).to(self._device)))
+        goal_feature = self._model.goal_feature(goal_to_float(torch.from_numpy(goal).to(self._device)))
         legal = torch.from_numpy(mask.astype(bool)).to(self._device)
         chosen = self._choose(rows, state, goal_feature, legal)
         return chosen.action.cpu().numpy(), chosen.transitions.cpu().numpy()

@@ -29,7 +29,7 @@ from agent.training.runs import CHECKPOINT, load_run, save_run
 from agent.training.tensorboard import Meter, log_pictures, log_scalars, remove_curves
 from world_models.blocks.images import scale
 from world_models.blocks.networks import set_precision
-from world_models.interface import Batch, Choosy, Colouring, Losses, Phased, Trainable
+from world_models.interface import CROP, Batch, Choosy, Colouring, Losses, Phased, Trainable
 from world_models.registry import build_model, variant_label
 from world_models.spec import Recipe
 
@@ -45,7 +45,8 @@ class Trainer:
         self.ranks.rows(c.evaluation.batch_size, "--evaluation.batch-size")
         torch.manual_seed(c.seed)
         actions = replay.manifest.actions
-        model = build_model(c.model, c.preset, c.chosen_variant, replay.frame_size, c.options, actions)
+        goal = replay.manifest.fields["achieved_goal"][1] if actions else CROP
+        model = build_model(c.model, c.preset, c.chosen_variant, replay.frame_size, c.options, actions, goal)
         if not isinstance(model, Trainable):
             raise ValueError(f"{c.model} cannot be trained: it lacks config, window_length or loss (Trainable)")
         if model.window_length > replay.episode_length:

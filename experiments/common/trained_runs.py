@@ -17,10 +17,12 @@ from agent.training.runs import CHECKPOINT, load_model
 from experiments.common.pretrained import find_run
 from world_models.interface import Trainable
 
-SUBJECT = ("layout", "dataset", "video")  # identifies the maze or the kind of videos
+SUBJECT = ("layout", "environment", "dataset", "video")  # identifies the maze, environment or kind of videos
 FACTS = ("model", "preset", "variant", "config", "recipe", "precision", "seed", *SUBJECT, "data_seed")
 
 
+KINDS = {"layout": "maze", "environment": "environment"}
+"""kinds of training data besides videos, by what a checkpoint then records"""
 Capability = TypeVar("Capability")
 
 
@@ -111,9 +113,9 @@ def load_trained(
     training = meta["run"]
     if model not in (None, training["model"]):
         raise ValueError(f"{name} is a run of {training['model']}: give a run of {model}")
-    trained_on = "maze" if "layout" in training else "videos"
+    trained_on = next((kind for name, kind in KINDS.items() if name in training), "videos")
     if data not in (None, trained_on):
-        words = {"maze": "maze data", "videos": "videos"}
+        words = {"maze": "maze data", "environment": "another environment", "videos": "videos"}
         raise ValueError(f"{name} was trained on {words[trained_on]}: give a run of {words[data]}")
     label = label or training["model"]
     return TrainedRun(path, name, label, network, training, meta["step"], meta.get("trained_seconds"))
@@ -161,7 +163,9 @@ def _described(origin: dict[str, Any], other: dict[str, Any]) -> str:
     """What data show; for videos of the same kind including the settings that differ."""
     if "layout" in origin:
         return f"layout {origin['layout']}"
-    if origin["dataset"] != other.get("dataset"):
+    if "environment" in origin:
+        return ", ".join(f"{name} {value}" for name, value in origin["environment"].items())
+    if "dataset" not in other or origin["dataset"] != other["dataset"]:
         return origin["dataset"]
     settings = [f"{name} {value}" for name, value in origin["video"].items() if value != other["video"].get(name)]
     return f"{origin['dataset']} with {', '.join(settings)}"

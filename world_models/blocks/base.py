@@ -46,10 +46,10 @@ class GoalModel(FrameModel):
         """See `Plannable.feature`."""
         return self.goals.feature(self.belief(state))
 
-    def goal_feature(self, goal: Float[Tensor, "b 3 3 3"]) -> Float[Tensor, "b d"]:
+    def goal_feature(self, goal: Float[Tensor, "b *goal"]) -> Float[Tensor, "b d"]:
         """See `Plannable.goal_feature`."""
         return self.goals.goal(goal)
 
-    def legal(self, state: State) -> Bool[Tensor, "b 3"]:
+    def legal(self, state: State) -> Bool[Tensor, "b actions"]:
         """See `Plannable.legal`."""
         return self.goals.legal(self.belief(state))

@@ -1,16 +1,18 @@
 """The space in which beliefs are compared with goals: features of both, their losses, and legal actions."""
 
+import math
+from functools import cache
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int64, UInt8
+from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from world_models.blocks.global_batch import everywhere, first_row, is_divided, per, uniform
-from world_models.blocks.images import to_float
+from world_models.blocks.images import goal_to_float
 from world_models.blocks.networks import mlp
-from world_models.interface import ACTIONS
+from world_models.interface import ACTIONS, CROP
 
 
 class GoalSpace(nn.Module):
@@ -21,40 +23,52 @@ class GoalSpace(nn.Module):
         hidden: units of the perceptrons.
         feature: length of a feature; None: the belief's vector is its own feature, as in Kim et al. 2019.
         predict_legal: whether to predict the legal actions.
+        actions: number of actions.
+        goal: shape of a stored goal, a picture or a vector.
     """
 
-    def __init__(self, size: int, hidden: int, feature: int | None, predict_legal: bool) -> None:
+    def __init__(
+        self,
+        size: int,
+        hidden: int,
+        feature: int | None,
+        predict_legal: bool,
+        actions: int = ACTIONS,
+        goal: tuple[int, ...] = CROP,
+    ) -> None:
         super().__init__()
+        self.actions = actions
         self.feature = nn.Identity() if feature is None else mlp(size, hidden, feature)
-        self.goal = nn.Sequential(nn.Flatten(), nn.Linear(27, hidden), nn.ELU(), mlp(hidden, hidden, feature or size))
-        self.legal_net = mlp(size, hidden, ACTIONS) if predict_legal else None
+        first, rest = nn.Linear(math.prod(goal), hidden), mlp(hidden, hidden, feature or size)
+        self.goal = nn.Sequential(nn.Flatten(), first, nn.ELU(), rest)
+        self.legal_net = mlp(size, hidden, actions) if predict_legal else None
 
-    def legal_logit(self, belief: Float[Tensor, "*b d"]) -> Float[Tensor, "*b 3"]:
+    def legal_logit(self, belief: Float[Tensor, "*b d"]) -> Float[Tensor, "*b actions"]:
         """Logits of each action being legal."""
         assert self.legal_net is not None, "this variant does not predict legal actions"
         return self.legal_net(belief)
 
-    def legal(self, belief: Float[Tensor, "*b d"]) -> Bool[Tensor, "*b 3"]:
+    def legal(self, belief: Float[Tensor, "*b d"]) -> Bool[Tensor, "*b actions"]:
         """Actions expected to be legal, always including the likeliest; all of them if they are not predicted."""
         if self.legal_net is None:
-            return torch.ones(*belief.shape[:-1], ACTIONS, dtype=torch.bool, device=belief.device)
+            return torch.ones(*belief.shape[:-1], self.actions, dtype=torch.bool, device=belief.device)
         logit = self.legal_logit(belief)
         return (logit > 0) | (logit == logit.amax(-1, keepdim=True))
 
     def legal_error(
-        self, belief: Float[Tensor, "b t d"], ends: Float[Tensor, "b t"], mask: Bool[Tensor, "b t 3"]
+        self, belief: Float[Tensor, "b t d"], ends: Float[Tensor, "b t"], mask: Bool[Tensor, "b t actions"]
     ) -> Float[Tensor, ""]:
         """Negative log-likelihood of the legal actions, averaged over frames where a subsequence ends (`ends` is 1)."""
         logit = self.legal_logit(belief)
         error = F.binary_cross_entropy_with_logits(logit, mask.to(logit.dtype), reduction="none").sum(-1)
         return per((ends * error).sum(), ends.sum())
 
-    def cosine(self, belief: Float[Tensor, "b t d"], crop: UInt8[Tensor, "b t 3 3 3"]) -> Float[Tensor, ""]:
+    def cosine(self, belief: Float[Tensor, "b t d"], crop: Shaped[Tensor, "b t *goal"]) -> Float[Tensor, ""]:
         """`cosine_loss` between beliefs and the crops seen at their frames."""
-        return cosine_loss(self.feature(belief).flatten(0, 1), self.goal(to_float(crop.flatten(0, 1))))
+        return cosine_loss(self.feature(belief).flatten(0, 1), self.goal(goal_to_float(crop.flatten(0, 1))))
 
     def contrast(
-        self, belief: Float[Tensor, "b t d"], crop: UInt8[Tensor, "b t 3 3 3"], frames: int, temperature: float
+        self, belief: Float[Tensor, "b t d"], crop: Shaped[Tensor, "b t *goal"], frames: int, temperature: float
     ) -> Float[Tensor, ""]:
         """InfoNCE between imagined beliefs and the crops seen at their frames.
 
@@ -65,7 +79,7 @@ class GoalSpace(nn.Module):
         rows = torch.arange(b, device=belief.device)[:, None]
         crop = crop[rows, pick].flatten(0, 1)
         feature = self.feature(belief[rows, pick].flatten(0, 1))
-        return contrastive_loss(feature, self.goal(to_float(crop)), crop_id(crop), temperature)
+        return contrastive_loss(feature, self.goal(goal_to_float(crop)), crop_id(crop), temperature)
 
 
 def check_goals(actions: int, options: Any) -> None:
@@ -78,12 +92,17 @@ def check_goals(actions: int, options: Any) -> None:
         )
 
 
-def crop_id(crop: UInt8[Tensor, "*batch 3 3 3"]) -> Int64[Tensor, "*batch"]:
-    """Give equal crops equal numbers (a polynomial hash of the 27 bytes, modulo 2^64)."""
-    code = torch.zeros(crop.shape[:-3], dtype=torch.int64, device=crop.device)
-    for byte in crop.flatten(-3).long().unbind(-1):
-        code = code * 1_000_003 + byte + 1
-    return code
+def crop_id(crop: Shaped[Tensor, "n *goal"]) -> Int64[Tensor, " n"]:
+    """Give equal goals equal numbers (a polynomial hash of their bytes, modulo 2^64)."""
+    bytes_ = crop.flatten(1).contiguous().view(torch.uint8).long() + 1
+    return (bytes_ * _powers(bytes_.shape[1]).to(crop.device)).sum(-1)
+
+
+@cache
+def _powers(number: int) -> Int64[Tensor, " number"]:
+    """Falling powers of the hash's base, modulo 2^64 as int64 wraps."""
+    powers = [pow(1_000_003, exponent, 2**64) for exponent in reversed(range(number))]
+    return torch.tensor([power - 2**64 if power >= 2**63 else power for power in powers])
 
 
 def cosine_loss(feature: Float[Tensor, "n d"], goal: Float[Tensor, "n d"]) -> Float[Tensor, ""]:

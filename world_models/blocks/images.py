@@ -5,7 +5,7 @@ the density continuous (Kim et al. 2019, experimental set-up; Kingma and Dhariwa
 """
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 
 from world_models.blocks.global_batch import uniform
@@ -17,6 +17,11 @@ LEVELS = 2**BITS
 def to_float(image: UInt8[Tensor, "*batch h w 3"]) -> Float[Tensor, "*batch 3 h w"]:
     """Convert stored images, channels last, to the models' input: channels first, in [-1, 1]."""
     return scale(image).movedim(-1, -3)
+
+
+def goal_to_float(goal: Shaped[Tensor, "*batch"]) -> Float[Tensor, "*converted"]:
+    """Convert stored goals to the models' input: pictures as `to_float` does, vectors stay as they are."""
+    return to_float(goal) if goal.dtype == torch.uint8 else goal.float()
 
 
 def scale(pixel: UInt8[Tensor, "*shape"], dequantise: bool = False) -> Float[Tensor, "*shape"]:

@@ -84,7 +84,9 @@ class DLH(GoalModel):
         self.hierarchy = Hierarchy(sizes, o, config.actions if o.temporal_sees_actions else 0)
         if config.actions:
             feature = None if o.imagination_weight is None else sizes.embedding
-            self.goals = GoalSpace(sizes.state + sizes.belief, sizes.belief, feature, self._predicts_legal)
+            self.goals = GoalSpace(
+                sizes.state + sizes.belief, sizes.belief, feature, self._predicts_legal, config.actions, config.goal
+            )
 
     @property
     def _predicts_legal(self) -> bool:

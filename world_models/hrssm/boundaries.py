@@ -179,11 +179,11 @@ class ForeseenActions(nn.Module):
     follows its own policy until it ends: Sutton, Precup and Singh 1999.)
     """
 
-    def __init__(self, size: int, hidden: int, longest: int) -> None:
+    def __init__(self, size: int, hidden: int, longest: int, actions: int = ACTIONS) -> None:
         """Predict actions from abstractions of `size`; times beyond `longest` frames count as `longest`."""
         super().__init__()
         self.longest = longest
-        self.net = mlp(size + longest + 1, hidden, ACTIONS)
+        self.net = mlp(size + longest + 1, hidden, actions)
 
     def forward(
         self, state: Float[Tensor, "b t d"], start: Float[Tensor, "b t"], m: Float[Tensor, "b t"], action: Actions

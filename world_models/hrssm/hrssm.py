@@ -144,9 +144,11 @@ class HRSSM(GoalModel):
         self.post_s = GaussianHead(belief + below, belief, sizes.state)
         feature = None if o.imagination_weight is None else sizes.feature
         if config.actions:
-            self.goals = GoalSpace(sizes.abstraction + belief, belief, feature, o.legal_weight is not None)
+            self.goals = GoalSpace(
+                sizes.abstraction + belief, belief, feature, o.legal_weight is not None, config.actions, config.goal
+            )
             if o.action_weight is not None:
-                self.foreseen_actions = ForeseenActions(sizes.abstraction + belief, belief, o.l_max)
+                self.foreseen_actions = ForeseenActions(sizes.abstraction + belief, belief, o.l_max, config.actions)
 
     @property
     def window_length(self) -> int:

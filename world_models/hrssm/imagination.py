@@ -38,7 +38,7 @@ def add_imagination(model: Any, losses: Losses, batch: Batch, x: Tensor, e: Tens
     c = model.context_rnn.last(e[rows, past], length)
     z = c.new_zeros(len(m), model.config.sizes.abstraction)
     m = m[rows, seen]
-    start, a = starts(m), one_hot_actions(batch.action[rows, before])
+    start, a = starts(m), one_hot_actions(batch.action[rows, before], model.config.actions)
     noise = normal((*m.shape, z.shape[-1]), m.device) if sample else None
     z_all, c_all = model.z_rnn.rollout(model.prior_z, z, c, a, update=start, noise=noise)
     imagined = torch.cat([z_all, c_all], -1)

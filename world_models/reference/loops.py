@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from world_models.blocks.distributions import Gaussian
 from world_models.blocks.goals import contrastive_loss, cosine_loss, crop_id
-from world_models.blocks.images import scale, to_float
+from world_models.blocks.images import goal_to_float, scale, to_float
 from world_models.interface import Batch
 
 
@@ -33,7 +33,7 @@ def plain_kl(q: Gaussian, p: Gaussian) -> Tensor:
 
 def plain_goal(model: Any, states: Tensor, crop: Tensor) -> Tensor:
     """Negative cosine of states and the crops seen there, (B, T, ...) both."""
-    goal = model.goal_feature(to_float(crop.flatten(0, 1)))
+    goal = model.goal_feature(goal_to_float(crop.flatten(0, 1)))
     return cosine_loss(model.goals.feature(states).flatten(0, 1), goal)
 
 
@@ -43,7 +43,7 @@ def plain_contrast(model: Any, states: list[Tensor], crop: Tensor, picked: Tenso
     feature = model.goals.feature(torch.stack(states, 1)[rows, compared].flatten(0, 1))
     crop = crop[rows, compared].flatten(0, 1)
     return contrastive_loss(
-        feature, model.goal_feature(to_float(crop)), crop_id(crop), model.config.options.contrast_temperature
+        feature, model.goal_feature(goal_to_float(crop)), crop_id(crop), model.config.options.contrast_temperature
     )
 
 
