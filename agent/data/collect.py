@@ -10,6 +10,7 @@ from jaxtyping import Float64, Int16, Shaped
 from agent.data.manifest import EPISODE_LENGTH, EPISODES_PER_SHARD, MazeManifest
 from agent.data.replay import Replay
 from agent.data.shards import write_data
+from agent.data.walk import Walk
 from agent.system.pieces import Workers
 from agent.system.versions import versions
 from envs.camera import Camera, camera_jitter
@@ -20,12 +21,16 @@ from envs.raycast import Raycaster
 
 @dataclass(frozen=True)
 class CollectConfig(Workers):
-    """Collect random navigation into a data set; an interrupted collection resumes where it stopped."""
+    """Collect random navigation into a data set; an interrupted collection resumes where it stopped.
+
+    With --env another environment is walked: any of Gymnasium's with Discrete actions and pictures. Its goals are those
+    that its observations achieve (`achieved_goal`), otherwise its frames, which are resized to --camera.size.
+    """
 
     out: Path
     """Folder of the data set."""
     steps: int = 1_000_000
-    """Frames to collect, in episodes of 100."""
+    """Frames to collect, in episodes of 100, or of --length."""
     layout: str = "paper"
     """The maze: paper, random-SEED, large-SEED, huge-SEED, or the text file of a map."""
     seed: int = 0
@@ -34,23 +39,39 @@ class CollectConfig(Workers):
     """The camera."""
     overwrite: bool = False
     """Replace an existing data set."""
+    env: str | None = None
+    """Another environment: its id, as MODULE:ID where a module registers it, such as minigrid:MiniGrid-FourRooms-v0."""
+    env_options: str = "{}"
+    """Keyword arguments of gymnasium.make for it, in JSON."""
+    wrappers: tuple[str, ...] = ()
+    """Wrappers around it, from the inside out, as MODULE:NAME."""
+    actions: tuple[int, ...] = ()
+    """The only actions to take there; default: all that are legal."""
+    length: int = EPISODE_LENGTH
+    """Frames per episode of another environment's data set; what ends earlier is dropped."""
 
     def __post_init__(self) -> None:
-        """Check the steps and the seed."""
+        """Check the numbers, and that options suit the environment."""
         super().__post_init__()
-        if self.steps < EPISODE_LENGTH or self.steps % EPISODE_LENGTH:
-            raise ValueError(
-                f"--steps must be a positive multiple of {EPISODE_LENGTH} (whole episodes), got {self.steps}"
-            )
+        if self.length < 2 or (self.env is None and self.length != EPISODE_LENGTH):
+            raise ValueError(f"--length must be 2 or more, and {EPISODE_LENGTH} in the maze, got {self.length}")
+        if self.steps < self.length or self.steps % self.length:
+            raise ValueError(f"--steps must be a positive multiple of {self.length} (whole episodes), got {self.steps}")
+        if self.env is None and (self.env_options != "{}" or self.wrappers or self.actions):
+            raise ValueError("--env-options, --wrappers and --actions are for another environment: give its --env")
+        if self.env is not None and self.layout != "paper":
+            raise ValueError(f"--layout is a maze and --env another environment, got {self.layout} and {self.env}")
         if self.seed < 0:
             raise ValueError(f"--seed must be 0 or more, got {self.seed}")
 
 
 def collect(config: CollectConfig) -> Replay:
-    """Write a data set, or complete one with the same settings, and open it; raises as `write_data`.
+    """Write a data set, or complete one with the same settings, and open it; raises as `write_data` and `Walk`.
 
     Each shard depends only on the layout, the camera and (seed, shard).
     """
+    if config.env is not None:
+        return _collect_elsewhere(config, config.env)
     layout = Layout.parse(config.layout)
     wanted = MazeManifest(layout, config.seed, config.camera, config.steps // EPISODE_LENGTH, versions())
     make = partial(_shard, layout, config.seed, config.camera)
@@ -61,6 +82,15 @@ def collect(config: CollectConfig) -> Replay:
 def _shard(layout: Layout, seed: int, camera: Camera, shard: int, episodes: int) -> dict[str, np.ndarray]:
     """The arrays of a shard."""
     return random_navigation(layout, episodes, seed, camera, shard * EPISODES_PER_SHARD)
+
+
+def _collect_elsewhere(config: CollectConfig, env: str) -> Replay:
+    """`collect` in another environment."""
+    walk = Walk(env, config.env_options, config.wrappers, config.actions, config.camera.size, config.length)
+    wanted = walk.manifest(config.seed, config.steps // config.length)
+    make = partial(walk.shard, config.seed, wanted)
+    write_data(config.out, wanted, config.overwrite, make, "collect", config)
+    return Replay.open(config.out, verify=False)
 
 
 def random_navigation(
