@@ -4,10 +4,12 @@ import importlib.util
 from pathlib import Path
 from types import ModuleType
 
+import gymnasium
 import pytest
 
 from planners.interface import Planner
 from planners.registry import PLANNERS
+from tests.support.ring import Ring
 from world_models.interface import ModelConfig, Plannable, Trainable
 from world_models.registry import MODELS
 
@@ -35,6 +37,20 @@ def test_an_own_world_model_is_trained_and_benchmarked(monkeypatch: pytest.Monke
     assert (agents["own"]["model"], agents["own"]["planner"]["kind"]) == ("own", "shooting")
     assert agents["own"]["budget"] == agents["hrssm"]["budget"]
     assert (tmp_path / "benchmark" / "rewards.png").is_file()
+
+
+def test_an_own_environment_is_collected_trained_and_navigated(tmp_path: Path) -> None:
+    gymnasium.register("Ring-v0", lambda **options: Ring(**options))
+    try:
+        own = example("own_environment")
+        found = own.main(
+            "Ring-v0", tmp_path, frames=600, length=60, steps=2, episodes=4, models=("rssm",), actions=(0, 1)
+        )
+    finally:
+        del gymnasium.registry["Ring-v0"]
+    assert set(found) == {"random", "rssm"}
+    assert all(0 <= one["mean_reward"] < 100 and 0 <= one["success"] <= 1 for one in found.values())
+    assert found["random"]["success"] > 0.5  # a ring of twelve places is small
 
 
 def test_an_own_planner_is_benchmarked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from jaxtyping import Shaped, UInt8
 
 from agent.data.manifest import EnvironmentManifest
-from agent.data.readers.reader import area_average
 from agent.system.versions import versions
+from envs.pictures import square
 
 TOGETHER = 10
 """copies of the environment that are walked at once"""
@@ -47,6 +47,11 @@ class Walk:
         names = {"--env": self.env, "--env-options": json.loads(self.options), "--wrappers": list(self.wrappers)}
         return names | {"--actions": list(self.actions)}
 
+    @property
+    def wrapped(self) -> list[Any]:
+        """The wrappers; ValueError for a name that is not MODULE:NAME."""
+        return [_imported(name) for name in self.wrappers]
+
     def make(self) -> VectorEnv:
         """The environment's vector form, checked.
 
@@ -54,7 +59,7 @@ class Walk:
             ValueError: if it cannot be made, its actions are not discrete, or it shows no picture.
         """
         try:
-            options, wrappers = json.loads(self.options), [_imported(name) for name in self.wrappers]
+            options, wrappers = json.loads(self.options), self.wrapped
             how: Any = {"vectorization_mode": "sync", "wrappers": wrappers} if wrappers else {}
             vector = gymnasium.make_vec(self.env, num_envs=TOGETHER, **how, **options)
         except (gymnasium.error.Error, ImportError, AttributeError, TypeError, ValueError, AssertionError) as error:
@@ -144,7 +149,7 @@ class Walk:
 
 def _frames(observation: Any, size: int) -> UInt8[np.ndarray, "n s s 3"]:
     """The pictures in observations, RGB, resized."""
-    return _resized(observation["observation"] if isinstance(observation, dict) else observation, size)
+    return square(observation["observation"] if isinstance(observation, dict) else observation, size)
 
 
 def _goal(observation: Any, size: int) -> np.ndarray:
@@ -153,14 +158,6 @@ def _goal(observation: Any, size: int) -> np.ndarray:
         return _frames(observation, size)
     goal = np.asarray(observation["achieved_goal"])
     return goal if goal.dtype == np.uint8 and goal.ndim == 4 else goal.astype(np.float32)
-
-
-def _resized(pictures: UInt8[np.ndarray, "n h w c"], size: int) -> UInt8[np.ndarray, "n s s 3"]:
-    """Square pictures with three channels."""
-    pictures = np.broadcast_to(pictures, (*pictures.shape[:3], 3))
-    if pictures.shape[1:3] == (size, size):
-        return np.array(pictures)
-    return np.moveaxis(area_average(np.moveaxis(pictures, -1, 1), size), 1, -1)
 
 
 def _imported(name: str) -> Any:

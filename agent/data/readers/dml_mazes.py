@@ -20,8 +20,9 @@ import numpy as np
 from jaxtyping import Shaped, UInt8
 from PIL import Image, UnidentifiedImageError
 
-from agent.data.readers.reader import SIZE, Clip, Reader, Scan, Split, area_average, find_files, windows
+from agent.data.readers.reader import SIZE, Clip, Reader, Scan, Split, find_files, windows
 from agent.data.readers.tfrecord import Example, masked_crc, parse_example, records
+from envs.pictures import area_average
 from envs.videos import Fields
 
 PAGE = "https://github.com/deepmind/gqn-datasets"

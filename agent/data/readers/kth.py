@@ -24,8 +24,9 @@ from typing import Any, ClassVar, Literal, get_args
 import numpy as np
 from jaxtyping import UInt8
 
-from agent.data.readers.reader import SIZE, SPLITS, Clip, Reader, Scan, Split, area_average, find_files, windows
+from agent.data.readers.reader import SIZE, SPLITS, Clip, Reader, Scan, Split, find_files, windows
 from envs.extras import import_extra
+from envs.pictures import area_average
 from envs.videos import Fields
 
 PAGE = "https://www.csc.kth.se/cvap/actions/"

@@ -1,4 +1,4 @@
-"""The contract of readers of published videos (`kth`, `dml_mazes`), and how frames are resized.
+"""The contract of readers of published videos (`kth`, `dml_mazes`).
 
 Files are read twice: `scan` checks every byte and finds the clips, so that damaged files are known before anything is
 written; `read` then returns the frames of some clips.
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float64, Shaped, UInt8
+from jaxtyping import Shaped
 
 from envs.videos import Fields
 
@@ -99,22 +99,3 @@ def find_files(folder: Path, ending: str) -> list[Path]:
 def windows(first: int, last: int, length: int) -> range:
     """First frames of consecutive, disjoint clips in frames `first` to `last`."""
     return range(first, last - length + 2, length)
-
-
-def area_average(frames: UInt8[np.ndarray, "*n h w"], size: int) -> UInt8[np.ndarray, "*n s s"]:
-    """Resize frames to a square: each new pixel is the mean over its area, with fractions of old pixels.
-
-    Pillow's box filter and torch's `area` only count whole pixels (those with their centre in the area, or those that
-    it touches): from 160 to 64 pixels they average two or three instead of two and a half.
-    """
-    height, width = frames.shape[-2:]
-    averaged = _cover(size, height) @ frames @ _cover(size, width).T
-    return np.rint(averaged).astype(np.uint8)
-
-
-def _cover(size: int, length: int) -> Float64[np.ndarray, "size length"]:
-    """Weight of each of `length` old pixels in each of `size` new ones; every row sums to 1."""
-    edge = np.arange(size + 1) * length / size
-    pixel = np.arange(length)
-    overlap = np.minimum(edge[1:, None], pixel + 1) - np.maximum(edge[:-1, None], pixel)
-    return np.maximum(overlap, 0) * size / length

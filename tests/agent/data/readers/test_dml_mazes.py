@@ -16,9 +16,9 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from agent.data.import_videos import ImportConfig, import_videos
 from agent.data.manifest import RecordedManifest
 from agent.data.readers.dml_mazes import PAGE, DmlMazes
-from agent.data.readers.reader import area_average
 from agent.data.readers.tfrecord import masked_crc, parse_example, records
 from agent.data.replay import Replay
+from envs.pictures import area_average
 from experiments import cli
 
 

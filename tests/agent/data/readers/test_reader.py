@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from agent.data.readers.reader import area_average, windows
+from agent.data.readers.reader import windows
+from envs.pictures import area_average
 
 
 @pytest.mark.parametrize(("height", "width"), [(120, 160), (84, 84), (64, 64)])
