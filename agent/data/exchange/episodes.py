@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from importlib import import_module
 from typing import Any
 
 import gymnasium
@@ -38,15 +39,26 @@ def episodes(replay: Replay) -> Iterator[dict[str, np.ndarray]]:
 
 
 def specification(replay: Replay) -> EnvSpec | None:
-    """What makes the environment of a data set again; None if it is unknown."""
+    """What makes the environment of a data set again; None if it is unknown, or wrappers changed what it shows."""
     manifest = replay.manifest
     if isinstance(manifest, MazeManifest):
         options: dict[str, Any] = {"layout": _by_name(manifest.layout), "camera": asdict(manifest.camera)}
         return replace(gymnasium.spec("JumpyMaze-v0"), kwargs=options)
-    if isinstance(manifest, EnvironmentManifest) and "--env" in manifest.environment:
-        spec = gymnasium.spec(manifest.environment["--env"])
-        return replace(spec, kwargs=spec.kwargs | manifest.environment["--env-options"])
+    if isinstance(manifest, EnvironmentManifest) and manifest.environment.get("--wrappers") == []:
+        return _found(manifest.environment["--env"], manifest.environment["--env-options"])
     return None
+
+
+def _found(name: str, options: dict[str, Any]) -> EnvSpec | None:
+    """The specification of an environment, as ID or MODULE:ID, with its options; None where it is not installed."""
+    module, _, identity = name.rpartition(":")
+    try:
+        if module:
+            import_module(module)
+        spec = gymnasium.spec(identity)
+    except (ImportError, gymnasium.error.Error):
+        return None
+    return replace(spec, kwargs=spec.kwargs | options)
 
 
 def _by_name(layout: Layout) -> str | dict[str, Any]:

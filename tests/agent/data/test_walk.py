@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from agent.data.collect import CollectConfig, collect
+from agent.data.exchange.episodes import specification
 from agent.training.config import TrainConfig
 from agent.training.evaluate import EvaluationConfig
 from agent.training.train import train
@@ -37,6 +38,14 @@ def test_episodes_are_whole_and_their_actions_legal(tmp_path, ends):
     assert np.take_along_axis(fields["action_mask"], fields["action"][..., None].astype(int), 2).all()
     if ends == "true":
         assert (place < 11).all()  # the frame that ends an episode has no action of its own
+
+
+def test_its_specification_is_known_unless_it_was_wrapped(tmp_path):
+    plain = collect(config(tmp_path / "plain", env_options='{"ends": false}'))
+    spec = specification(plain)
+    assert spec is not None and gymnasium.make(spec).reset()[0].shape == (10, 14, 3)
+    wrapped = ("gymnasium.wrappers:OrderEnforcing",)
+    assert specification(collect(config(tmp_path / "wrapped", wrappers=wrapped))) is None
 
 
 def test_a_seed_decides_and_an_interrupted_collection_goes_on(tmp_path):
