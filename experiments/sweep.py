@@ -17,7 +17,6 @@ checkpoint: the same command goes on. A longer list adds its points to those tha
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import re
 import shlex
@@ -42,6 +41,7 @@ from agent.training.runs import CHECKPOINT
 from agent.training.train import train
 from experiments.common.bootstrap import Estimate, PairedBootstrap
 from experiments.common.command_line import parse
+from experiments.common.long_pieces import Failure, attempted, check_finished, logged
 from experiments.common.numbers import csv_text
 from experiments.common.progress import watched
 from experiments.common.result_folder import begin_or_resume
@@ -50,7 +50,7 @@ from experiments.navigation.benchmark import BenchmarkConfig, benchmark
 from experiments.navigation.episode_files import read_episodes, read_summary
 
 WHAT = "sweep"
-TABLE, RESULT, LOG = "sweep.csv", "sweep.json", "log.txt"
+TABLE, RESULT = "sweep.csv", "sweep.json"
 GIVEN = ("out", "seed", "resume", "overwrite")
 """options of `jumpy train` that a list may not hold"""
 
@@ -94,14 +94,6 @@ class Piece:
             return 0
 
 
-@dataclass(frozen=True)
-class Failure:
-    """Why a piece has no row."""
-
-    label: str
-    reason: str
-
-
 def sweep(config: SweepConfig) -> dict[str, Any]:
     """Do what is left of a list, write and print the table, and return the content of `sweep.json`.
 
@@ -118,31 +110,26 @@ def sweep(config: SweepConfig) -> dict[str, Any]:
         total = sum(piece.training.recipe.steps for piece in pieces)
         with watched("sweep", total, "step", lambda: sum(piece.steps for piece in pieces)):
             found = list(run_pieces(measured, pieces, config, default, gpu=gpu))
-        failures = [each for each in found if isinstance(each, Failure)]
         finished = [piece for piece, each in zip(pieces, found, strict=True) if not isinstance(each, Failure)]
         result: dict[str, Any] = {"versions": versions(), "commit": commit(), "points": _points(finished)}
         if finished:
             write_file(config.out / TABLE, csv_text([_row(piece) for piece in finished]).encode())
             write_json(config.out / RESULT, result)
             print(table(result["points"]))
-    if failures:
-        reasons = "; ".join(f"{failure.label}: {failure.reason:.200}" for failure in failures)
-        raise ValueError(f"{len(failures)} of {len(pieces)} failed, repeat the command to try them again: {reasons}")
+    check_finished(found)
     return result
 
 
 def measured(piece: Piece) -> Failure | None:
     """Train what is left of a piece and benchmark it; what both print goes into its log."""
-    piece.folder.mkdir(parents=True, exist_ok=True)
-    with (piece.folder / LOG).open("a") as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
-        try:
-            begun = (piece.training.out / CHECKPOINT).exists()
-            if piece.steps < piece.training.recipe.steps:
-                train(replace(piece.training, resume=begun))
-            benchmark(piece.trial)
-        except (ValueError, FloatingPointError, OSError) as error:
-            return Failure(piece.label, " ".join(str(error).split()))
-    return None
+
+    def finish() -> None:
+        if piece.steps < piece.training.recipe.steps:
+            train(replace(piece.training, resume=(piece.training.out / CHECKPOINT).exists()))
+        benchmark(piece.trial)
+
+    with logged(piece.folder):
+        return attempted(piece.label, finish)
 
 
 # ---------------------------------------------------------------- the list

@@ -42,6 +42,11 @@ class Workers:
             raise ValueError(f"--ray-address {self.ray_address} needs --engine ray, got --engine {self.engine}")
 
     @property
+    def several(self) -> bool:
+        """Whether workers were asked for, other than this process."""
+        return self.engine != "local" or (self.processes or 1) > 1
+
+    @property
     def workers(self) -> dict[str, Any]:
         """These options by name, for the configuration of another command."""
         return {field.name: getattr(self, field.name) for field in fields(Workers)}

@@ -23,20 +23,26 @@ batches); boundaries, jumps and frames have none.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from agent.data.replay import Replay
 from agent.system.atomic_files import locked, write_json
 from agent.system.device import choose_device
+from agent.system.pieces import Workers, run_pieces
 from agent.system.versions import versions
 from agent.training.boundary_scores import boundary_scores
 from agent.training.evaluate import EvaluationConfig, negative_bounds
 from envs.camera import Camera
 from envs.layout import Layout
 from experiments.common.bootstrap import Estimate, PairedBootstrap
+from experiments.common.long_pieces import Failure, attempted, check_finished, logged
 from experiments.common.results import RESULTS, check_not_installed
 from experiments.common.trained_runs import TrainedRun, check_agreement, check_same_likelihood, load_trained
 from experiments.navigation.agents import CEILING
@@ -56,7 +62,7 @@ from world_models.registry import spec_of
 
 
 @dataclass(frozen=True)
-class NavigationConfig:
+class NavigationConfig(Workers):
     """Measure trained runs, one per training seed, and merge the rows into a JSON file.
 
     An interrupted measurement resumes where it stopped, with the same results. If RSSM's best planner depends on the
@@ -100,6 +106,7 @@ class NavigationConfig:
 
     def __post_init__(self) -> None:
         """Validate the pairs of runs and the numbers."""
+        super().__post_init__()
         if bool(self.hrssm) == bool(self.dlh):
             raise ValueError(
                 f"one model is measured at a time, got {len(self.hrssm)} runs of --hrssm and {len(self.dlh)} of --dlh: "
@@ -143,8 +150,16 @@ def navigation(config: NavigationConfig) -> dict[str, dict[str, Any]]:
     about = _about(config, replay, runs, rssm)
     measured = Measured(rows_key(config.kind, training["variant"]), training["preset"], about)
     merged(config.json, measured, config.overwrite)  # checked before hours of work
-    with locked(config.out):
-        seeds = [_measure(config, replay, one, other) for one, other in zip_longest(runs, rssm)]
+    pairs = list(zip_longest(runs, rssm))
+    work = partial(_measured, config, None if replay is None else replay.folder)
+    bar = tqdm(total=len(pairs), desc="navigation", unit=" seeds", disable=not config.several)
+    with locked(config.out), bar:
+        found = []
+        for each in run_pieces(work, pairs, config, gpu=device.type == "cuda"):
+            found.append(each)
+            bar.update()
+    check_finished(found)
+    seeds = [each for each in found if not isinstance(each, Failure)]
     rows = {row: worst(row, [estimates[row] for estimates in seeds]) for row in seeds[0]}
     with locked(config.json.parent, wait=True):
         write_json(config.json, merged(config.json, replace(measured, rows=rows), config.overwrite))
@@ -154,6 +169,24 @@ def navigation(config: NavigationConfig) -> dict[str, dict[str, Any]]:
 
 
 # ---------------------------------------------------------------- one training seed
+
+
+def _measured(
+    config: NavigationConfig, data: Path | None, pair: tuple[TrainedRun, TrainedRun | None]
+) -> dict[str, Estimate] | Failure:
+    """Every row of one training seed; beside others, what it prints goes into a log."""
+    run, rssm = pair
+    replay = None if data is None else Replay.open(data, verify=False)
+    folder = _folder(config, run)
+    with logged(folder) if config.several else nullcontext():
+        return attempted(f"seed {run.training['seed']}", partial(_measure, config, replay, run, rssm))
+
+
+def _folder(config: NavigationConfig, run: TrainedRun) -> Path:
+    """The folder of a seed's benchmarks."""
+    training = run.training
+    name = f"{rows_key(config.kind, training['variant'])}-{training['preset']}"
+    return config.out / name / f"seed-{training['seed']}"
 
 
 def _measure(
@@ -188,9 +221,7 @@ def _boundary_rows(model: Segmenting, replay: Replay, episodes: int, choices: bo
 
 def _benchmarks(config: NavigationConfig, run: TrainedRun, rssm: TrainedRun | None) -> dict[str, Estimate]:
     """The rows that come from episodes."""
-    training = run.training
-    name = f"{rows_key(config.kind, training['variant'])}-{training['preset']}"
-    folder = config.out / name / f"seed-{training['seed']}"
+    folder = _folder(config, run)
     agent, ceiling = _episodes(config, run, folder, config.hrssm_planner, config.hrssm_planner.budget)
     columns = {"success": agent["success"], "reward": agent["reward"], "ceiling": ceiling["reward"]}
     columns |= {"soon": solved_soon(agent), "ceiling soon": solved_soon(ceiling)}
@@ -225,6 +256,7 @@ def _episodes(
     name = f"{kind}@{budget}"
     shared = ("episodes", "first_seed", "camera", "batch", "device", "overwrite")
     options: dict[str, Any] = {option: getattr(config, option) for option in shared}
+    options["processes"] = 1 if config.several else None
     agents = (f"{kind}={run.name}",)
     own = BenchmarkConfig(folder / name, agents, planner=planner, budgets=(budget,), layout=layout, **options)
     summary = benchmark(own)

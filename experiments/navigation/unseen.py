@@ -19,8 +19,9 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from agent.data.collect import CollectConfig, collect
 from agent.data.manifest import EPISODE_LENGTH
 from agent.system.atomic_files import locked, write_json
 from agent.system.device import choose_device
+from agent.system.pieces import Workers, run_pieces
 from agent.system.settings import check_same_settings
 from agent.system.threads import set_threads
 from agent.training.config import TrainConfig
@@ -40,7 +42,9 @@ from envs.layout import Layout
 from envs.random_layout import FAMILIES
 from experiments.common.hardware import about
 from experiments.common.json_files import damage_named, read_json
+from experiments.common.long_pieces import Failure, attempted, check_finished, logged
 from experiments.common.numbers import Numbers, print_numbers, write_numbers
+from experiments.common.progress import watched
 from experiments.common.result_folder import begin_or_resume
 from experiments.common.results import FIGURES, check_not_installed
 from experiments.common.stage_timer import Stages
@@ -59,11 +63,12 @@ TARGET, DEADLINE = 0.95, 10  # reward over the ceiling, and minutes
 
 
 @dataclass(frozen=True)
-class UnseenConfig:
+class UnseenConfig(Workers):
     """Measure reward over ceiling against minutes from nothing, in layouts never used for development.
 
     An interrupted measurement resumes where it stopped and keeps its minutes. Several processes can measure different
-    --layouts of the same --out in parallel; each merges all finished layouts.
+    --layouts of the same --out in parallel; each merges all finished layouts. With --processes or --engine ray, layouts
+    are measured side by side, each on one thread.
     """
 
     out: Path = Path("runs/unseen")
@@ -91,6 +96,7 @@ class UnseenConfig:
 
     def __post_init__(self) -> None:
         """Validate the layouts and the numbers."""
+        super().__post_init__()
         for layout in self.layouts:
             if layout.partition("-")[0] not in FAMILIES or Layout.parse(layout).name != layout:
                 families = ", ".join(f"{family}-SEED" for family in FAMILIES)
@@ -129,7 +135,8 @@ def unseen(config: UnseenConfig) -> dict[str, Any]:
         KeyboardInterrupt: if a training was stopped; its run is saved.
     """
     check_not_installed(config.numbers, "--numbers")
-    device, threads = choose_device(config.device), torch.get_num_threads()
+    device = choose_device(config.device)
+    threads = 1 if config.several else torch.get_num_threads()
     settings: dict[str, Any] = {"--frames": config.frames, "--steps": config.milestones[-1], "--points": config.points}
     settings |= {"--episodes": config.episodes, "--depth": config.depth, "--seed": config.seed, "--device": str(device)}
     with locked(config.out, wait=True):
@@ -139,12 +146,17 @@ def unseen(config: UnseenConfig) -> dict[str, Any]:
             own = {"--layout": layout, "threads": threads}
             begin_or_resume(folder, WHAT, settings | own, PRODUCTS, config.overwrite)
     _check_numbers(config, settings)
-    for layout in config.layouts:
-        with _locked(config, layout) as folder:
-            _measure(config, folder, settings, device, threads)
-        with locked(config.numbers, wait=True):
-            facts = _merge(config, settings)
-    print_numbers(facts["within"])
+    found, facts = [], dict[str, Any]()
+    work, gpu = partial(_measured, config, settings, threads), device.type == "cuda"
+    with _one_bar(config) if config.several else nullcontext():
+        for each in run_pieces(work, config.layouts, config, one_thread=False, gpu=gpu):
+            found.append(each)
+            if not isinstance(each, Failure):
+                with locked(config.numbers, wait=True):
+                    facts = _merge(config, settings)
+    if facts:
+        print_numbers(facts["within"])
+    check_finished(found)
     return facts
 
 
@@ -172,6 +184,27 @@ def _locked(config: UnseenConfig, layout: str) -> Iterator[Path]:
 
 
 # ---------------------------------------------------------------- one layout
+
+
+def _measured(config: UnseenConfig, settings: dict[str, Any], threads: int, layout: str) -> Failure | None:
+    """Do what is left to do in a layout; beside others, what it prints goes into its log."""
+    device = choose_device(config.device)
+    with _locked(config, layout) as folder, logged(folder) if config.several else nullcontext():
+        return attempted(layout, partial(_measure, config, folder, settings, device, threads))
+
+
+def _one_bar(config: UnseenConfig) -> AbstractContextManager[None]:
+    """A progress bar over the points of all layouts."""
+    paths = [config.out / layout / RESULT for layout in config.layouts]
+    return watched(NAME, len(paths) * config.points, "point", lambda: sum(map(_points, paths)))
+
+
+def _points(path: Path) -> int:
+    """How many points a layout has so far."""
+    try:
+        return len(_read(path)["points"]) if path.exists() else 0
+    except ValueError:  # it is reported where it is read for good
+        return 0
 
 
 def _measure(config: UnseenConfig, folder: Path, settings: dict[str, Any], device: torch.device, threads: int) -> None:
@@ -206,9 +239,8 @@ def _train_to(step: int, whole: TrainConfig) -> None:
 def _benchmark(config: UnseenConfig, folder: Path, step: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """Benchmark the current weights; return the numbers of the point, and those of floor and ceiling."""
     out, agents, planner = folder / f"step-{step}", (f"{AGENT}={folder / AGENT}",), TreeSearch(config.depth)
-    summary = benchmark(
-        BenchmarkConfig(out, agents, config.episodes, planner, layout=folder.name, device=config.device)
-    )
+    own: dict[str, Any] = {"layout": folder.name, "device": config.device, "processes": 1 if config.several else None}
+    summary = benchmark(BenchmarkConfig(out, agents, config.episodes, planner, **own))
     names = ("reward_over_ceiling", "reward_over_ceiling_ci95", "mean_reward", "mean_reward_ci95", "success")
     numbers = {agent: {name: summary["agents"][agent][name] for name in names} for agent in (AGENT, FLOOR, CEILING)}
     return numbers[AGENT], {"floor": numbers[FLOOR], "ceiling": numbers[CEILING]}

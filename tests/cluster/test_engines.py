@@ -74,6 +74,14 @@ def nodes() -> Iterator[Nodes]:
 
 
 @pytest.fixture(scope="module")
+def steady() -> Iterator[Workers]:
+    """Nodes that nothing happens to."""
+    found = Nodes()
+    yield found.workers
+    found.end()
+
+
+@pytest.fixture(scope="module")
 def wanted(tmp_path_factory: pytest.TempPathFactory) -> BenchmarkConfig:
     """A benchmark in this process."""
     folder = tmp_path_factory.mktemp("wanted") / "benchmark"
@@ -120,7 +128,7 @@ def test_collect_writes_the_same_bytes_by_every_engine(tmp_path: Path, engine: s
 
 
 def test_collect_writes_the_same_bytes_when_a_node_dies(tmp_path: Path, nodes: Nodes) -> None:
-    config = CollectConfig(tmp_path / "one", steps=10 * STEPS, seed=3)
+    config = CollectConfig(tmp_path / "one", steps=4 * STEPS, seed=3)
     collect(config)
     other = change(config, nodes.workers, tmp_path / "other")
     nodes.kill_one_after(lambda: (other.out / "shard-00004").exists())
@@ -166,11 +174,10 @@ def unhappy(kind: str, number: int) -> int:
     return number
 
 
-def test_what_a_task_raises_is_raised_here() -> None:
-    where = Workers(engine="ray", processes=1)
+def test_what_a_task_raises_is_raised_here(steady: Workers) -> None:
     for kind, error in (("value", ValueError), ("system", OSError), ("ours", ZeroDivisionError)):
         with pytest.raises(error, match="piece 2 is wrong"):
-            list(run_pieces(partial(unhappy, kind), range(4), where))
+            list(run_pieces(partial(unhappy, kind), range(4), steady))
 
 
 def test_an_address_where_nobody_answers_is_one_line() -> None:
@@ -185,20 +192,20 @@ def test_an_address_where_nobody_answers_is_one_line() -> None:
         list(run_pieces(abs, range(3), Workers(engine="ray", ray_address="auto")))
 
 
-def test_a_cluster_of_another_version_is_one_line(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_of_another_version_is_one_line(steady: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
     import ray
 
     monkeypatch.setattr(ray, "__version__", "1.0.0")
     with pytest.raises(ValueError, match=r"(?i)cannot use the Ray cluster.*version"):
-        list(run_pieces(abs, range(3), nodes.workers))
+        list(run_pieces(abs, range(3), steady))
 
 
-def test_a_machine_with_other_packages_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_with_other_packages_is_named(steady: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
     from agent.system import ray_engine
 
     monkeypatch.setattr(ray_engine, "versions", lambda: {"torch": "1.0"})
     with pytest.raises(ValueError, match=rf"{socket.gethostname()} has torch .*runs with 1\.0.*install"):
-        list(run_pieces(abs, range(3), Workers(engine="ray", processes=1)))
+        list(run_pieces(abs, range(3), steady))
 
 
 def test_a_machine_without_the_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.cluster, linux]
 def test_twelve_points_with_a_worker_killed_twice_have_twelve_rows(tmp_path: Path, engine: str) -> None:
     collect(CollectConfig(tmp_path / "maze", steps=1000))
     grid = "[grid]\nlearning-rate = [1e-3, 2e-3, 3e-3]\ndecay = [0.0, 0.25, 0.5, 0.75]\n"
-    path = write_list(tmp_path / "list.toml", tmp_path / "maze", grid, "--steps 20")
+    path = write_list(tmp_path / "list.toml", tmp_path / "maze", grid, "--steps 5")
     words = f"{path} --out {tmp_path / 'out'} --processes 2 --engine {engine}".split()
     command = [sys.executable, "-m", "experiments.cli", "sweep", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -35,7 +35,7 @@ def test_twelve_points_with_a_worker_killed_twice_have_twelve_rows(tmp_path: Pat
     with (tmp_path / "out/sweep.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len({row["point"] for row in rows}) == 12
-    assert {row["steps"] for row in rows} == {"20"}
+    assert {row["steps"] for row in rows} == {"5"}
 
 
 def _worker(parent: int, engine: str) -> int:

@@ -37,13 +37,12 @@ def options(data: Path, out: Path, *more: str) -> list[str]:
     return ["experiments.cli", "train", *words.split(), *evaluation.split(), *more]
 
 
-@pytest.mark.parametrize("ranks", [2, 4])
-def test_every_case_takes_the_step_of_one_rank(data: Path, tmp_path: Path, ranks: int) -> None:
-    ended = torchrun("tests.support.ranked_steps", data, tmp_path, 8, *CASES, ranks=ranks)
+def test_every_case_takes_the_step_of_one_rank(data: Path, tmp_path: Path) -> None:
+    ended = torchrun("tests.support.ranked_steps", data, tmp_path, 8, *CASES, ranks=4)
     assert ended.returncode == 0, ended.stderr
     for case in CASES:
         found, meta = read_checkpoint(tmp_path / f"{case}.safetensors")
-        assert meta == {"ranks": ranks}
+        assert meta == {"ranks": 4}
         error, name = largest_error(found, step(case, data, 8, Ranks()))
         # torch's batch norm, which one rank uses, rounds in another order than sums over ranks do
         assert error <= (1e-4 if case.endswith("-norm") else 1e-5), (case, name)

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 import torch
 from jaxtyping import Float, Int64, Shaped
 from torch import Tensor, distributed
-from torch.distributed.nn import functional as collective
 
 
 class Share(NamedTuple):
@@ -75,7 +74,7 @@ def _rows(shape: Sequence[int]) -> tuple[tuple[int, ...], slice]:
 def total(value: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """The sum over processes."""
     share = _share.get()
-    return value if share.ranks == 1 else collective.all_reduce(value, group=share.group)
+    return value if share.ranks == 1 else _Sum.apply(value, share)
 
 
 def mean_over_all(value: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -97,13 +96,42 @@ def per(value: Float[Tensor, ""], count: Tensor | int) -> Float[Tensor, ""]:
 def everywhere(value: Shaped[Tensor, "n *rest"]) -> Shaped[Tensor, "all *rest"]:
     """The rows of all processes; each has as many."""
     share = _share.get()
-    if share.ranks == 1:
-        return value
-    if value.requires_grad:
-        return torch.cat(collective.all_gather(value.contiguous(), group=share.group))
-    parts = [torch.empty_like(value, memory_format=torch.contiguous_format) for _ in range(share.ranks)]
-    distributed.all_gather(parts, value.contiguous(), group=share.group)
-    return torch.cat(parts)
+    return value if share.ranks == 1 else _Rows.apply(value, share)
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over processes; each has the gradients of all."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, share: Share) -> Tensor:
+        """Sum."""
+        ctx.share = share
+        result = value.clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(result, group=share.group)
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        """Sum the gradients."""
+        return _Sum.apply(grad, ctx.share), None
+
+
+class _Rows(torch.autograd.Function):
+    """The rows of all processes; the gradients of all of them flow back to each row."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, share: Share) -> Tensor:
+        """Gather."""
+        ctx.share, ctx.rows = share, len(value)
+        parts = [torch.empty_like(value, memory_format=torch.contiguous_format) for _ in range(share.ranks)]
+        distributed.all_gather(parts, value.contiguous(), group=share.group)
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        """Sum the gradients, and keep those of the rows here."""
+        first = ctx.share.rank * ctx.rows
+        return _Sum.apply(grad, ctx.share)[first : first + ctx.rows], None
 
 
 def first_row(rows: int) -> int:
