@@ -15,7 +15,7 @@ BELOW = {
     "agent.data": ("agent.system", "envs", "world_models.interface"),
     "agent.training": ("agent.data", "agent.system", "world_models"),
     "agent.acting": ("envs", "planners", "world_models"),
-    "experiments.common": ("agent", "world_models"),
+    "experiments.common": ("agent", "envs.extras", "world_models"),
     "experiments.navigation": ("experiments.common", "agent", "planners", "world_models", "envs"),
     "experiments.video": ("experiments.common", "agent", "envs.extras", "world_models"),
     "experiments.view": (

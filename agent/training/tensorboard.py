@@ -1,10 +1,13 @@
 """What TensorBoard shows of a training run: means of the loss terms, reconstructions and generated sequences."""
 
+import io
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
+from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
@@ -18,6 +21,8 @@ from world_models.interface import Batch, Generative, Losses, Rebuilding, Traina
 
 OURS = ".jumpy"
 """ends the names of the files that a training writes"""
+ENLARGE, MILLISECONDS = 3, 125
+"""pixels of a film for each pixel of a frame; time that a picture is shown"""
 
 
 def open_curves(run: Path, step: int) -> SummaryWriter:
@@ -61,7 +66,10 @@ def log_scalars(writer: SummaryWriter, group: str, scalars: dict[str, float], st
 
 @torch.no_grad()
 def log_pictures(writer: SummaryWriter, model: Trainable, replay: Replay, step: int, device: torch.device) -> None:
-    """Write reconstructions of two test windows and continuations in each generation mode, where a model has them."""
+    """Write reconstructions of two test windows and continuations in each generation mode, where a model has them.
+
+    The continuations frame by frame are a short film, too.
+    """
     with evaluating(model), seeded(device, 0):
         fields = replay.sample(np.random.default_rng(0), 2, model.window_length, "test")
         batch = to_batch(fields, device)
@@ -71,7 +79,9 @@ def log_pictures(writer: SummaryWriter, model: Trainable, replay: Replay, step: 
             actions = torch.randint(max(model.config.actions, 1), (2, 8), device=device)
             for mode in model.generation_modes:
                 shown = _generations(model, batch, actions, mode)
-                writer.add_image(f"generation/{mode}", shown, step, dataformats="HWC")
+                writer.add_image(f"generation/{mode}", stack([strip(*row) for row in shown]), step, dataformats="HWC")
+                if mode == model.generation_modes[0]:
+                    _add_film(writer, f"film/{mode}", [frames for frames, _ in shown], step)
 
 
 def _reconstructions(model: Rebuilding, batch: Batch) -> np.ndarray:
@@ -83,11 +93,23 @@ def _reconstructions(model: Rebuilding, batch: Batch) -> np.ndarray:
     return stack([strip(frames, mark) for true, decoded, mark in rows for frames in (true, decoded)])
 
 
-def _generations(model: Generative, batch: Batch, actions: Tensor, mode: str) -> np.ndarray:
-    """Each context and the frames sampled after it, subsequences marked."""
+def _generations(
+    model: Generative, batch: Batch, actions: Tensor, mode: str
+) -> list[tuple[np.ndarray, np.ndarray | None]]:
+    """Each context and the frames sampled after it, and where subsequences start."""
     context, x = model.context, to_float(batch.observation)
     length = torch.full((len(x),), context, device=x.device)
     sampled, start = model.generate(x[:, :context], batch.action[:, : context - 1], length, actions, mode)
     frames = torch.cat([batch.observation[:, :context], to_uint8(sampled)], 1).cpu().numpy()
     marks = [None] * len(x) if start is None else torch.nn.functional.pad(start, (context, 0)).cpu().numpy()
-    return stack([strip(row, mark) for row, mark in zip(frames, marks, strict=True)])
+    return list(zip(frames, marks, strict=True))
+
+
+def _add_film(writer: SummaryWriter, tag: str, sequences: list[np.ndarray], step: int) -> None:
+    """Write sequences (T, H, W, 3) side by side as a GIF, which TensorBoard plays among the images."""
+    joined = np.concatenate(sequences, axis=2).repeat(ENLARGE, axis=1).repeat(ENLARGE, axis=2)
+    first, *rest = (Image.fromarray(picture) for picture in joined)
+    content = io.BytesIO()
+    first.save(content, "gif", save_all=True, append_images=rest, duration=MILLISECONDS, loop=0)
+    image = Summary.Image(height=first.height, width=first.width, colorspace=3, encoded_image_string=content.getvalue())
+    writer._get_file_writer().add_summary(Summary(value=[Summary.Value(tag=tag, image=image)]), step)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from agent.acting.agents import Agent
+from agent.acting.agents import Agent, WorldModelAgent
 from agent.acting.navigate import navigate
 from agent.system.atomic_files import locked, write_json
 from agent.system.cores import usable_cores
@@ -22,6 +22,7 @@ from agent.system.versions import versions
 from envs.camera import Camera
 from envs.dynamics import Dynamics
 from envs.layout import Layout
+from experiments.common.films import encoder
 from experiments.common.json_files import FILES, digests
 from experiments.common.result_folder import begin_or_resume
 from experiments.navigation.agents import BenchmarkAgent, load_agents
@@ -36,6 +37,7 @@ from experiments.navigation.episode_files import (
     write_paths,
     written,
 )
+from experiments.navigation.film import FILMS_FOLDER, write_films
 from experiments.navigation.planning import PlannerChoice, Standard, check_budgets
 from experiments.navigation.summary import summarise, summary_table
 
@@ -69,6 +71,9 @@ class BenchmarkConfig(Workers):
     """Episodes in parallel, and per write."""
     device: str = "auto"
     """auto (CUDA where there is one), cpu or cuda."""
+    video: int = 0
+    """Film so many of the first episodes, at most --batch: what each trained agent sees, the map, what it imagines
+    (films/AGENT.mp4 and .gif)."""
     overwrite: bool = False
     """Replace a benchmark that is already there."""
 
@@ -81,6 +86,9 @@ class BenchmarkConfig(Workers):
         if self.first_seed < 0:
             raise ValueError(f"--first-seed must be 0 or more, got {self.first_seed}")
         check_budgets("--budgets", self.budgets)
+        if not 0 <= self.video <= min(self.batch, self.episodes):
+            most = min(self.batch, self.episodes)
+            raise ValueError(f"--video must be from 0 to {most}, the episodes of the first batch, got {self.video}")
 
     @property
     def seeds(self) -> range:
@@ -97,7 +105,9 @@ def benchmark(config: BenchmarkConfig, plot: Callable[[], object] = lambda: None
     """
     layout, device = Layout.parse(config.layout), choose_device(config.device)
     agents = load_agents(config.agents, config.planner, config.budgets, layout, config.camera, device)
-    products, identity = (SUMMARY, EPISODES, PATHS), _identity(config, agents, device)
+    products, identity = (SUMMARY, EPISODES, PATHS, FILMS_FOLDER), _identity(config, agents, device)
+    if config.video:
+        encoder()  # which may be missing
     with locked(config.out):
         begin_or_resume(config.out, "benchmark", identity, products, config.overwrite)
         head: dict[str, Any] = {"episodes": config.episodes, "layout": layout.name, "first_seed": config.first_seed}
@@ -109,7 +119,17 @@ def benchmark(config: BenchmarkConfig, plot: Callable[[], object] = lambda: None
         write_json(config.out / SUMMARY, summary)
         print(summary_table(summary))
         plot()
+        for agent in agents if config.video else ():
+            _film(agent, config, layout)
     return summary
+
+
+def _film(agent: BenchmarkAgent, config: BenchmarkConfig, layout: Layout) -> None:
+    """The films of a trained agent's first episodes, walked again as they were."""
+    if isinstance(agent.agent, WorldModelAgent):
+        (walked,) = _results(agent.agent, config, layout, [config.seeds[: config.batch]])
+        first = {name: array[: config.video] for name, array in walked.items()}
+        write_films(config.out / FILMS_FOLDER, agent.name, agent.agent, layout, config.camera, first)
 
 
 def _summary(out: Path, agents: list[BenchmarkAgent], head: dict[str, Any], device: torch.device) -> dict[str, Any]:

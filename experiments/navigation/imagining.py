@@ -212,3 +212,14 @@ class Imaginer:
         if not isinstance(self.model, Decoding):
             return None
         return to_uint8(self.model.decode(state)).cpu().numpy()
+
+
+def actions_between(dynamics: Dynamics, poses: Int16[np.ndarray, "t 4"]) -> list[int]:
+    """The actions that lead from each pose to the next."""
+    before, after = poses[:-1], poses[1:]
+    same = [
+        (dynamics.step(before, np.full(len(before), action))[0] == after).all(1)
+        & (dynamics.action_mask(before)[:, action] == 1)
+        for action in range(3)
+    ]
+    return np.stack(same, 1).argmax(1).tolist()

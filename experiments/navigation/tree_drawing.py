@@ -60,6 +60,16 @@ def curves(layout: Layout, found: Imagination, x: int, y: int) -> Float[np.ndarr
     return result
 
 
+def strongest(found: Imagination) -> list[int]:
+    """Of the jumps between the same two hallways the one with the largest cosine; weaker ones first."""
+    cosine, parent = found.tree.cosine.cpu().numpy(), found.tree.parent.tolist()
+    best: dict[tuple[int, int], int] = {}
+    for node in np.argsort(cosine).tolist():
+        above = -1 if parent[node] < 0 else int(found.hallway[parent[node]])
+        best[above, int(found.hallway[node])] = node
+    return sorted(best.values(), key=lambda node: float(cosine[node]))
+
+
 def _points(layout: Layout, found: Imagination) -> Float[np.ndarray, "n 2"]:
     """A point for each node: those of one hallway stand in it in rows."""
     points, depth = np.zeros((len(found.hallway), 2)), found.tree.depth.cpu().numpy()

@@ -12,7 +12,7 @@ from PIL import Image
 
 from envs.layout import WALL, Layout
 from experiments.navigation.imagining import ACTION_NAMES, Imagination
-from experiments.navigation.tree_drawing import curves
+from experiments.navigation.tree_drawing import curves, strongest
 from experiments.report.charts import title
 from experiments.report.worst import Walk
 
@@ -54,14 +54,9 @@ def walk_map(layout: Layout, walk: Walk, colour: str) -> str:
 def tree_map(layout: Layout, walk: Walk, found: Imagination, t: int, colour: str) -> str:
     """The imagined tree; of jumps between the same hallways the one with the largest cosine is drawn."""
     x, y = walk.poses[t, :2].tolist()
-    ways, cosine, hallway = curves(layout, found, x, y), found.tree.cosine.cpu().numpy(), found.hallway
-    parent = found.tree.parent.cpu().numpy()
-    strongest: dict[tuple[int, int], int] = {}
-    for node in np.argsort(cosine):
-        above = -1 if parent[node] < 0 else int(hallway[parent[node]])
-        strongest[above, int(hallway[node])] = int(node)
+    ways, cosine = curves(layout, found, x, y), found.tree.cosine.cpu().numpy()
     marks = []
-    for node in sorted(strongest.values(), key=lambda node: cosine[node]):
+    for node in strongest(found):
         fit = float(np.clip(cosine[node], 0, 1))
         action = ACTION_NAMES[int(found.tree.action[node])]
         says = f"depth {int(found.tree.depth[node])}, {action}, cosine {cosine[node]:.2f}"

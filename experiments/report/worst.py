@@ -17,7 +17,7 @@ from envs.dynamics import Dynamics
 from envs.layout import Layout
 from envs.raycast import Raycaster
 from experiments.common.trained_runs import load_trained
-from experiments.navigation.imagining import Episode, Imagination, Imaginer
+from experiments.navigation.imagining import Episode, Imagination, Imaginer, actions_between
 from experiments.navigation.summary import Episodes
 from planners.registry import PLANNERS
 from world_models.interface import Plannable
@@ -128,17 +128,6 @@ def _wrong_turn(
     right = int(dynamics.shortest_action(poses[t : t + 1], goal[:1])[0])
     found = imaginer.imagine(planner, frames, actions[:t], episode.goal, legal, episode.seed + t)
     return Turn(t, actions[t], right, found)
-
-
-def actions_between(dynamics: Dynamics, poses: Int16[np.ndarray, "t 4"]) -> list[int]:
-    """The actions that lead from each pose to the next."""
-    before, after = poses[:-1], poses[1:]
-    same = [
-        (dynamics.step(before, np.full(len(before), action))[0] == after).all(1)
-        & (dynamics.action_mask(before)[:, action] == 1)
-        for action in range(3)
-    ]
-    return np.stack(same, 1).argmax(1).tolist()
 
 
 def best_by_first_action(found: Imagination) -> dict[int, float]:

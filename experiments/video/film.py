@@ -7,12 +7,9 @@ true frame, black where it predicts, red where something begins: a change in the
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, UInt8
@@ -21,8 +18,8 @@ from PIL import Image, ImageDraw, ImageFont
 from agent.data.replay import Replay
 from agent.system.atomic_files import write_file
 from agent.training.image_grid import START_COLOUR
-from envs.extras import import_extra
 from experiments.common.array_files import read_arrays
+from experiments.common.films import Picture, encode, encoder
 from experiments.common.json_files import read_json
 from experiments.common.result_folder import CONFIG
 from experiments.video.metric_files import FILMS, FRAMES, read_prediction
@@ -30,11 +27,10 @@ from world_models.registry import MODELS
 
 ENLARGE = 2
 """pixels of the film for each pixel of a frame"""
-BORDER, CAPTION, FLASH, RATE = 3, 18, 3, 12
-"""pixels of a border, pixels of a caption's line, frames, frames a second"""
+BORDER, CAPTION, FLASH = 3, 18, 3
+"""pixels of a border, pixels of a caption's line, frames"""
 SHOWN, PREDICTED, PAPER = (150, 150, 150), (0, 0, 0), (255, 255, 255)
-WHAT, REMEDY = "a film of predictions", "run its 'jumpy predict' again, with as many videos as --video"
-Picture = UInt8[np.ndarray, "h w 3"]
+REMEDY = "run its 'jumpy predict' again, with as many videos as --video"
 
 
 @dataclass(frozen=True)
@@ -80,7 +76,7 @@ def check_film(beside: Sequence[Path], replay: Replay, episodes: range) -> None:
     Raises:
         ValueError: PyAV is missing, or a folder holds no finished prediction of these videos.
     """
-    import_extra("av", "import", WHAT)
+    encoder()
     for folder in beside:
         read_prediction(folder)
         settings = read_json(folder / CONFIG, REMEDY, settings=dict)["settings"]
@@ -117,52 +113,3 @@ def pictures(rows: list[Row]) -> Iterator[Picture]:
                 page.paste(frame, (place[0] + BORDER, place[1] + BORDER))
         draw.text((BORDER, size[1] - CAPTION + 1), f"frame {t + 1} of {frames}", PREDICTED, font)
         yield np.asarray(page)
-
-
-def encode(found: Iterable[Picture], kind: str) -> bytes:
-    """Encode pictures of one size as `mp4` (H.264) or `gif` (a palette of 256 colours for the whole film).
-
-    Raises:
-        MissingDependency: PyAV, from the extra `import`, is not installed.
-    """
-    av = import_extra("av", "import", WHAT)
-    content = io.BytesIO()
-    codec, pixels, options = {"mp4": ("libx264", "yuv420p", {"crf": "18"}), "gif": ("gif", "pal8", {})}[kind]
-    with av.open(content, "w", format=kind) as container:
-        stream: Any = None
-        frames: Iterable[Any] = (av.VideoFrame.from_ndarray(picture, format="rgb24") for picture in found)
-        for number, frame in enumerate(_paletted(av, frames) if kind == "gif" else frames):
-            if stream is None:
-                stream = container.add_stream(codec, rate=RATE, options=options)
-                stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, pixels
-            frame.pts, frame.time_base = number, Fraction(1, RATE)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-    return content.getvalue()
-
-
-def _paletted(av: Any, frames: Iterable[Any]) -> Iterator[Any]:
-    """Frames with the palette that suits them all best, by FFmpeg's filters."""
-    graph, source = av.filter.Graph(), None
-    for number, frame in enumerate(frames):
-        if source is None:
-            size = {"width": frame.width, "height": frame.height, "format": frame.format}
-            source = graph.add_buffer(**size, time_base=Fraction(1, RATE))
-            split, palette, use, sink = (
-                graph.add(name) for name in ("split", "palettegen", "paletteuse", "buffersink")
-            )
-            source.link_to(split)
-            split.link_to(palette, 0)
-            split.link_to(use, 1, 0)
-            palette.link_to(use, 0, 1)
-            use.link_to(sink)
-            graph.configure()
-        frame.pts, frame.time_base = number, Fraction(1, RATE)
-        source.push(frame)
-    assert source is not None
-    source.push(None)
-    while True:
-        try:
-            yield sink.pull()
-        except (av.error.EOFError, av.error.BlockingIOError):
-            return

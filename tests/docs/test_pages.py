@@ -59,6 +59,8 @@ def test_the_commands_of_all_pages_run(tmp_path, monkeypatch):
 def shrunk(arguments: list[str]) -> list[str]:
     """A command at a tiny size."""
     for option, value in re.findall(r"(--\S+) (\S+)", TINY.get(arguments[0], "")):
+        if option == "--episodes" and "--batch" in arguments:  # small as it is
+            continue
         if option in arguments:
             arguments[arguments.index(option) + 1] = value
         else:
