@@ -42,6 +42,7 @@ BELOW = {
         "experiments.video",
         "agent",
         "envs",
+        "planners",
         "world_models",
     ),
 }
