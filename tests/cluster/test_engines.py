@@ -168,6 +168,18 @@ def test_videos_and_predictions_are_the_same_bytes_by_every_engine(tmp_path: Pat
 # ---------------------------------------------------------------- what can be wrong
 
 
+def test_an_address_where_nobody_answers_is_one_line() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, but nobody listens
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(ValueError, match=rf"no Ray cluster answers at {address}.*--ray-address"):
+            list(run_pieces(abs, range(3), Workers(engine="ray", ray_address=address)))
+    with pytest.raises(ValueError, match=r"must be HOST:PORT or auto, got nowhere"):
+        list(run_pieces(abs, range(3), Workers(engine="ray", ray_address="nowhere")))
+    with pytest.raises(ValueError, match=r"cannot use the Ray cluster auto"):  # none runs here yet
+        list(run_pieces(abs, range(3), Workers(engine="ray", ray_address="auto")))
+
+
 def unhappy(kind: str, number: int) -> int:
     if number == 2:
         raise {"value": ValueError, "system": OSError, "ours": ZeroDivisionError}[kind](f"piece {number} is wrong")
@@ -178,18 +190,6 @@ def test_what_a_task_raises_is_raised_here(steady: Workers) -> None:
     for kind, error in (("value", ValueError), ("system", OSError), ("ours", ZeroDivisionError)):
         with pytest.raises(error, match="piece 2 is wrong"):
             list(run_pieces(partial(unhappy, kind), range(4), steady))
-
-
-def test_an_address_where_nobody_answers_is_one_line() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # bound, but nobody listens
-        address = f"127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(ValueError, match=rf"no Ray cluster answers at {address}.*--ray-address"):
-            list(run_pieces(abs, range(3), Workers(engine="ray", ray_address=address)))
-    with pytest.raises(ValueError, match=r"must be HOST:PORT or auto, got nowhere"):
-        list(run_pieces(abs, range(3), Workers(engine="ray", ray_address="nowhere")))
-    with pytest.raises(ValueError, match=r"cannot use the Ray cluster auto"):
-        list(run_pieces(abs, range(3), Workers(engine="ray", ray_address="auto")))
 
 
 def test_a_cluster_of_another_version_is_one_line(steady: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
