@@ -13,6 +13,7 @@ from typing import NamedTuple
 from agent.system.cpu_tuning import tune_cpu
 from agent.system.memory import is_out_of_memory
 from agent.system.signals import exit_status, interrupt_on_signal
+from agent.system.torchrun import end_quietly, speaks
 from experiments.common.command_line import parse
 
 
@@ -118,7 +119,12 @@ def _run(arguments: list[str]) -> None:
             what = f"got {rest[0]!r}" if rest else "none was given"
             raise ValueError(f"jumpy {name} needs the name of a data set, {what}: use one of {', '.join(config)}")
         name, (config, about), rest = f"{name} {rest[0]}", config[rest[0]], rest[1:]
-    parsed = parse(config, f"jumpy {name}", rest, about)
+    try:
+        parsed = parse(config, f"jumpy {name}", rest, about)
+    except ValueError:
+        if speaks():
+            raise
+        raise end_quietly(2) from None
     if parsed is not None:
         getattr(module, command.function)(parsed)
 

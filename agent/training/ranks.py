@@ -19,10 +19,10 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from agent.system.torchrun import end_quietly, several_ranks
 from world_models.blocks.global_batch import ALONE, Share, divided
 from world_models.interface import Losses
 
-STARTED = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  # what torchrun sets
 PATIENCE = timedelta(hours=1)  # of ranks that wait while rank 0 writes or one reads data
 
 
@@ -120,7 +120,7 @@ class Ranks:
         if at is None:
             return
         if not self.first:
-            raise SystemExit(2)
+            raise end_quietly(2)
         if wrong is not None:
             raise wrong
         raise ValueError(f"rank {at} on {self.places[at][0]}: {texts[at]}")
@@ -139,14 +139,14 @@ class Ranks:
                 raise
             ended = self._ended()
             if self.share.rank != (1 if ended == 0 else 0):  # one of those that are left says it
-                raise SystemExit(2) from None
+                raise end_quietly(2) from None
             who = f"rank {ended} on {self.places[ended][0]}" if ended is not None else "a rank on another machine"
             kept_there = f"the last checkpoint in {kept} is whole, continue with --resume"
             raise ValueError(f"{who}, one of {self.number}, ended: {kept_there}") from None
         except (FloatingPointError, KeyboardInterrupt) as error:
             if self.first:
                 raise
-            raise SystemExit(1 if isinstance(error, FloatingPointError) else 130) from None
+            raise end_quietly(1 if isinstance(error, FloatingPointError) else 130) from None
 
     def _ended(self) -> int | None:
         """The first rank on this machine that no longer runs; they are given a second to end."""
@@ -174,7 +174,7 @@ class _Total(nn.Module):
 @contextmanager
 def started_ranks(device: torch.device) -> Iterator[Ranks]:
     """The ranks that torchrun started, connected within the block; one rank without torchrun."""
-    if any(name not in os.environ for name in STARTED) or os.environ["WORLD_SIZE"] == "1":
+    if not several_ranks():
         yield Ranks(device=device)
         return
     if device.type == "cuda":

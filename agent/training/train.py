@@ -22,10 +22,11 @@ def train(config: TrainConfig) -> None:
         FloatingPointError: a loss term or the gradient is not finite; the last checkpoint is kept.
         Interrupted: a signal came; the run is saved. A second Ctrl-C ends it at once, without.
     """
-    if config.resume and not (config.out / CHECKPOINT).exists():
-        raise ValueError(f"{config.out} holds no run that --resume could continue: give its --out, or omit --resume")
     with started_ranks(choose_device(config.device)) as ranks, ExitStack() as held:
         with ranks.one_line():
+            if config.resume and not (config.out / CHECKPOINT).exists():
+                found = f"{config.out} holds no run that --resume could continue"
+                raise ValueError(f"{found}: give its --out, or omit --resume")
             trainer = Trainer(config, Replay.open(config.data), ranks.device, ranks)
             if ranks.first:
                 held.enter_context(locked(config.out))

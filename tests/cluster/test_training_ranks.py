@@ -90,6 +90,7 @@ def test_a_rank_that_dies_is_named_in_one_line_and_the_run_goes_on(data: Path, t
 def test_what_is_wrong_is_said_once(data: Path, tmp_path: Path) -> None:
     for change, message in (
         (("--batch-size", "5"), "--batch-size must be a multiple of the 2 ranks, got 5"),
+        (("--batch-size", "0"), "--batch-size must be more than 0, got 0"),
         (("--resume",), "holds no run that --resume could continue"),
         (("--data", str(tmp_path / "nowhere")), "nowhere"),
     ):
