@@ -118,7 +118,8 @@ class Episodes:
         if unknown := sorted(set(options) - {"start", "goal"}):
             raise ValueError(f"unknown reset options {unknown}: use 'start': (x, y, heading) and 'goal': (x, y)")
         start, goal = options.get("start"), options.get("goal")
-        self._start_and_goal(np.random.default_rng(0), start, goal)
+        if start is not None or goal is not None:
+            self._start_and_goal(np.random.default_rng(0), start, goal)
         return start, goal
 
     def _start_and_goal(self, rng: np.random.Generator, start: object, goal: object) -> tuple[np.ndarray, np.ndarray]:

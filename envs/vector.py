@@ -68,6 +68,7 @@ class HallwayMazeVector(VectorEnv[Batch, np.ndarray, np.ndarray]):
         self.single_observation_space = self._episodes.observation_space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self._attributes: dict[str, tuple[Any, ...]] = {}
+        self._spec: EnvSpec | None = None
         self._rngs: list[np.random.Generator | None] = [None] * num_envs
         self._seeded: list[int | None] = [None] * num_envs
         self._over = np.ones(num_envs, dtype=bool)

@@ -53,7 +53,7 @@ def main(
     return found
 
 
-PLANNERS = {"rssm": Shooting(horizon=30, transitions=3000), "hrssm": Shooting(horizon=8, transitions=3000)}
+PLANNERS = {"rssm": Shooting(horizon=30, transitions=900), "hrssm": Shooting(horizon=8, transitions=900)}
 
 
 def random_policy() -> Callable[[dict[str, Any]], np.ndarray]:

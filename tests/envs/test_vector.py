@@ -137,6 +137,10 @@ def test_what_gymnasium_asks_of_a_vector_equals_its_own():
         ours.set_attr("layout", "random-7")
 
 
+def test_a_vector_that_nobody_registered_has_no_specification():
+    assert HallwayMazeVector(2).spec is None and "num_envs=2" in repr(HallwayMazeVector(2))
+
+
 def test_each_maze_of_a_vector_can_have_its_own_start_and_goal():
     ours = HallwayMazeVector(2)
     info = ours.reset(seed=0, options={"start": [(12, 6, 1), (1, 1, 1)], "goal": (24, 1)})[1]
