@@ -50,11 +50,10 @@ def run_by_ray(
         blob, name = ray.put(np.frombuffer(sent, np.uint8)), hashlib.sha256(sent).hexdigest()
         task = ray.remote(num_cpus=1, num_gpus=int(gpu), max_retries=RETRIES)(_compute)
         most = AHEAD * (processes or max(1, int(ray.cluster_resources().get("CPU", 1))))
-        pending: deque[Any] = deque()
-        left = deque(pieces)
+        pending, left, wanted = deque[Any](), deque(pieces), versions()
         while left or pending:
             while left and len(pending) < most:
-                pending.append(task.remote(name, blob, versions(), left.popleft()))
+                pending.append(task.remote(name, blob, wanted, left.popleft()))
             yield _result(ray, pending.popleft())
 
 
