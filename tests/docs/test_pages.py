@@ -16,6 +16,8 @@ ROOT = DOCS.parent
 PAGES = sorted(DOCS.glob("*.md"))
 ELSEWHERE = ("tools",)
 """pages whose blocks need other tools, which tests/clients installs and tries in its own way"""
+AS_NOTEBOOK = "tutorial"
+"""the page that runs as a notebook"""
 TINY = {
     "collect": "--steps 1000",
     "videos": "--sequences 10 --length 30",
@@ -38,11 +40,9 @@ def test_there_is_something_to_run():
 )
 def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    text = page.read_text()
-    assert page.stem != "tutorial" or all(text.count(size) == 1 for size in SMALL)
     names: dict[str, object] = {}
     for block in blocks(page, "python"):
-        exec(compile(small(block), page.name, "exec"), names)
+        exec(compile(block, page.name, "exec"), names)
     assert capsys.readouterr().out
 
 
@@ -83,6 +83,8 @@ def shrunk(arguments: list[str]) -> list[str]:
 
 
 def test_the_notebook_is_the_tutorial():
+    text = (DOCS / f"{AS_NOTEBOOK}.md").read_text()
+    assert all(text.count(size) == 1 for size in SMALL)
     assert nbformat.reads(NOTEBOOK.read_text(), as_version=4) == notebook(), "run python -m tests.docs.pages"
 
 
