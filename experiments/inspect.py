@@ -103,7 +103,8 @@ def _run(path: Path, what: str = "trained run") -> Lines:
     broken = [name for name, value in model.items() if value.is_floating_point() and not bool(value.isfinite().all())]
     seconds = meta.get("trained_seconds") or {}
     steps = run.get("recipe", {}).get("steps")
-    data = f"layout {run['layout']}" if "layout" in run else f"{run.get('dataset')} {run.get('video')}"
+    subject = ("layout", "environment", "dataset", "video")
+    data = _listed({name: run[name] for name in subject if name in run})
     return {
         "what": what,
         "model": f"{run['model']}, {run['preset']}, {_variant(run)}, seed {run['seed']}",

@@ -23,6 +23,7 @@ def test_a_run_and_its_checkpoint_say_the_same(tmp_path):
     told = inspect(InspectConfig(str(run)))
     assert told == inspect(InspectConfig(str(run / "checkpoint.safetensors")))
     assert told["model"] == "rssm, quick, ours, seed 0"
+    assert told["data"].startswith("layout paper,")
     assert "finite" in told["health"]
 
 
