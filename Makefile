@@ -7,7 +7,7 @@ export OMP_WAIT_POLICY := passive
 export GOMP_SPINCOUNT := 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint types pytest test-page test-cluster test-clients hostile clean
+.PHONY: demo test lint types pytest docs test-page test-cluster test-clients hostile clean
 
 demo: .venv/installed
 	$(BIN)/jumpy demo
