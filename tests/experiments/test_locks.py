@@ -27,6 +27,8 @@ COMMANDS = {
     "sweep": "DATA/list.toml",
     "speed gpu": "--models rssm --device cpu",
     "demo": "--frames 100 --overwrite",
+    "export": "DATA/hrssm --to stable-worldmodel --overwrite",
+    "report": "",
     "plot": "",
 }
 ELSEWHERE = {"unseen": "in its own tests", "figure": "waits", "table": "waits", "speed": "waits"}
@@ -72,7 +74,7 @@ def test_folder_of_another_process_is_refused_and_keeps_every_byte(
 ) -> None:
     folder, holder = busy
     before = content(folder)
-    out = [str(folder)] if name == "plot" else ["--out", str(folder)]
+    out = [str(folder)] if name in ("plot", "report") else ["--out", str(folder)]
     options = COMMANDS[name].replace("DATA", str(sources)).split()
     assert cli.main([*name.split(), *out, *options]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
