@@ -204,7 +204,7 @@ function select(name) {
 
 function makeCards() {
   for (const agent of [...setup.agents, { name: YOU, display: "you", colour: "#8a8f98", planner: null, trained: false }]) {
-    const element = make("button", { className: "card" }, [make("b"), make("img", { alt: "", width: 34, height: 34 }), make("span", { className: "state" }), make("span", { className: "detail" })]);
+    const element = make("button", { className: "card" }, [make("b"), make("img", { alt: "", width: 28, height: 28 }), make("span", { className: "state" }), make("span", { className: "detail" })]);
     element.style.setProperty("--colour", agent.colour);
     element.dataset.agent = agent.name;
     element.onclick = () => select(agent.name);
