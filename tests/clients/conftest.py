@@ -14,7 +14,7 @@ def pytest_configure():
 
     PyPI's torchvision does not load beside torch's CPU build (docs/tools.md).
     """
-    if find_spec("torchvision") is None:
+    if find_spec("stable_worldmodel") and find_spec("torchvision") is None:
         torchvision, tensors = types.ModuleType("torchvision"), types.ModuleType("torchvision.tv_tensors")
         torchvision.tv_tensors, tensors.Image = tensors, lambda picture: picture  # type: ignore[attr-defined]
         sys.modules |= {"torchvision": torchvision, "torchvision.tv_tensors": tensors}

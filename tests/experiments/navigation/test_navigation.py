@@ -177,7 +177,7 @@ def test_boundaries_and_bounds_of_the_test_split(finished: NavigationConfig) -> 
     assert rows["boundary_f1_exact"]["seeds"][0] == scores["boundary_f1_exact"]
     models = {"hrssm": (one.able(Trainable), one.step), "rssm": (other.able(Trainable), other.step)}
     bounds = {name: values.mean() for name, values in negative_bounds(models, replay, EVALUATION).items()}
-    assert rows["elbo_gap"]["seeds"][0] == pytest.approx((bounds["hrssm"] - bounds["rssm"]) / bounds["rssm"])
+    assert rows["elbo_gap"]["seeds"][0] == pytest.approx((bounds["hrssm"] - bounds["rssm"]) / bounds["rssm"], rel=1e-4)
 
 
 def test_both_models_see_the_same_windows_and_contexts(finished: NavigationConfig, monkeypatch) -> None:
