@@ -35,7 +35,7 @@ def test_there_is_something_to_run():
 
 @pytest.mark.parametrize(
     "page",
-    [page for page in PAGES if blocks(page, "python") and page.stem not in ELSEWHERE],
+    [page for page in PAGES if blocks(page, "python") and page.stem not in (*ELSEWHERE, AS_NOTEBOOK)],
     ids=lambda page: page.stem,
 )
 def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch, capsys):
