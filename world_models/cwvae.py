@@ -41,7 +41,7 @@ from world_models.blocks.filter_scan import filter_scan
 from world_models.blocks.global_batch import normal
 from world_models.blocks.images import scale
 from world_models.blocks.networks import GRU, FrameSizes
-from world_models.interface import Batch, Losses, ModelConfig
+from world_models.interface import Batch, Losses, ModelConfig, StepNumber
 from world_models.options import Domain, Options, Positive, check_context
 from world_models.shapes import Action, Actions, Between, Frames, Lengths, NewFrames, Planned
 from world_models.spec import ModelSpec, Recipe
@@ -225,7 +225,7 @@ class CWVAE(FrameModel):
 
     # ---------------------------------------------------------------- training
 
-    def loss(self, batch: Batch, step: int) -> Losses:
+    def loss(self, batch: Batch, step: StepNumber) -> Losses:
         """Negative lower bound per frame: the image's error and, at its ticks, every level's divergence."""
         x = scale(self.encoder.patchify(batch.observation))
         levels = self.infer(self.encoder.embed(x), torch.ones_like(batch.action, dtype=torch.float))

@@ -33,6 +33,8 @@ ACTIONS = 3
 CROP = (3, 3, 3)
 """a goal in a maze: the crop of the map, rows, columns, RGB"""
 
+StepNumber = int | Int64[Tensor, ""]
+"""number of a training step; in a captured step a tensor, whose value changes between replays"""
 State = Any
 """a belief: a named tuple of tensors, each with the batch first"""
 
@@ -64,8 +66,8 @@ class Losses:
     """Named terms, unweighted, in nats: summed over dimensions, averaged over batch and time."""
 
     terms: dict[str, Tensor]
-    weights: dict[str, float]
-    """weight of each term in `total`"""
+    weights: dict[str, float | Tensor]
+    """weight of each term in `total`; of a captured step a tensor, if it depends on the step's number"""
     metrics: dict[str, Tensor] = field(default_factory=dict)
     """what is watched but not minimised; `nelbo` is the negative lower bound"""
 
@@ -147,11 +149,15 @@ class Phased(Trainable, Protocol):
 class Replayable(Trainable, Protocol):
     """Takes the same step for any batch of one shape: the same kernels on tensors of the same shapes.
 
-    No shape depends on values, nothing waits for a value, and the number of the step is not read.
+    No shape depends on values, and nothing waits for a value. `loss` gets the number of the step as a tensor.
     """
 
-    replayable: bool
-    """True"""
+    @property
+    def replayable(self) -> bool:
+        """Whether it does, with its options."""
+
+    def loss(self, batch: Batch, step: StepNumber) -> Losses:
+        """See `Trainable.loss`."""
 
 
 @runtime_checkable

@@ -27,7 +27,7 @@ from world_models.blocks.global_batch import integers
 from world_models.blocks.goals import GoalSpace, check_goals
 from world_models.blocks.images import scale
 from world_models.blocks.networks import GRU, SIZES, Sizes, keep_last, one_hot_actions
-from world_models.interface import Batch, Losses, ModelConfig
+from world_models.interface import Batch, Losses, ModelConfig, StepNumber
 from world_models.options import Options, Positive
 from world_models.shapes import Action, Actions, Between, Frames, Lengths, NewFrames, Planned
 from world_models.spec import ModelSpec, Recipe
@@ -126,7 +126,7 @@ class RSSM(GoalModel):
         keep = torch.cat([keep_last(o.context, length), e.new_ones(len(e), o.window)], 1)
         return self.post_s(self.phi_forward.scan(e, keep=keep)[:, o.context :])
 
-    def loss(self, batch: Batch, step: int) -> Losses:
+    def loss(self, batch: Batch, step: StepNumber) -> Losses:
         """Negative lower bound per frame and the loss of the goal's feature."""
         o = self.config.options
         window = slice(o.context, o.context + o.window)

@@ -2,12 +2,11 @@
 
 Small models on a GPU spend most of a step on starting thousands of kernels. A graph starts them all at once, but it
 does the same each time: the same kernels on the same memory. So the batch is copied into the memory of the first one,
-gradients come out where they lay, and only models whose step never depends on what is in the batch, nor on the number
-of the step, can be captured (`Replayable`). Random numbers are new at each replay: torch gives the graph the seed and
-the place of its generator.
+gradients come out where they lay, the step's number is a tensor, and only models whose step never depends on what is in
+the batch can be captured (`Replayable`). Random numbers are new at each replay: torch gives the graph the seed and the
+place of its generator.
 
-The graph is used only if it gives the losses and gradients of the plain step; a line says so if not. It was written
-without a GPU: no speed is known, `jumpy speed gpu` measures it.
+The graph is used only if it gives the losses and gradients of the plain step; a line says so if not.
 """
 
 from typing import Any
@@ -28,21 +27,23 @@ class CapturedStep:
     def __init__(self, model: Any, batch: Batch) -> None:
         """Capture the pass over a batch of this shape; the model's state and gradients are kept as they were."""
         self._batch = Batch(*(tensor.clone() for tensor in batch))
+        self._step = torch.zeros((), dtype=torch.long, device=batch.action.device)
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):  # libraries choose their kernels and take their memory before the capture
             for _ in range(WARM_UPS):
                 model.zero_grad(set_to_none=True)
-                model.loss(self._batch, 0).total.backward()
+                model.loss(self._batch, self._step).total.backward()
         torch.cuda.current_stream().wait_stream(stream)
         model.zero_grad(set_to_none=True)  # so that the gradients lie in the graph's memory
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._graph):
-            self._losses: Losses = model.loss(self._batch, 0)
+            self._losses: Losses = model.loss(self._batch, self._step)
             self._losses.total.backward()
 
-    def replay(self, batch: Batch) -> Losses:
-        """Leave the gradients of a batch in the model, and return its losses, which the next replay overwrites."""
+    def replay(self, batch: Batch, step: int) -> Losses:
+        """Leave the gradients of a batch in the model, and return its losses; the next replay changes their weights."""
+        self._step.fill_(step)
         for mine, its in zip(self._batch, batch, strict=True):
             mine.copy_(its, non_blocking=True)
         self._graph.replay()
@@ -55,7 +56,7 @@ class CapturedStep:
 
 def capture(model: Any, batch: Batch) -> CapturedStep | None:
     """Capture a model's step, if that can be done and gives the plain step's gradients; a line says why if not."""
-    if not isinstance(model, Replayable):
+    if not isinstance(model, Replayable) or not model.replayable:
         return None
     buffers = {name: value.clone() for name, value in model.named_buffers()}  # type: ignore[attr-defined]
     try:
@@ -63,7 +64,7 @@ def capture(model: Any, batch: Batch) -> CapturedStep | None:
         captured: CapturedStep | None = CapturedStep(model, batch)
         assert captured is not None
         torch.manual_seed(0)
-        captured.replay(batch)
+        captured.replay(batch, 0)
         error = _difference(_held(model), plain)
         if not error <= TOLERANCE:
             print(

@@ -199,7 +199,7 @@ class Trainer:
     def _differentiated(self, batch: Batch) -> Iterator[Losses]:
         """The losses of one training step, whose gradients are in the model; each is minimised before the next."""
         if self.captured is not None:
-            yield self.captured.replay(batch)
+            yield self.captured.replay(batch, self.step)
             return
         phases = iter(self._phases(batch))
         while True:

@@ -61,7 +61,7 @@ def assert_same_losses(
     model: nn.Module,
     actual: Mapping[str, Tensor],
     expected: Mapping[str, Tensor],
-    weights: Mapping[str, float],
+    weights: Mapping[str, float | torch.Tensor],
     tolerance: float = 1e-5,
 ) -> None:
     """Every term to relative 1e-5 and, of their weighted sum, every parameter's gradient to the tolerance."""

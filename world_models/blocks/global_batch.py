@@ -89,7 +89,7 @@ def per(value: Float[Tensor, ""], count: Tensor | int) -> Float[Tensor, ""]:
         value: the sum.
         count: of what was summed, without a gradient; 1 if there is nothing.
     """
-    counted = torch.as_tensor(count, dtype=value.dtype, device=value.device)
+    counted = count.to(value) if isinstance(count, Tensor) else value.new_full((), count)
     return value * _share.get().ranks / total(counted).clamp(min=1)
 
 

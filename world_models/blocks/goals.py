@@ -95,14 +95,14 @@ def check_goals(actions: int, options: Any) -> None:
 def crop_id(crop: Shaped[Tensor, "n *goal"]) -> Int64[Tensor, " n"]:
     """Give equal goals equal numbers (a polynomial hash of their bytes, modulo 2^64)."""
     bytes_ = crop.flatten(1).contiguous().view(torch.uint8).long() + 1
-    return (bytes_ * _powers(bytes_.shape[1]).to(crop.device)).sum(-1)
+    return (bytes_ * _powers(bytes_.shape[1], crop.device)).sum(-1)
 
 
 @cache
-def _powers(number: int) -> Int64[Tensor, " number"]:
-    """Falling powers of the hash's base, modulo 2^64 as int64 wraps."""
+def _powers(number: int, device: torch.device) -> Int64[Tensor, " number"]:
+    """Falling powers of the hash's base, modulo 2^64 as int64 wraps; copied to a device once."""
     powers = [pow(1_000_003, exponent, 2**64) for exponent in reversed(range(number))]
-    return torch.tensor([power - 2**64 if power >= 2**63 else power for power in powers])
+    return torch.tensor([power - 2**64 if power >= 2**63 else power for power in powers], device=device)
 
 
 def cosine_loss(feature: Float[Tensor, "n d"], goal: Float[Tensor, "n d"]) -> Float[Tensor, ""]:

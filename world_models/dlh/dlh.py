@@ -58,7 +58,7 @@ from world_models.blocks.networks import one_hot_actions
 from world_models.dlh.hierarchy import DLHState, Hierarchy, LevelPath, Seen
 from world_models.dlh.imagination import chain, course
 from world_models.dlh.options import SIZES, VARIANTS, DLHOptions, DLHSizes
-from world_models.interface import Batch, Losses, ModelConfig
+from world_models.interface import Batch, Losses, ModelConfig, StepNumber
 from world_models.shapes import Action, Actions, Between, Frames, Lengths, NewFrames, Planned, Starts
 from world_models.spec import ModelSpec, Recipe
 
@@ -100,14 +100,19 @@ class DLH(GoalModel):
         imagines = self.config.actions and o.imagination_weight is not None
         return max(o.window, o.context + o.lookahead + o.horizon) if imagines else o.window
 
-    def kl_weight(self, step: int) -> float:
-        """Weight of both divergences: rises linearly to 1 (appendix A.1)."""
-        return min(1.0, (step + 1) / self.config.options.kl_steps)
+    @property
+    def replayable(self) -> bool:
+        """Chains of choices are as long as the choices that a batch holds are many."""
+        return not (self.config.actions and self.config.options.imagination_weight is not None)
 
-    def held_share(self, step: int) -> float:
+    def kl_weight(self, step: StepNumber) -> float | Tensor:
+        """Weight of both divergences: rises linearly to 1 (appendix A.1)."""
+        return 1 - _left(step + 1, self.config.options.kl_steps)
+
+    def held_share(self, step: StepNumber) -> float | Tensor:
         """Share of the frames in which a level above 1 is held in training: falls linearly from `hold` to 0."""
         o = self.config.options
-        return o.hold * max(0.0, 1 - step / o.hold_steps)
+        return o.hold * _left(step, o.hold_steps)
 
     # ---------------------------------------------------------------- inference
 
@@ -203,7 +208,7 @@ class DLH(GoalModel):
 
     # ---------------------------------------------------------------- training
 
-    def loss(self, batch: Batch, step: int) -> Losses:
+    def loss(self, batch: Batch, step: StepNumber) -> Losses:
         """Negative lower bound per frame (Eq. 8) and, with actions, the loss of the goal's feature."""
         o, hierarchy = self.config.options, self.hierarchy
         frames = scale(self.encoder.patchify(batch.observation), dequantise=self.training and o.dequantise)
@@ -212,8 +217,8 @@ class DLH(GoalModel):
         seen = everything.at(slice(o.window))
         shape = seen.start.shape
         noise = normal((*shape, o.levels, self.config.sizes.state), e.device)
-        share = self.held_share(step) if self.training else 0.0
-        held = uniform((*shape, o.levels), e.device) < share if share else None
+        share = self.held_share(step) if self.training and o.hold else 0.0
+        held = None if isinstance(share, float) and not share else uniform((*shape, o.levels), e.device) < share
         change = hierarchy.select(seen, noise, held)
         paths = hierarchy.paths(seen, change, noise)
         kl_s, kl_e = hierarchy.divergences(paths, change, seen.start, held)
@@ -256,6 +261,12 @@ class DLH(GoalModel):
         if o.legal_weight is not None:
             legal = self.goals.legal_error(imagined[:, 1:], ends, batch.action_mask[rows, after])
             losses.add("legal", legal, o.legal_weight)
+
+
+def _left(step: StepNumber, last: int) -> float | Tensor:
+    """What is left of 1, which falls linearly to 0 at step `last`."""
+    left = 1 - step / last
+    return left.clamp(min=0) if isinstance(left, Tensor) else max(0.0, left)
 
 
 def _begins(x: Tensor, length: Tensor | None = None) -> Tensor:

@@ -16,8 +16,9 @@ from torch.nn import functional as F
 
 from world_models.blocks.distributions import Gaussian, gaussian_kl
 from world_models.blocks.networks import GRU, mlp, one_hot_actions
-from world_models.dlh.levels import Level, Rows
+from world_models.dlh.levels import Level
 from world_models.dlh.options import DLHOptions, DLHSizes
+from world_models.dlh.rows import Rows, Some
 from world_models.shapes import Action
 
 
@@ -29,10 +30,6 @@ class DLHState(NamedTuple):
     context: Float[Tensor, "b n c"]
     memory: Float[Tensor, "b n_1 d"]
     """of levels 2 to N"""
-
-
-Block = slice | Tensor
-"""rows of a batch: all, or their indices (M,)"""
 
 
 class Seen(NamedTuple):
@@ -63,9 +60,9 @@ class Last(NamedTuple):
     """of the last posterior, as `std`"""
     std: Tensor
 
-    def posterior(self, n: int, rows: Block) -> Gaussian:
+    def posterior(self, n: int, rows: Some) -> Gaussian:
         """The last posterior of level n in some rows."""
-        return Gaussian(self.mean[rows, n], self.std[rows, n])
+        return Gaussian(rows.take(self.mean[:, n]), rows.take(self.std[:, n]))
 
 
 class LevelPath(NamedTuple):
@@ -100,6 +97,11 @@ class Hierarchy(nn.Module):
             self.memory = GRU(sizes.embedding + actions, sizes.embedding)
         if actions and options.action_weight is not None:
             self.foreseen = mlp(sizes.embedding, sizes.belief, actions)
+
+    @property
+    def masked(self) -> bool:
+        """Whether all rows are computed and masks choose what counts, as on a GPU (see `rows`)."""
+        return self.top_context.is_cuda
 
     # ---------------------------------------------------------------- inference
 
@@ -138,7 +140,7 @@ class Hierarchy(nn.Module):
 
     def _bottom_up_changes(
         self, now: Seen, held: Tensor | None, top: Gaussian, last: Last
-    ) -> tuple[Bool[Tensor, "b n"], list[Block]]:
+    ) -> tuple[Bool[Tensor, "b n"], list[Some]]:
         """Infer the changes in a frame, and set d^n where level n changes (first loop of Algorithm 1).
 
         The candidate posterior reads the context of the frame before: Eq. 25 takes the levels above as static, and
@@ -148,35 +150,31 @@ class Hierarchy(nn.Module):
             Which levels change, and for each level from 2 on the rows in which it has a posterior.
         """
         change = now.start.new_zeros(len(now.start), self.options.levels)
-        change[:, 0] = True  # q(e^1 = 1) = 1
-        rows: Block = slice(None)  # where the level below changes
-        blocks = []
+        change[:, 0].fill_(True)  # q(e^1 = 1) = 1
+        rows, blocks = Some(), []  # where the level below changes
         for n in range(1, self.options.levels):
-            begins, level = now.start[rows], self.levels[n]
-            ahead = level.advance(last.s[rows, n], now.a[rows], last.d[rows, n])
-            static, moving = (
-                Gaussian(last.mean[rows, n], last.std[rows, n]),
-                level.change_prior(ahead, last.context[rows, n]),
-            )
+            begins, level, d = rows.take(now.start), self.levels[n], rows.take(last.d[:, n])
+            ahead = level.advance(rows.take(last.s[:, n]), rows.take(now.a), d)
+            static, moving = last.posterior(n, rows), level.change_prior(ahead, rows.take(last.context[:, n]))
             q = self._posterior(n, rows, now.x, top, last)
             odds = gaussian_kl(q, static) - gaussian_kl(q, moving)  # Eq. 4
             if held is not None:
-                odds = odds.where(~held[rows, n], 0.0)
-            moves = odds + self._evidence(n, now)[rows] > 0
-            change[rows, n] = moves | begins
-            d = torch.where(moves[:, None], ahead, last.d[rows, n])
-            last.d[rows, n] = torch.where(begins[:, None], level.begin(now.x[n][rows]), d)
+                odds = odds.where(~rows.take(held[:, n]), 0.0)
+            moves = odds + rows.take(self._evidence(n, now)) > 0
+            rows.put(change[:, n], moves | begins)
+            d = torch.where(moves[:, None], ahead, d)
+            rows.put(last.d[:, n], torch.where(begins[:, None], level.begin(rows.take(now.x[n])), d))
             blocks.append(rows)
-            rows = change[:, n].nonzero().squeeze(1)  # Eq. 5
-            if not len(rows):
+            rows = Some.of(change[:, n], self.masked)  # Eq. 5
+            if rows.none:
                 break
         return change, blocks
 
-    def _posterior(self, n: int, rows: Block, x: list[Tensor], top: Gaussian, last: Last) -> Gaussian:
+    def _posterior(self, n: int, rows: Some, x: list[Tensor], top: Gaussian, last: Last) -> Gaussian:
         """q(s^n | x^n, c^n) in some rows; that of the top level, whose context is constant, is known beforehand."""
         if n + 1 == self.options.levels:
-            return Gaussian(*(field[rows] for field in top))
-        return self.levels[n].posterior(x[n][rows], last.context[rows, n])
+            return _take(rows, top)
+        return self.levels[n].posterior(rows.take(x[n]), rows.take(last.context[:, n]))
 
     def _evidence(self, n: int, now: Seen) -> Float[Tensor, " b"]:
         """What the action before a frame adds to the log-odds of Eq. 4 of level `jump_level`."""
@@ -186,15 +184,16 @@ class Hierarchy(nn.Module):
         return o.surprise_weight * (now.surprise - o.foreseen_nats)
 
     def _top_down_posteriors(
-        self, x: list[Tensor], noise: Tensor, blocks: list[Block], top: Gaussian, last: Last
+        self, x: list[Tensor], noise: Tensor, blocks: list[Some], top: Gaussian, last: Last
     ) -> None:
         """Sample the posteriors of levels 2 and up that have one (second loop of Algorithm 1)."""
         for n, rows in reversed(list(enumerate(blocks, 1))):
             q = self._posterior(n, rows, x, top, last)
-            last.mean[rows, n], last.std[rows, n] = q
-            last.s[rows, n] = s = q.sample(noise[rows, n])
+            s = q.sample(rows.take(noise[:, n]))
+            for field, value in ((last.mean, q.mean), (last.std, q.std), (last.s, s)):
+                rows.put(field[:, n], value)
             if n > 1:
-                last.context[rows, n - 1] = self.levels[n].decode(s, last.context[rows, n])
+                rows.put(last.context[:, n - 1], self.levels[n].decode(s, rows.take(last.context[:, n])))
 
     def _nothing(self, rows: int) -> Last:
         """The values before a sequence."""
@@ -212,12 +211,12 @@ class Hierarchy(nn.Module):
         below = self.top_context.expand(*start.shape, -1)
         for n in reversed(range(self.options.levels)):
             level = self.levels[n]
-            rows = Rows.of(change[..., n - 1] if n else torch.ones_like(start))
+            rows = Rows.of(change[..., n - 1] if n else torch.ones_like(start), self.masked)
             context = rows.pick(below)
             q = level.posterior(rows.pick(x[n]), context)
             s = q.sample(rows.pick(noise[:, :, n]))
             s_before = F.pad(rows.spread(s)[:, :-1], (0, 0, 1, 0))
-            ahead, d = level.temporal_path(s_before, a, change[..., n], start, x[n])
+            ahead, d = level.temporal_path(s_before, a, change[..., n], start, x[n], self.masked)
             levels.insert(0, (rows, q, s, context, ahead, d))
             if n:
                 below = rows.spread(level.decode(s, context))
@@ -244,15 +243,17 @@ class Hierarchy(nn.Module):
         kl_s, kl_e = [], []
         for n, (level, path, e) in enumerate(zip(self.levels, paths, change.unbind(-1), strict=True)):
             rows, moved = path.rows, path.rows.pick(e)
-            moves, stays = moved.nonzero().squeeze(1), (~moved).nonzero().squeeze(1)
-            prior = level.change_prior(rows.pick(path.ahead)[moves], path.context[moves])
-            moving = gaussian_kl(_take(path.q, moves), prior)
-            static = gaussian_kl(_take(path.q, stays), _take(path.q, stays - 1))
-            kl_s.append((moving.sum() + static.sum()) / start.numel())  # Eq. 8b by Eq. 9
+            moves, stays = rows.among(moved), rows.among(~moved)
+            prior = level.change_prior(moves.take(rows.pick(path.ahead)), moves.take(path.context))
+            moving = moves.sum(gaussian_kl(_take(moves, path.q), prior))
+            last = Gaussian(*(rows.before(field) for field in path.q))
+            static = stays.sum(gaussian_kl(_take(stays, path.q), _take(stays, last)))
+            kl_s.append((moving + static) / start.numel())  # Eq. 8b by Eq. 9
             if n:  # Eq. 8c: q(e) is 0 or 1, it has no entropy
-                inferred = rows.where[~rows.pick(given[..., n])]
-                logit, target = path.logit.flatten()[inferred], e.flatten()[inferred].to(path.logit.dtype)
-                kl_e.append(F.binary_cross_entropy_with_logits(logit, target, reduction="sum") / start.numel())
+                inferred = rows.among(~rows.pick(given[..., n]))
+                logit, target = inferred.take(rows.pick(path.logit)), inferred.take(moved).to(path.logit.dtype)
+                cost = F.binary_cross_entropy_with_logits(logit, target, reduction="none")
+                kl_e.append(inferred.sum(cost) / start.numel())
         return kl_s, kl_e
 
     def begin(self, seen: Seen, state: DLHState | None = None) -> DLHState:
@@ -307,6 +308,6 @@ class Hierarchy(nn.Module):
         return DLHState(torch.stack(s, 1), torch.stack(d, 1), torch.stack(context, 1), state.memory)
 
 
-def _take(gaussian: Gaussian, rows: Tensor) -> Gaussian:
+def _take(rows: Some, gaussian: Gaussian) -> Gaussian:
     """Some rows of a Gaussian."""
-    return Gaussian(*(field.index_select(0, rows) for field in gaussian))
+    return Gaussian(*(rows.take(field) for field in gaussian))

@@ -1,9 +1,7 @@
-"""One level of a Dynamic Latent Hierarchy: its networks (Eq. 10 to 15), and the frames in which it is active."""
-
-from typing import NamedTuple
+"""One level of a Dynamic Latent Hierarchy: its networks (Eq. 10 to 15)."""
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -29,6 +27,7 @@ class Level(nn.Module):
     ) -> None:
         super().__init__()
         d, belief, state = sizes.embedding, sizes.belief, sizes.state
+        self.bottom = bottom
         if not top:
             self.encode = mlp(d, d, d)  # x^{n+1} = f_enc(x^n), Eq. 10
         if not bottom:
@@ -79,17 +78,20 @@ class Level(nn.Module):
         change: Bool[Tensor, "b t"],
         start: Bool[Tensor, "b t"],
         x: Float[Tensor, "b t x"],
+        masked: bool,
     ) -> tuple[Float[Tensor, "b t d"], Float[Tensor, "b t d"]]:
         """Apply `advance` over time: f_tem ticks where the level changes, and only these frames are scanned.
+
+        All frames are scanned, the others last, if no shape may depend on the changes (`masked`, as in `rows`).
 
         `change`, e^n_t, is true in the first frame and at `start`, where a sequence begins as in `begin`. Returns d^n_t
         if the level changes at t, as its priors know it: 0 where a sequence begins; and d^n_t.
         """
         inputs, begins, first = torch.cat([s_before, a], -1), start.to(s_before.dtype), self.begin(x)
-        if bool(change.all()):
+        if self.bottom or (not masked and bool(change.all())):
             d = self.temporal.scan(inputs, init=(first, begins))
             return torch.where(start[..., None], 0, d), d
-        most = int(change.sum(1).max())
+        most = change.shape[1] if masked else int(change.sum(1).max())
         frame = change.byte().argsort(dim=1, descending=True, stable=True)[:, :most]  # changes first
         init = first.take_along_dim(frame[..., None], 1), begins.gather(1, frame)
         d = self.temporal.scan(inputs.take_along_dim(frame[..., None], 1), init=init)
@@ -105,29 +107,3 @@ class Level(nn.Module):
         nothing = read.new_zeros(*start.shape, self.factor.recur.in_features)
         memory = self.factor.scan(read, init=(nothing, start.to(read.dtype)))
         return memory, self.factor_logit(memory).squeeze(-1)
-
-
-class Rows(NamedTuple):
-    """The frames in which a level gets a posterior, as rows of (B, T) flattened: nothing else is computed.
-
-    The first frame of every sequence is one of them, so that the row before another is the last posterior in time.
-    """
-
-    where: Int64[Tensor, " m"]
-    """indices of the rows"""
-    last: Int64[Tensor, "b t"]
-    """number of the last such row up to each frame"""
-
-    @classmethod
-    def of(cls, mask: Bool[Tensor, "b t"]) -> "Rows":
-        """The rows of a mask that is true in every first frame."""
-        flat = mask.flatten()
-        return cls(flat.nonzero().squeeze(1), (flat.cumsum(0) - 1).view_as(mask))
-
-    def pick(self, value: Tensor) -> Tensor:
-        """Take the rows, (M, ...), of (B, T, ...)."""
-        return value.flatten(0, 1).index_select(0, self.where)
-
-    def spread(self, value: Tensor) -> Tensor:
-        """Give every frame the value of the last row, (B, T, ...)."""
-        return value.index_select(0, self.last.flatten()).unflatten(0, self.last.shape)

@@ -19,16 +19,17 @@ class Eager(CapturedStep):
     def __init__(self, model: Any, batch: Batch, factor: float = 1.0) -> None:
         self.model, self.factor = model, factor
 
-    def replay(self, batch: Batch) -> Losses:
+    def replay(self, batch: Batch, step: int) -> Losses:
         self.model.zero_grad(set_to_none=True)
-        losses: Losses = self.model.loss(batch, 0)
+        losses: Losses = self.model.loss(batch, torch.tensor(step))
         (self.factor * losses.total).backward()
         return losses
 
 
 @pytest.mark.parametrize(("factor", "used"), [(1.0, True), (1.01, False)])
-def test_a_graph_is_used_only_with_the_plain_steps_gradients(monkeypatch, capsys, factor, used):
-    model: Any = build_model("rssm", "quick", "ours", 32)
+@pytest.mark.parametrize(("name", "actions"), [("rssm", 3), ("dlh", 0)])
+def test_a_graph_is_used_only_with_the_plain_steps_gradients(monkeypatch, capsys, name, actions, factor, used):
+    model: Any = build_model(name, "quick", "ours", 32, (), actions)
     monkeypatch.setattr(captured_step, "CapturedStep", partial(Eager, factor=factor))
     found = capture(model, random_batch(2, model.window_length))
     assert (found is not None) == used

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from tests.support.dlh_models import CONVOLUTION, PATCH, WINDOW, build, colours, plain_floats
 from tests.support.tiny import FRAME, assert_same_losses
+from world_models.dlh.hierarchy import Hierarchy
 from world_models.reference.dlh import plain, plain_loss
 
 HELD: dict[str, Any] = {"hold": 0.2, "factor_sees_below": True}
@@ -38,11 +39,13 @@ NAVIGATION: dict[str, Any] = {
         (3, 3, 10**6, NAVIGATION | {"fresh_belief": False, "legal_weight": None}),
     ],
 )
-def test_loss_and_gradients_equal_the_plain_loops(levels, actions, step, more):
+@pytest.mark.parametrize("masked", [False, True])
+def test_loss_and_gradients_equal_the_plain_loops(monkeypatch, levels, actions, step, more, masked):
+    monkeypatch.setattr(Hierarchy, "masked", masked)  # as on a GPU, where a captured step gets its number as a tensor
     model = build(levels=levels, actions=actions, dequantise=levels == 2, **more)
     batch = colours(4, model.window_length)
     torch.manual_seed(1)
-    losses = model.loss(batch, step)
+    losses = model.loss(batch, torch.tensor(step) if masked else step)
     torch.manual_seed(1)
     found = plain(model, batch, step)
     share = found.walk.change[:, 1:].float().mean((0, 1))
