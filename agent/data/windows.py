@@ -82,6 +82,8 @@ def _on_device(replay: Replay, device: torch.device) -> tuple[Tensor, Tensor, Te
         inside = slice(max(split.start - first, 0), max(split.stop - first, 0))
         parts.append([part.to(device) for part in _stored(fields, inside)])
     observation, action, mask, goal = (torch.cat(field) for field in zip(*parts, strict=True))
+    del parts
+    torch.cuda.empty_cache()  # the shards' copies are given back, so that the next training finds room beside this one
     return observation, action, mask, goal
 
 
