@@ -9,7 +9,7 @@ place of its generator.
 The graph is used only if it gives the losses and gradients of the plain step; a line says so if not.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -17,8 +17,8 @@ from torch import Tensor
 from world_models.interface import Batch, Losses, Replayable
 
 WARM_UPS = 3
-TOLERANCE = 1e-3
-"""largest difference of a gradient from the plain step's, relative to its largest entry, in fp32"""
+TOLERANCES = {"fp32": 1e-3, "bf16": 2e-2}
+"""largest difference of a gradient from the plain step's, relative to its largest entry; bfloat16 has 8 bits"""
 
 
 class CapturedStep:
@@ -54,7 +54,7 @@ class CapturedStep:
         return Losses(terms, self._losses.weights, metrics)
 
 
-def capture(model: Any, batch: Batch) -> CapturedStep | None:
+def capture(model: Any, batch: Batch, precision: Literal["fp32", "bf16"] = "fp32") -> CapturedStep | None:
     """Capture a model's step, if that can be done and gives the plain step's gradients; a line says why if not."""
     if not isinstance(model, Replayable) or not model.replayable:
         return None
@@ -66,7 +66,7 @@ def capture(model: Any, batch: Batch) -> CapturedStep | None:
         torch.manual_seed(0)
         captured.replay(batch, 0)
         error = _difference(_held(model), plain)
-        if not error <= TOLERANCE:
+        if not error <= TOLERANCES[precision]:
             print(
                 f"steps are not replayed from a CUDA graph: its gradients differ from the plain step's by {error:.1e}"
             )

@@ -106,7 +106,8 @@ class Trainer:
         """Let the ranks share the steps from now on; on one GPU, replay the step from a graph where that works."""
         self.parallel = self.ranks.parallel(self.model)
         if self.config.cuda_graph and self.device.type == "cuda" and self.ranks.number == 1:
-            self.captured = capture(self.model, self._batch(np.random.default_rng(self.config.seed)))
+            batch = self._batch(np.random.default_rng(self.config.seed))
+            self.captured = capture(self.model, batch, self.precision)
 
     def save(self) -> None:
         """Replace the checkpoint, if this is rank 0."""

@@ -242,7 +242,8 @@ def table(result: dict[str, Any]) -> str:
             ratio = None if plain is None or best is None else plain / best
             cells = [_cell("{:.1f} ms", row.get("step_s"), 1000.0), _cell("{:.1f} ms", row.get("graph_step_s"), 1000.0)]
             cells += [_cell("{:.1f} ms", plain, 1000.0), _cell("{:.1f} ×", ratio)]
-            cells += [_cell("{:,.0f}", row.get("frames_per_s")), _cell("{:.2f} GB", row.get("peak_gb"))]
+            frames = None if best is None else row["batch_size"] * row["window"] / best
+            cells += [_cell("{:,.0f}", frames), _cell("{:.2f} GB", row.get("peak_gb"))]
             lines.append(f"| {model}, {preset} | {' | '.join(cells)} |")
     lines += ["", "| model, size | decision, one episode | 64 episodes | transitions/s |", "|---|---|---|---|"]
     for model, presets in result.get("plan", {}).items():

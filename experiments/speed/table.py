@@ -12,7 +12,7 @@ from experiments.common.json_files import damage_named, read_json
 from experiments.common.results import RESULTS, check_not_installed
 
 TABLE = "speed.md"
-FILES = ("env", "train", "train_cuda", "plan", "demo")
+FILES = ("env", "train", "plan", "demo", "gpu")
 Row = tuple[str, str, str]  # what, measured, target
 
 
@@ -20,12 +20,12 @@ Row = tuple[str, str, str]  # what, measured, target
 class SpeedConfig:
     """Print the table and write it to speed.md.
 
-    The numbers are made by `jumpy speed env|train|plan|demo --json FOLDER/speed_NAME.json`, on a GPU
-    FOLDER/speed_train_cuda.json.
+    The numbers are made by `jumpy speed env|train|plan|demo --json FOLDER/speed_NAME.json`, and those of a GPU by
+    `jumpy speed gpu --out FOLDER`.
     """
 
     results: Path = RESULTS
-    """folder of speed_env.json, speed_train.json, speed_train_cuda.json, speed_plan.json and speed_demo.json"""
+    """folder of speed_env.json, speed_train.json, speed_plan.json, speed_demo.json and speed_gpu.json"""
     out: Path | None = None
     """folder of speed.md; default: that of the numbers"""
 
@@ -72,9 +72,10 @@ def _rows(found: dict[str, dict[str, Any]]) -> list[Row]:
         ("the same, 64 episodes", _cell("{:.0f} ms", plan.get("decision_batch64_ms")), "40 ms"),
     ]
     for model in ("hrssm", "rssm"):
-        for preset, where, reach in (("quick", "train", "3"), ("paper", "train", "1.7"), ("paper", "train_cuda", "10")):
-            rows += _training(model, preset, where, reach, found)
-    rows += _training("dlh", "quick", "train", "3", found)
+        for preset, reach in (("quick", "3"), ("paper", "1.7")):
+            rows += _training(model, preset, reach, found["train"])
+        rows += _gpu_training(model, found["gpu"])
+    rows += [*_training("dlh", "quick", "3", found["train"]), *_gpu_training("dlh", found["gpu"])]
     return [
         *rows,
         ("environment with frames", _cell("{:,.0f} steps/s", env.get("raycast_steps_per_s")), ""),
@@ -84,10 +85,10 @@ def _rows(found: dict[str, dict[str, Any]]) -> list[Row]:
     ]
 
 
-def _training(model: str, preset: str, where: str, reach: str, found: dict[str, dict[str, Any]]) -> list[Row]:
-    """The rows of one model and preset."""
-    head = f"training step, {model}, {preset}, {'one GPU' if where == 'train_cuda' else 'CPU'}"
-    row, reach = found[where].get(model, {}).get(preset), f"{reach} × the plain loop"
+def _training(model: str, preset: str, reach: str, found: dict[str, Any]) -> list[Row]:
+    """The rows of one model and preset on a CPU."""
+    head = f"training step, {model}, {preset}, CPU"
+    row, reach = found.get(model, {}).get(preset), f"{reach} × the plain loop"
     if row is None:
         return [(head, _cell("", None), reach)]
     ratio = "{ratio:.2f} × ({step_s:.3f} s, plain {plain_step_s:.3f} s)"
@@ -97,6 +98,17 @@ def _training(model: str, preset: str, where: str, reach: str, found: dict[str, 
         ("  gradients' error; share of the peak", f"{{gradient_error:.0e}}; {share}".format(**row), ""),
         ("  loading a batch", "{loading_share:.1%}".format(**row), "5 %"),
     ]
+
+
+def _gpu_training(model: str, found: dict[str, Any]) -> list[Row]:
+    """The row of a model at the paper's sizes on a GPU, from a CUDA graph where it can be captured."""
+    step, plain = (found.get(kind, {}).get(model, {}).get("paper", {}) for kind in ("step", "plain"))
+    ours, loops = step.get("graph_step_s", step.get("step_s")), plain.get("plain_step_s")
+    head, reach = f"training step, {model}, paper, one GPU", "10 × the plain loop"
+    if ours is None or loops is None:
+        return [(head, _cell("", None), reach)]
+    how = ", from a CUDA graph" if "graph_step_s" in step else ""
+    return [(f"{head}, {found['precision']}{how}", f"{loops / ours:.1f} × ({ours:.3f} s, plain {loops:.3f} s)", reach)]
 
 
 def _cell(form: str, value: float | None) -> str:
