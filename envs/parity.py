@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Bool, Float32, Int16, UInt8
-from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 from envs.camera import Camera, camera_jitter
 from envs.dynamics import Dynamics
@@ -74,13 +73,15 @@ def is_flat(frames: UInt8[np.ndarray, "n h w 3"]) -> Bool[np.ndarray, " n"]:
 
 def compare(ours: UInt8[np.ndarray, "n h w 3"], reference: UInt8[np.ndarray, "n h w 3"]) -> Parity:
     """Compare frames one by one, n at least 1."""
+    from torchmetrics.functional import image  # takes a second to import
+
     different = (ours != reference).any(axis=-1)  # (n, h, w)
     unequal = different.any(axis=(1, 2))
     if not unequal.any():
         return Parity(len(ours), identical=1.0, pixels_different=0.0, psnr_min=SAME, ssim_mean=1.0)
     a, b = (torch.from_numpy(frames[unequal]).permute(0, 3, 1, 2).double() for frames in (ours, reference))
-    psnr = peak_signal_noise_ratio(a, b, data_range=255.0, reduction="none", dim=(1, 2, 3))
-    ssim = structural_similarity_index_measure(a, b, data_range=255.0, reduction="none")  # 1 for identical frames
+    psnr = image.peak_signal_noise_ratio(a, b, data_range=255.0, reduction="none", dim=(1, 2, 3))
+    ssim = image.structural_similarity_index_measure(a, b, data_range=255.0, reduction="none")  # 1 for identical frames
     assert isinstance(ssim, torch.Tensor)
     return Parity(
         frames=len(ours),

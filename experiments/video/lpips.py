@@ -11,10 +11,10 @@ torchvision's file alexnet-owt-7be5be79.pth. Both files are checked by their SHA
 
 import hashlib
 import io
+from importlib.metadata import distribution
 from pathlib import Path
 
 import torch
-import torchmetrics
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -23,7 +23,7 @@ ALEXNET_SHA256 = "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee
 """of torchvision's alexnet-owt-7be5be79.pth"""
 HEADS_SHA256 = "df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0"
 """of alex.pth, version 0.1"""
-HEADS = Path(torchmetrics.__file__).parent / "functional/image/lpips_models/alex.pth"
+HEADS = Path(str(distribution("torchmetrics").locate_file("torchmetrics/functional/image/lpips_models/alex.pth")))
 
 LAYERS = {0: (3, 64, 11, 4, 2), 3: (64, 192, 5, 1, 2), 6: (192, 384, 3, 1, 1), 8: (384, 256, 3, 1, 1)}
 LAYERS |= {10: (256, 256, 3, 1, 1)}

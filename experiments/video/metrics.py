@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
-from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from experiments.video.lpips import LPIPS
 
@@ -86,6 +85,8 @@ def psnr(a: Float[Tensor, "n c h w"], b: Float[Tensor, "n c h w"]) -> Float[Tens
 
     The error is the mean over an image's pixels and channels; equal images have `IDENTICAL` decibels.
     """
+    from torchmetrics.functional.image import peak_signal_noise_ratio  # takes a second to import
+
     values = peak_signal_noise_ratio(a, b, data_range=255.0, reduction="none", dim=(1, 2, 3))
     return values.clamp(max=IDENTICAL)
 

@@ -25,6 +25,7 @@ for package in ("agent", "envs", "world_models", "planners", "experiments"):
         # what only these extras import
         if module.name not in ("envs.miniworld_env", "agent.data.exchange.stable_worldmodel"):
             importlib.import_module(module.name)
+assert "torchmetrics" not in sys.modules  # takes a second to import, when something is compared
 """
 
 
