@@ -182,14 +182,14 @@ def _results(
     """Run batches of episodes, given by their seeds, and yield the results in the same order.
 
     Every process uses one thread, whatever their number: small decisions are faster so, and rounding depends on it.
-    There are as many processes as cores, at most one per 500 episodes, since each takes seconds to start.
+    There are as many processes as cores, at most one per 500 episodes, since each takes seconds to start; agents that
+    look at nothing need no longer than that, and stay in this process.
     """
-    gpu = agent.looks and choose_device(config.device).type == "cuda"
-    most = 1 if gpu or not agent.looks else usable_cores()
-    default = min(most, max(1, sum(map(len, batches)) // 500))
     run = partial(navigate, agent, layout, camera=config.camera, batch=config.batch, record=True)
-    if not agent.looks and config.engine == "ray":  # seconds here, on a cluster as much for its start
+    if not agent.looks:
         return map(run, batches)
+    gpu = choose_device(config.device).type == "cuda"
+    default = 1 if gpu else min(usable_cores(), max(1, sum(map(len, batches)) // 500))
     return run_pieces(run, batches, config, default, gpu=gpu)
 
 
