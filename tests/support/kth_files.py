@@ -6,6 +6,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from av.video.reformatter import VideoReformatter
 
 from agent.data.manifest import RecordedManifest
 from agent.data.replay import Replay
@@ -39,10 +40,11 @@ def write_avi(path: Path, frames: int = FRAMES, size: tuple[int, int] = (160, 12
         stream: Any = container.add_stream("mpeg4", rate=25, options={"qmin": "2", "qmax": "2"})
         stream.width, stream.height = size
         stream.pix_fmt, stream.codec_context.codec_tag = "yuv420p", "DIVX"
+        converter = VideoReformatter()
         for number in range(1, frames + 1):
             grey = np.full(size[::-1], shade(number), np.uint8)
-            frame = av.VideoFrame.from_ndarray(grey, format="gray").reformat(format="yuv420p")
-            container.mux(stream.encode(frame))
+            picture = av.VideoFrame.from_ndarray(grey, format="gray")
+            container.mux(stream.encode(converter.reformat(picture, format="yuv420p", threads=1)))
         container.mux(stream.encode())
 
 
