@@ -22,7 +22,7 @@ types: .venv/installed-dev
 	$(BIN)/mypy
 
 pytest: .venv/installed-dev
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 # The documentation as pages that open from the disk: build/site/index.html.
 docs: .venv/installed-dev

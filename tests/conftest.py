@@ -1,6 +1,9 @@
 """Checks every shape and type that the packages annotate while the tests run."""
 
 import inspect
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy is imported: its threads spin, dozens of times slower
 
 import numba
 from hypothesis import settings

@@ -17,9 +17,9 @@ def squared(number: int) -> int:
 
 
 def fatal_once(folder: Path, number: int) -> int:
-    """Kill the worker of piece 3 when it is first computed, and that of piece 5."""
+    """Kill the worker of piece 3 when it is first computed."""
     mark = folder / str(number)
-    if number in (3, 5) and not mark.exists():
+    if number == 3 and not mark.exists():
         mark.touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return number * number
@@ -32,7 +32,7 @@ def refusing(number: int) -> int:
 def test_pieces_of_workers_that_died_are_computed_again_and_come_in_order(tmp_path: Path) -> None:
     found = list(run_pieces(partial(fatal_once, tmp_path), range(7), Workers(processes=2)))
     assert found == [squared(number) for number in range(7)] == list(run_pieces(squared, range(7), Workers()))
-    assert {path.name for path in tmp_path.iterdir()} == {"3", "5"}
+    assert [path.name for path in tmp_path.iterdir()] == ["3"]
 
 
 def test_what_a_piece_raises_is_raised_here() -> None:

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from agent.data.collect import CollectConfig, collect
 from agent.training.train import train
@@ -20,7 +21,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of 40 steps in one piece."""
+    """A run of 40 steps in one piece, with one thread."""
+    torch.set_num_threads(1)
     out = tmp_path_factory.mktemp("runs") / "whole"
     train(tiny(data, out, evaluate_every=15))
     return out

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,22 +29,20 @@ from world_models.spec import Recipe
 CPU = torch.device("cpu")
 
 
-def test_twenty_steps_and_twenty_in_a_new_process_equal_forty(data, tmp_path):
+def test_twenty_steps_and_twenty_in_new_processes_equal_forty(data, whole, tmp_path):
     """Each piece in a process of its own with one thread, as the promise is worded."""
 
-    def piece(out: Path, *options: str) -> None:
-        sizes = f"--data {data} --out {out} --steps {STEPS} --batch-size 2 --device cpu --evaluation.batches 1"
+    def piece(*options: str) -> None:
+        sizes = f"--data {data} --out {tmp_path} --steps {STEPS} --batch-size 2 --device cpu --evaluation.batches 1"
         command = [sys.executable, "-m", "experiments.cli", "train", *sizes.split(), *options]
         one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
         process = subprocess.run(command, env=one_thread, capture_output=True, text=True, timeout=600)
         assert process.returncode == 0, process.stderr
 
-    whole, pieces = tmp_path / "whole", tmp_path / "pieces"
-    piece(whole)
-    piece(pieces, "--pause-after", "20")
-    assert step_of(pieces) == 20
-    piece(pieces, "--resume")
-    tensors, meta = read_checkpoint(pieces / CHECKPOINT)
+    piece("--pause-after", "20")
+    assert step_of(tmp_path) == 20
+    piece("--resume")
+    tensors, meta = read_checkpoint(tmp_path / CHECKPOINT)
     expected, expected_meta = read_checkpoint(whole / CHECKPOINT)
     for each in (meta, expected_meta):
         ((device, seconds),) = each.pop("trained_seconds").items()
