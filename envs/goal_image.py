@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import gymnasium
@@ -29,24 +28,18 @@ class GoalImage(gymnasium.Wrapper):
         size: height and width of the pictures in pixels; others are averaged.
         walk: steps of the random walk.
         max_steps: life steps.
-        actions: the only actions to take; none: all.
 
     Raises:
         ValueError: if the actions are not discrete, or an argument is out of range.
     """
 
-    def __init__(
-        self, env: gymnasium.Env, size: int = 32, walk: int = 60, max_steps: int = 100, actions: Sequence[int] = ()
-    ) -> None:
+    def __init__(self, env: gymnasium.Env, size: int = 32, walk: int = 60, max_steps: int = 100) -> None:
         super().__init__(env)
         if not isinstance(env.action_space, spaces.Discrete) or env.action_space.start != 0:
             raise ValueError(f"goals need Discrete actions from 0 up, got {env.action_space}")
         if min(size, walk, max_steps) < 1:
             raise ValueError(f"size, walk and max_steps must be 1 or more, got {size}, {walk} and {max_steps}")
-        number = int(env.action_space.n)
-        if wrong := [action for action in actions if not 0 <= action < number]:
-            raise ValueError(f"actions must lie in 0 to {number - 1}, got {wrong[0]}")
-        self._allowed = np.array([not actions or action in actions for action in range(number)], np.int8)
+        self._every_action = np.ones(int(env.action_space.n), np.int8)
         self._size, self._walk, self._max_steps, self._t = size, walk, max_steps, 0
         picture = spaces.Box(0, 255, (size, size, 3), np.uint8)
         self.observation_space = spaces.Dict(dict.fromkeys(("observation", "achieved_goal", "desired_goal"), picture))
@@ -102,7 +95,7 @@ class GoalImage(gymnasium.Wrapper):
 
     def _mask(self, info: dict[str, Any]) -> Int8[np.ndarray, " a"]:
         """The actions that may be taken."""
-        return (np.asarray(info.get("action_mask", self._allowed)) * self._allowed).astype(np.int8)
+        return np.asarray(info.get("action_mask", self._every_action)).astype(np.int8)
 
     def _seen(self, picture: np.ndarray) -> dict[str, Any]:
         """The goal dictionary."""

@@ -17,6 +17,7 @@ from agent.training.checkpoint import read_checkpoint
 from agent.training.runs import CHECKPOINT
 from experiments.common.pretrained import WORD, find_run, read_manifest
 from experiments.common.result_folder import CONFIG
+from experiments.common.trained_runs import place_of
 from experiments.navigation.agents import CEILING
 from experiments.navigation.episode_files import SUMMARY, read_episodes, read_summary
 from experiments.navigation.summary import aligned
@@ -137,10 +138,11 @@ def _benchmark(path: Path) -> Lines:
     first, number = summary["first_seed"], summary["episodes"]
     lines = {
         "what": "benchmark",
-        "episodes": f"{number:,}, seeds {first} to {first + number - 1}, layout {summary['layout']}",
+        "episodes": f"{number:,}, seeds {first} to {first + number - 1}, {place_of(summary)}",
     }
     for name, entry in summary["agents"].items():
-        ceiling = "" if name == CEILING else f", {entry['reward_over_ceiling']:.3f} of the ceiling"
+        over = None if name == CEILING else entry["reward_over_ceiling"]
+        ceiling = "" if over is None else f", {over:.3f} of the ceiling"
         its = f", {entry['planner']['kind']}, budget {entry['budget']}, {entry['run']}" if entry["trained"] else ""
         lines[name] = f"reward {entry['mean_reward']:.1f}{ceiling}, {entry['success']:.1%} solved{its}"
     return lines | {

@@ -244,37 +244,37 @@ def _points(finished: list[Piece]) -> dict[str, Any]:
     for name in dict.fromkeys(piece.point for piece in finished):
         seeds = [piece for piece in finished if piece.point == name]
         rewards = [_rewards(piece) for piece in seeds]
-        columns = {"agent": np.mean([each[0] for each in rewards], axis=0), "ceiling": rewards[0][1]}
-        over = [float(agent.mean() / ceiling.mean()) for agent, ceiling in rewards]
-        bootstrap = PairedBootstrap(columns)
+        ceiling = rewards[0][1]  # of the same episodes in all
+        own = [float(agent.mean() / (1 if ceiling is None else ceiling.mean())) for agent, _ in rewards]
+        columns = {"agent": np.mean([each[0] for each in rewards], axis=0)}
+        bootstrap = PairedBootstrap(columns | ({} if ceiling is None else {"ceiling": ceiling}))
+        over = Estimate(np.nan) if ceiling is None else bootstrap.ratio("agent", "ceiling")
         points[name] = {
             "seeds": [piece.training.seed for piece in seeds],
             **bootstrap.mean("agent").to_json("mean_reward"),
-            **bootstrap.ratio("agent", "ceiling").to_json("reward_over_ceiling"),
-            "worst_seed": min(over),
+            **over.to_json("reward_over_ceiling"),
+            "worst_seed": min(own),
         }
     return points
 
 
-def _rewards(piece: Piece) -> tuple[np.ndarray, np.ndarray]:
-    """Rewards of a piece's agent and of the shortest path, episode by episode."""
+def _rewards(piece: Piece) -> tuple[np.ndarray, np.ndarray | None]:
+    """Rewards of a piece's agent and of the shortest path where it is known, episode by episode."""
     summary = read_summary(piece.trial.out)
-    agent, ceiling = (
-        read_episodes(piece.trial.out, name, summary)["reward"] for name in (piece.training.model, CEILING)
-    )
-    return agent.astype(float), ceiling.astype(float)
+    names = [name for name in (piece.training.model, CEILING) if name in summary["agents"]]
+    agent, *ceiling = (read_episodes(piece.trial.out, name, summary)["reward"].astype(float) for name in names)
+    return agent, ceiling[0] if ceiling else None
 
 
 def table(points: dict[str, Any]) -> str:
-    """Every point in a row, the best first."""
-    rows = [("point", "seeds", "of the ceiling", "", "worst seed", "reward")]
-    for name, point in sorted(points.items(), key=lambda item: -(item[1]["reward_over_ceiling"] or 0.0)):
-        ratio = Estimate(point["reward_over_ceiling"] or np.nan, *(point["reward_over_ceiling_ci95"] or ()))
-        between = f"[{ratio.low:.3f}, {ratio.high:.3f}]"
-        worst = f"{point['worst_seed']:.3f}"
-        rows.append(
-            (name, str(len(point["seeds"])), f"{ratio.value:.3f}", between, worst, f"{point['mean_reward']:.1f}")
-        )
+    """Every point in a row, the best first, by its share of the ceiling or, where that is unknown, its reward."""
+    known = all(point["reward_over_ceiling"] is not None for point in points.values())
+    key, title = ("reward_over_ceiling", "of the ceiling") if known else ("mean_reward", "reward")
+    rows = [("point", "seeds", title, "", "worst seed", *["reward"] * known)]
+    for name, point in sorted(points.items(), key=lambda item: -item[1][key]):
+        its = Estimate(point[key], *(point[f"{key}_ci95"] or ()))
+        cells = [name, str(len(point["seeds"])), f"{its.value:.3f}", f"[{its.low:.3f}, {its.high:.3f}]"]
+        rows.append((*cells, f"{point['worst_seed']:.3f}", *[f"{point['mean_reward']:.1f}"] * known))
     wide = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, wide, strict=True)).rstrip() for row in rows]
     return "\n".join(lines)

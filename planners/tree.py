@@ -44,11 +44,11 @@ class TreeSearch:
         """See `Planner.budget`."""
         return full_tree(self.depth)
 
-    def with_budget(self, transitions: int) -> TreeSearch:
-        """The deepest search whose full tree fits into the budget; see `Planner.with_budget`."""
-        if transitions < ACTIONS:
-            raise ValueError(f"a tree search needs a budget of at least {ACTIONS} transitions, got {transitions}")
-        return replace(self, depth=next(depth for depth in count(1) if full_tree(depth + 1) > transitions))
+    def with_budget(self, transitions: int, actions: int = ACTIONS) -> TreeSearch:
+        """The deepest search whose full tree of so many actions fits into the budget; see `Planner.with_budget`."""
+        if transitions < actions:
+            raise ValueError(f"a tree search needs a budget of at least {actions} transitions, got {transitions}")
+        return replace(self, depth=next(depth for depth in count(1) if full_tree(depth + 1, actions) > transitions))
 
     def plan(
         self,
@@ -101,9 +101,9 @@ class _Frontier(NamedTuple):
         return [_Frontier(self.depth, *part) for part in zip(states, *others, strict=True)]
 
 
-def full_tree(depth: int) -> int:
+def full_tree(depth: int, actions: int = ACTIONS) -> int:
     """Transitions of a tree in which every action is legal everywhere."""
-    return sum(ACTIONS**level for level in range(1, depth + 1))
+    return sum(actions**level for level in range(1, depth + 1))
 
 
 def _expand(

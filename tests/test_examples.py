@@ -1,15 +1,18 @@
 """The examples run: what is one's own appears in training, benchmark and plots by its one entry."""
 
 import importlib.util
+import json
+import shutil
+import sys
 from pathlib import Path
 from types import ModuleType
 
 import gymnasium
 import pytest
 
+from experiments.cli import main
 from planners.interface import Planner
 from planners.registry import PLANNERS
-from tests.support.ring import Ring
 from world_models.interface import ModelConfig, Plannable, Trainable
 from world_models.registry import MODELS
 
@@ -39,18 +42,33 @@ def test_an_own_world_model_is_trained_and_benchmarked(monkeypatch: pytest.Monke
     assert (tmp_path / "benchmark" / "rewards.png").is_file()
 
 
-def test_an_own_environment_is_collected_trained_and_navigated(tmp_path: Path) -> None:
-    gymnasium.register("Ring-v0", lambda **options: Ring(**options))
-    try:
-        own = example("own_environment")
-        found = own.main(
-            "Ring-v0", tmp_path, frames=600, length=60, steps=2, episodes=4, models=("rssm",), actions=(0, 1)
-        )
-    finally:
-        del gymnasium.registry["Ring-v0"]
-    assert set(found) == {"random", "rssm"}
-    assert all(0 <= one["mean_reward"] < 100 and 0 <= one["success"] <= 1 for one in found.values())
-    assert found["random"]["success"] > 0.5  # a ring of twelve places is small
+def test_an_own_environment_is_collected_trained_and_benchmarked_by_commands(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(EXAMPLES / "own_environment.py", tmp_path)
+    monkeypatch.chdir(tmp_path)  # where the module is found
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(gymnasium.envs.registration, "registry", dict(gymnasium.registry))
+    monkeypatch.setitem(sys.modules, "own_environment", None)  # so that it goes when the test ends
+    del sys.modules["own_environment"]
+    commands = (
+        "collect --env own_environment:Corridors-v0 --steps 600 --length 60 --out data",
+        "train --data data --model rssm --steps 2 --batch-size 2 --out run",
+        "benchmark --agents rssm=run --episodes 4 --batch 2 --out benchmark --budget 30",
+        "predict --run run --data data --out predicted --sequences 1 --samples 2",
+        "report benchmark",
+        "inspect benchmark",
+    )
+    for command in commands:
+        words = command.replace(" --budget 30", " standard --budget 30").split()
+        assert main(words) == 0, (command, capsys.readouterr().err)
+    agents = json.loads(Path("benchmark/summary.json").read_text())["agents"]
+    assert list(agents) == ["random", "rssm", "shortest-path"]
+    assert agents["shortest-path"]["success"] == 1 and agents["random"]["reward_over_ceiling"] < 1
+    assert Path("benchmark/seen.png").is_file() and not Path("benchmark/routes.png").exists()
+    assert "of the ceiling" in capsys.readouterr().out
+    assert main(["view", "--agents", "rssm=run", "--no-browser"]) == 2
+    assert "only mazes" in capsys.readouterr().err
 
 
 def test_an_own_planner_is_benchmarked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -54,6 +54,8 @@ class ModelSpec:
     """frames of context in `jumpy predict`"""
     retired: tuple[tuple[str, Any], ...] = ()
     """options of older checkpoints, each with the one value that is still supported"""
+    timed_mode: str = "full"
+    """the mode of `generate` in which actions are those before each frame"""
     bounded_context: bool = False
     """True: it reads contexts of at most `config.options.context` frames, as in training"""
     fewest: int = 1

@@ -16,11 +16,12 @@ from agent.system.versions import versions
 from envs.camera import Camera, camera_jitter
 from envs.dynamics import Dynamics
 from envs.layout import Layout
+from envs.named import EnvironmentOptions
 from envs.raycast import Raycaster
 
 
 @dataclass(frozen=True)
-class CollectConfig(Workers):
+class CollectConfig(EnvironmentOptions, Workers):
     """Collect random navigation into a data set; an interrupted collection resumes where it stopped.
 
     With --env another environment is walked: any of Gymnasium's with Discrete actions and pictures. Its goals are those
@@ -39,26 +40,17 @@ class CollectConfig(Workers):
     """The camera."""
     overwrite: bool = False
     """Replace an existing data set."""
-    env: str | None = None
-    """Another environment: its id, as MODULE:ID where a module registers it, such as minigrid:MiniGrid-FourRooms-v0."""
-    env_options: str = "{}"
-    """Keyword arguments of gymnasium.make for it, in JSON."""
-    wrappers: tuple[str, ...] = ()
-    """Wrappers around it, from the inside out, as MODULE:NAME."""
-    actions: tuple[int, ...] = ()
-    """The only actions to take there; default: all that are legal."""
     length: int = EPISODE_LENGTH
     """Frames per episode of another environment's data set; what ends earlier is dropped."""
 
     def __post_init__(self) -> None:
         """Check the numbers, and that options suit the environment."""
-        super().__post_init__()
+        Workers.__post_init__(self)
+        EnvironmentOptions.__post_init__(self)
         if self.length < 2 or (self.env is None and self.length != EPISODE_LENGTH):
             raise ValueError(f"--length must be 2 or more, and {EPISODE_LENGTH} in the maze, got {self.length}")
         if self.steps < self.length or self.steps % self.length:
             raise ValueError(f"--steps must be a positive multiple of {self.length} (whole episodes), got {self.steps}")
-        if self.env is None and (self.env_options != "{}" or self.wrappers or self.actions):
-            raise ValueError("--env-options, --wrappers and --actions are for another environment: give its --env")
         if self.env is not None and self.layout != "paper":
             raise ValueError(f"--layout is a maze and --env another environment, got {self.layout} and {self.env}")
         if self.seed < 0:
@@ -70,8 +62,8 @@ def collect(config: CollectConfig) -> Replay:
 
     Each shard depends only on the layout, the camera and (seed, shard).
     """
-    if config.env is not None:
-        return _collect_elsewhere(config, config.env)
+    if (environment := config.named(config.camera.size)) is not None:
+        return _collect_elsewhere(config, Walk(environment, config.length))
     layout = Layout.parse(config.layout)
     wanted = MazeManifest(layout, config.seed, config.camera, config.steps // EPISODE_LENGTH, versions())
     make = partial(_shard, layout, config.seed, config.camera)
@@ -84,9 +76,8 @@ def _shard(layout: Layout, seed: int, camera: Camera, shard: int, episodes: int)
     return random_navigation(layout, episodes, seed, camera, shard * EPISODES_PER_SHARD)
 
 
-def _collect_elsewhere(config: CollectConfig, env: str) -> Replay:
+def _collect_elsewhere(config: CollectConfig, walk: Walk) -> Replay:
     """`collect` in another environment."""
-    walk = Walk(env, config.env_options, config.wrappers, config.actions, config.camera.size, config.length)
     wanted = walk.manifest(config.seed, config.steps // config.length)
     make = partial(walk.shard, config.seed, wanted)
     write_data(config.out, wanted, config.overwrite, make, "collect", config)

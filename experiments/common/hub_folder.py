@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.system.atomic_files import locked, write_file
+from experiments.common.trained_runs import place_of
 from world_models.registry import spec_of
 
 CARD = """---
@@ -20,7 +21,7 @@ tags: [world-model, model-based-reinforcement-learning, planning, {model}]
 # {name}
 
 {display} (`{variant}`, preset `{preset}`), a world model of jumpy-imagination, trained on {frames:,} frames of random
-walks in the maze `{layout}`: {steps:,} steps, {minutes:g} minutes on {device}, training seed {seed}.
+walks in {place}: {steps:,} steps, {minutes:g} minutes on {device}, training seed {seed}.
 
 Made by:
 
@@ -63,7 +64,8 @@ def write_hub_folder(
     with locked(folder):
         files = {"model.safetensors": content, "config.json": (json.dumps(record, indent=2) + "\n").encode()}
         display = spec_of(record["model"]).display_name
-        card = CARD.format(name=name, display=display, results=results or "Not measured.", **record)
+        place = place_of(record)
+        card = CARD.format(name=name, display=display, place=place, results=results or "Not measured.", **record)
         files["README.md"] = card.encode()
         if strangers := sorted({path.name for path in folder.iterdir()} - {*files, ".lock"}):
             raise ValueError(f"{folder} holds other files ({strangers[0]}, …): choose an empty folder for --hub")
@@ -81,7 +83,7 @@ def results_table(summary: Mapping[str, Any], checkpoint: str) -> str:
     if not any(entry.get("checkpoint") == checkpoint for entry in summary["agents"].values()):
         raise ValueError("no agent of this benchmark has these weights: give --benchmark one of the same run")
     lines = [
-        f"Goal navigation in the maze `{summary['layout']}`, {summary['episodes']} episodes from seed "
+        f"Goal navigation, {place_of(summary)}, {summary['episodes']} episodes from seed "
         f"{summary['first_seed']}, with 95 % intervals.",
         "",
         "| agent | " + " | ".join(NUMBERS.values()) + " |",

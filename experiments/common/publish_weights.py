@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
+import shlex
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,8 @@ from experiments.common.json_files import read_json
 from experiments.common.results import check_not_installed
 from world_models.options import split_label
 
+RECORDED = ("model", "preset", "variant", "config", "recipe", "seed", "layout", "environment", "data_seed")
+"""what the record takes from a run"""
 LARGEST = 16_000_000  # bytes per file of weights
 
 
@@ -71,6 +75,8 @@ def ship(config: ShipConfig) -> Path:
     """
     if config.hub:
         return _to_hub(config, config.hub)
+    if "environment" in load_model(config.run)[1]["run"]:
+        raise ValueError(f"{config.run} was not trained in a maze, as all shipped weights are: write it to --hub")
     check_not_installed(pretrained.FOLDER, "ship from a clone")
     path = pretrained.weights_file(config.name)
     if config.name in pretrained.read_manifest() and not config.overwrite:
@@ -115,7 +121,8 @@ def _content(model: nn.Module, meta: dict[str, Any]) -> bytes:
 def _check(config: ShipConfig, meta: dict[str, Any]) -> None:
     """Check that a run is finished and matches the name."""
     run = meta["run"]
-    if missing := [key for key in ("recipe", "seed", "data_seed", "layout") if key not in run]:
+    place = "environment" if "environment" in run else "layout"
+    if missing := [key for key in ("recipe", "seed", "data_seed", place) if key not in run]:
         raise ValueError(f"{config.run} does not say its {', '.join(missing)}: ship a run of 'jumpy train'")
     if (called := f"{run['model']}-{run['variant']}") != config.name:
         raise ValueError(f"NAME must be the run's model and variant, {called}, got {config.name}: use {called}")
@@ -132,7 +139,7 @@ def _record(config: ShipConfig, meta: dict[str, Any]) -> dict[str, Any]:
     if (checked_out := config.commit or commit()) is None:
         raise ValueError("this is not a git checkout, so the commit is unknown: give it with --commit")
     return {
-        **{key: run[key] for key in ("model", "preset", "variant", "config", "recipe", "seed", "layout", "data_seed")},
+        **{key: run[key] for key in RECORDED if key in run},
         "frames": config.frames,
         "steps": meta["step"],
         "command": config.command or _command(config, run),
@@ -143,12 +150,26 @@ def _record(config: ShipConfig, meta: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _data_command(config: ShipConfig, run: dict[str, Any]) -> str:
+    """The command that makes the data of the run."""
+    known = run.get("environment", {"--layout": run.get("layout")})
+    if "minari" in known:
+        return f"jumpy import minari {known['minari']} --out DATA"
+    words = ["jumpy", "collect", "--out", "DATA", "--steps", str(config.frames)]
+    if "environment" in run:
+        known = known | {"--camera.size": run["config"]["frame_size"]}
+    for name, value in (known | {"--seed": run["data_seed"]}).items():
+        given = value if isinstance(value, list) else [json.dumps(value) if isinstance(value, dict) else value]
+        words += [name, *map(str, given)] if given else []
+    return shlex.join(words)
+
+
 def _command(config: ShipConfig, run: dict[str, Any]) -> str:
     """The commands that make the data of the run and train it."""
     recipe, (variant, changes) = run["recipe"], split_label(run["variant"])
     options = f"--options {' '.join(changes)} " if changes else ""
     return (
-        f"jumpy collect --out DATA --steps {config.frames} --layout {run['layout']} --seed {run['data_seed']} && "
+        f"{_data_command(config, run)} && "
         f"jumpy train --data DATA --out RUN --model {run['model']} --preset {run['preset']} "
         f"--variant {variant} {options}--seed {run['seed']} --steps {recipe['steps']} "
         f"--batch-size {recipe['batch_size']} --learning-rate {recipe['learning_rate']}"

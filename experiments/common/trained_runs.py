@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -23,6 +23,7 @@ FACTS = ("model", "preset", "variant", "config", "recipe", "precision", "seed", 
 
 KINDS = {"layout": "maze", "environment": "environment"}
 """kinds of training data besides videos, by what a checkpoint then records"""
+NEEDED = {"maze": "maze data", "acting": "data from 'jumpy collect'", "videos": "videos"}
 Capability = TypeVar("Capability")
 
 
@@ -93,7 +94,7 @@ def load_trained(
     source: str | Path,
     model: str | None = None,
     device: torch.device | str = "cpu",
-    data: Literal["maze", "videos"] | None = None,
+    data: Literal["maze", "acting", "videos"] | None = None,
     label: str = "",
 ) -> TrainedRun:
     """Load a trained run in evaluation mode.
@@ -102,7 +103,7 @@ def load_trained(
         source: a run folder, a checkpoint file, or shipped weights (`pretrained/MODEL-VARIANT`).
         model: the required model, if any.
         device: where to put it.
-        data: the required kind of training data, if any.
+        data: the required kind of training data, if any; acting is that of a maze or an environment.
         label: its name in figures, by default its model; `pretrained` alone means the weights of this model.
 
     Raises:
@@ -114,9 +115,9 @@ def load_trained(
     if model not in (None, training["model"]):
         raise ValueError(f"{name} is a run of {training['model']}: give a run of {model}")
     trained_on = next((kind for name, kind in KINDS.items() if name in training), "videos")
-    if data not in (None, trained_on):
-        words = {"maze": "maze data", "environment": "another environment", "videos": "videos"}
-        raise ValueError(f"{name} was trained on {words[trained_on]}: give a run of {words[data]}")
+    if data not in (None, trained_on) and not (data == "acting" and trained_on in KINDS.values()):
+        others = "; benchmark, plot, report and predict take this one" if trained_on == "environment" else ""
+        raise ValueError(f"{name} was trained on {place_of(training)}: give a run of {NEEDED[data]}{others}")
     label = label or training["model"]
     return TrainedRun(path, name, label, network, training, meta["step"], meta.get("trained_seconds"))
 
@@ -152,6 +153,16 @@ def check_agreement(runs: Sequence[TrainedRun]) -> None:
         seeds = [run.training["seed"] for run in runs if run.training["model"] == model]
         if len(set(seeds)) < len(seeds):
             raise ValueError(f"runs of {model} need different training seeds, got {seeds}: give each seed once")
+
+
+def place_of(facts: Mapping[str, Any]) -> str:
+    """The maze, environment or videos that a run's training, or a benchmark's summary, is about."""
+    if "layout" in facts:
+        return f"layout {facts['layout']}"
+    if "environment" in facts:
+        known = facts["environment"]
+        return f"environment {known['--env']}" if "--env" in known else f"Minari's {known['minari']}"
+    return f"videos ({facts['dataset']})"
 
 
 def _origin(replay: Replay) -> dict[str, Any]:

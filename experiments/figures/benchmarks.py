@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments.common.trained_runs import place_of
 from experiments.figures.style import label_colours
 from experiments.navigation.agents import CEILING, FLOOR
 from experiments.navigation.episode_files import AGENT, SUMMARY, life_steps_of, read_episodes, read_summary
@@ -34,11 +35,12 @@ class Benchmarks:
     """Benchmarks on the same episodes."""
 
     facts: dict[str, Any]
-    """episodes, first_seed, layout, life_steps"""
+    """episodes, first_seed, life_steps, and layout or environment"""
     entries: list[Entry]
     """in the order of the labels' first appearance, then by budget and training seed"""
     floor: Episodes
-    ceiling: Episodes
+    ceiling: Episodes | None
+    """None where no shortest path is known"""
 
 
 def read_benchmarks(folders: Iterable[Path]) -> Benchmarks:
@@ -78,16 +80,21 @@ def read_benchmarks(folders: Iterable[Path]) -> Benchmarks:
     labels = list(dict.fromkeys(label for label, _, _ in found))
     ordered = sorted(found, key=lambda key: (labels.index(key[0]), *key[1:]))
     first, summary = next(iter(summaries.items()))
-    facts = {"episodes": number} | {name: summary[name] for name in ("first_seed", "layout")}
-    facts["life_steps"] = life_steps_of(summary)
-    return Benchmarks(facts, [found[key][1] for key in ordered], episodes(first, FLOOR), episodes(first, CEILING))
+    facts = {"episodes": number} | _same(summary) | {"life_steps": life_steps_of(summary)}
+    ceiling = episodes(first, CEILING) if CEILING in summary["agents"] else None
+    return Benchmarks(facts, [found[key][1] for key in ordered], episodes(first, FLOOR), ceiling)
+
+
+def _same(summary: dict[str, Any]) -> dict[str, Any]:
+    """What says which episodes a benchmark is on."""
+    return {name: summary[name] for name in ("first_seed", "layout", "environment") if name in summary}
 
 
 def _check_same(summaries: dict[Path, dict[str, Any]]) -> None:
     """Check that benchmarks are on the same episodes, and that a label stands for one kind of run."""
     known: dict[Any, tuple[Path, dict[str, Any]]] = {}
     for folder, summary in summaries.items():
-        kinds = {None: {name: summary[name] for name in ("first_seed", "layout")}}
+        kinds = {None: _same(summary)}
         for agent in summary["agents"].values():
             if "label" in agent:
                 kinds[agent["label"]] = {name: agent[name] for name in KIND}
@@ -95,6 +102,14 @@ def _check_same(summaries: dict[Path, dict[str, Any]]) -> None:
             first, wanted = known.setdefault(label, (folder, facts))
             if facts != wanted:
                 raise ValueError(f"{folder} is of {facts}, {first} of {wanted}: give --benchmarks of one kind")
+
+
+def with_largest_budget(summary: dict[str, Any]) -> list[str]:
+    """The trained agents of a benchmark, of each label that with the largest budget."""
+    trained = {name: entry for name, entry in summary["agents"].items() if entry["trained"]}
+    by_budget = sorted(trained, key=lambda name: trained[name]["budget"])
+    largest = {trained[name]["label"]: name for name in by_budget}
+    return [name for name in trained if name in largest.values()]
 
 
 # ---------------------------------------------------------------- texts and colours for figures
@@ -110,4 +125,4 @@ def headline(facts: dict[str, Any], agents: Sequence[dict[str, Any]]) -> str:
     kinds = list(dict.fromkeys(f", {agent['variant']}, {agent['preset']}" for agent in agents))
     kind = kinds[0] if len(kinds) == 1 else ""
     warnings = dict.fromkeys(agent["warning"] for agent in agents if agent["warning"])
-    return "\n".join([f"{facts['episodes']} episodes, layout {facts['layout']}{kind}.", *warnings])
+    return "\n".join([f"{facts['episodes']} episodes, {place_of(facts)}{kind}.", *warnings])

@@ -15,6 +15,7 @@ from experiments.common.bootstrap import PairedBootstrap
 from experiments.common.numbers import Numbers
 from experiments.figures.benchmarks import colours_of, headline, read_benchmarks
 from experiments.figures.style import DOTS, GREY, WIDTH, label_name
+from experiments.navigation.summary import NO_CEILING
 
 KEYS = {"mean_reward": "reward", "success": "success"}
 """what is shown, and the column of the episode files whose mean it is"""
@@ -25,15 +26,16 @@ def measure_budget(benchmarks: tuple[Path, ...]) -> Numbers | None:
 
     Returns:
         ``points``: label, model, budget, ``transitions_per_decision``, ``mean_reward`` and ``success`` (over all
-        training seeds) with their ``_ci95``, and under ``seeds`` the same for each training seed; ``floor`` and
-        ``ceiling``. None if all agents have the same budget.
+        training seeds) with their ``_ci95``, and under ``seeds`` the same for each training seed; ``floor`` and, where
+        it is known, ``ceiling``. None if all agents have the same budget.
     """
     found = read_benchmarks(benchmarks)
     if len({entry.facts["budget"] for entry in found.entries}) < 2:
         return None
     groups = {key: list(group) for key, group in groupby(found.entries, key=lambda entry: entry.key[:2])}
     episodes: dict[Any, list[Any]] = {key: [entry.episodes for entry in group] for key, group in groups.items()}
-    episodes |= {"floor": [found.floor], "ceiling": [found.ceiling]}
+    baselines = {"floor": found.floor} | ({} if found.ceiling is None else {"ceiling": found.ceiling})
+    episodes |= {name: [each] for name, each in baselines.items()}
     means = {
         f"{name} {column}": np.mean([each[column] for each in seeds], axis=0)
         for name, seeds in episodes.items()
@@ -55,7 +57,7 @@ def measure_budget(benchmarks: tuple[Path, ...]) -> Numbers | None:
             for entry in group
         ]
         points.append(point)
-    return Numbers(found.facts | {"points": points, "floor": estimated("floor"), "ceiling": estimated("ceiling")})
+    return Numbers(found.facts | {"points": points} | {name: estimated(name) for name in baselines})
 
 
 def plot_budget(numbers: Numbers) -> Figure:
@@ -65,16 +67,19 @@ def plot_budget(numbers: Numbers) -> Figure:
     figure = Figure(figsize=(WIDTH, 3.9), dpi=DOTS, layout="constrained")
     panels = figure.subplots(1, 2)
     for axes, key, title in zip(panels, KEYS, ("mean reward", "solved"), strict=True):
-        for name, style in (("ceiling", "--"), ("floor", ":")):
+        lines = {name: style for name, style in (("ceiling", "--"), ("floor", ":")) if name in facts}
+        for name, style in lines.items():
             axes.axhline(facts[name][key], color=GREY, linestyle=style, label=name)
         for label, colour in colours_of(agents).items():
             _plot_label(axes, [point for point in facts["points"] if point["label"] == label], key, colour)
         axes.set(xscale="log", xlabel="model transitions per decision", title=title)
-        axes.set_ylim(0, 1.08 * facts["ceiling"][key])
+        top = facts["ceiling"][key] if "ceiling" in facts else max(axes.dataLim.ymax, facts["floor"][key])
+        axes.set_ylim(0, 1.08 * top or 1)
     panels[1].yaxis.set_major_formatter(PercentFormatter(1))
     figure.legend(handles=panels[0].get_legend_handles_labels()[0], loc="outside lower center", ncols=6, frameon=False)
     notes = ["Bands: 95 % intervals over episodes."]
     notes += ["Numbers: depth of the tree."] * any("depth" in agent["planner"] for agent in agents)
+    notes += [f"{NO_CEILING.capitalize()}."] * ("ceiling" not in facts)
     notes += ["Thin: training seeds."] * (len({agent["training_seed"] for agent in agents}) > 1)
     figure.suptitle(f"{headline(facts, agents)}\n{' '.join(notes)}", fontsize=10)
     return figure

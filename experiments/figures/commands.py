@@ -80,9 +80,9 @@ def table(config: TableConfig) -> list[Path]:
 
 
 def plot(config: PlotConfig) -> list[Path]:
-    """Plot reward distributions, routes and, for several budgets, what a budget buys; return the files.
+    """Plot reward distributions, routes or what was seen and, for several budgets, what a budget buys.
 
-    A plot of which there is nothing to show any more is removed.
+    A plot of which there is nothing to show any more is removed. Returns the files.
 
     Raises:
         ValueError: if the folder holds no finished benchmark, or another process writes to it.

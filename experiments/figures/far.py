@@ -14,6 +14,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter, StrMe
 from envs.layout import Layout
 from experiments.common.bootstrap import PairedBootstrap
 from experiments.common.numbers import Numbers
+from experiments.common.trained_runs import place_of
 from experiments.figures.benchmarks import Benchmarks, Entry, read_benchmarks
 from experiments.figures.style import DOTS, GREY, WIDTH, model_colour, model_name
 from experiments.navigation.episode_files import SUMMARY, read_summary
@@ -38,7 +39,10 @@ def measure_far(benchmarks: tuple[Path, ...]) -> Numbers:
         )
     by_layout: dict[str, list[Path]] = {}
     for path in paths:
-        by_layout.setdefault(read_summary(path)["layout"], []).append(path)
+        summary = read_summary(path)
+        if "layout" not in summary:
+            raise ValueError(f"{path} is a benchmark in {place_of(summary)}: give --benchmarks of mazes")
+        by_layout.setdefault(summary["layout"], []).append(path)
     mazes = {layout: _maze(read_benchmarks(folders)) for layout, folders in by_layout.items()}
     ordered = dict(sorted(mazes.items(), key=lambda item: item[1]["hallways"]))
     return Numbers({"mazes": ordered})
@@ -47,6 +51,7 @@ def measure_far(benchmarks: tuple[Path, ...]) -> Numbers:
 def _maze(found: Benchmarks) -> dict[str, Any]:
     """The numbers of one maze."""
     groups = {key: list(group) for key, group in groupby(found.entries, key=lambda entry: entry.key[:2])}
+    assert found.ceiling is not None  # of a maze it is known
     columns = {"floor reward": found.floor["reward"], "ceiling reward": found.ceiling["reward"]}
     for key, group in groups.items():
         for name in ("reward", "success"):

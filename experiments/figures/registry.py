@@ -27,6 +27,7 @@ from experiments.figures.options import measure_options, options_table
 from experiments.figures.rewards import measure_rewards, plot_rewards
 from experiments.figures.rollouts import measure_level_samples, measure_rollouts, plot_level_samples, plot_rollouts
 from experiments.figures.routes import measure_routes, plot_routes
+from experiments.figures.seen import measure_seen, plot_seen
 from experiments.figures.structure_prior import measure_structure_prior, plot_structure_prior
 from experiments.figures.unseen import plot_unseen
 from experiments.video.level_metrics import CHANGES
@@ -151,5 +152,6 @@ PLOTS = {
     "rewards": Artefact(plot_rewards, measure_rewards, needs=BENCHMARKS),
     "budget": Artefact(plot_budget, measure_budget, needs=BENCHMARKS),
     "routes": Artefact(plot_routes, measure_routes, needs={"benchmarks": "DIR"}),
+    "seen": Artefact(plot_seen, measure_seen, needs={"benchmarks": "DIR"}),
 }
 """Plots of a benchmark, written into its folder as NAME.png."""

@@ -19,8 +19,18 @@ from experiments.figures.benchmarks import colours_of, headline, read_benchmarks
 from experiments.figures.style import DOTS, GREY, WIDTH, label_name
 from experiments.navigation.agents import CEILING, FLOOR
 from experiments.navigation.episode_files import life_steps_of
+from experiments.navigation.summary import NO_CEILING
 
-BASELINES: dict[str, Any] = {FLOOR: ":", CEILING: "--"}  # line styles of their means
+
+class Baseline(NamedTuple):
+    """How the floor or the ceiling is drawn."""
+
+    style: Any
+    """line style of its mean"""
+    tick: str
+
+
+BASELINES = {FLOOR: Baseline(":", f"{FLOOR}\n(floor)"), CEILING: Baseline("--", "shortest\n(ceiling)")}
 BIN = 5  # reward
 NARROW = 0.35  # a shape's room, of that of a budget, in which a number is written upwards
 
@@ -37,7 +47,8 @@ def measure_rewards(benchmarks: tuple[Path, ...]) -> Numbers:
     agents = [{"column": name} | entry.facts for name, entry in columns.items()]
     episodes = {FLOOR: found.floor} | {name: entry.episodes for name, entry in columns.items()}
     table = {"episode": found.floor["seed"].tolist()}
-    for name, each in (episodes | {CEILING: found.ceiling}).items():
+    episodes |= {} if found.ceiling is None else {CEILING: found.ceiling}
+    for name, each in episodes.items():
         if (each["seed"] != found.floor["seed"]).any():
             raise ValueError(f"the episodes of {name} are not those of {FLOOR}: give --benchmarks of one measurement")
         table[name] = np.where(each["success"] == 1, each["steps"].astype(object), "").tolist()
@@ -77,7 +88,8 @@ def plot_rewards(numbers: Numbers) -> Figure:
     """
     agents = numbers.facts["agents"]
     budgets = sorted({agent["budget"] for agent in agents})
-    shapes = _shapes(agents, budgets)
+    baselines = [name for name in BASELINES if name in numbers.rows[0]]
+    shapes = _shapes(agents, budgets, baselines)
     rows, life_steps = numbers.rows, life_steps_of(numbers.facts)
     steps = [  # per shape (seeds, episodes); NaN where the goal was not reached
         np.array([[float(row[column] or "nan") for row in rows] for column in shape.columns]) for shape in shapes
@@ -90,29 +102,32 @@ def plot_rewards(numbers: Numbers) -> Figure:
         _plot_solved(above, shape, its.ravel(), mean, life_steps)
         _plot_unsolved(below, shape, float(np.isnan(its).mean()))
         if shape.columns[0] in BASELINES:
-            above.axhline(mean.value, color=GREY, linestyle=BASELINES[shape.columns[0]], linewidth=1.2, zorder=0)
+            above.axhline(mean.value, color=GREY, linestyle=BASELINES[shape.columns[0]].style, linewidth=1.2, zorder=0)
     room = max(0.0, (3 - len(budgets)) / 2)  # keeps few shapes narrow
     above.set(
-        ylim=(0, life_steps), ylabel="reward (shapes: solved episodes)", xlim=(-0.55 - room, len(budgets) + 1.55 + room)
+        ylim=(0, life_steps),
+        ylabel="reward (shapes: solved episodes)",
+        xlim=(-0.55 - room, len(budgets) + len(baselines) - 0.45 + room),
     )
     below.set(ylabel="unsolved", ylim=(0, None))
     below.margins(y=0.35)
     below.yaxis.set_major_formatter(PercentFormatter(1))
-    ticks = [_budget_tick(agents, budget) for budget in budgets] + [f"{FLOOR}\n(floor)", "shortest\n(ceiling)"]
-    below.set_xticks(range(len(budgets) + 2), ticks, fontsize=9)
+    ticks = [_budget_tick(agents, budget) for budget in budgets] + [BASELINES[name].tick for name in baselines]
+    below.set_xticks(range(len(ticks)), ticks, fontsize=9)
     depth = " (L: depth of the tree)" * any("depth" in agent["planner"] for agent in agents)
     below.set_xlabel(f"budget: model transitions per decision{depth}")
-    _legend(figure, agents)
+    _legend(figure, agents, baselines)
     labels = dict.fromkeys(agent["label"] for agent in agents)
     seeds = [len({agent["training_seed"] for agent in agents if agent["label"] == label}) for label in labels]
     of_each = f"{min(seeds)} to {max(seeds)}" if len(set(seeds)) > 1 else f"{max(seeds, default=1)}"
     together = f" {of_each} training seeds pooled." * (max(seeds, default=1) > 1)
-    figure.suptitle(f"{headline(numbers.facts, agents)}{together} Numbers: mean reward.", fontsize=10)
+    unknown = "" if CEILING in baselines else f"\n{NO_CEILING.capitalize()}."
+    figure.suptitle(f"{headline(numbers.facts, agents)}{together} Numbers: mean reward.{unknown}", fontsize=10)
     return figure
 
 
-def _shapes(agents: list[dict[str, Any]], budgets: list[int]) -> list[Shape]:
-    """Two labels back to back, any other number of them side by side; then the floor and the ceiling."""
+def _shapes(agents: list[dict[str, Any]], budgets: list[int], baselines: list[str]) -> list[Shape]:
+    """Two labels back to back, any other number of them side by side; then the floor and, if known, the ceiling."""
     colours = colours_of(agents)
     wide = 0.92 / max(len(colours), 1)
     shapes = []
@@ -123,7 +138,7 @@ def _shapes(agents: list[dict[str, Any]], budgets: list[int]) -> list[Shape]:
             columns = [one["column"] for one in agents if (one["label"], one["budget"]) == (label, budget)]
             if columns:
                 shapes.append(Shape(left, left + wide, anchor, columns, colour))
-    places = enumerate(BASELINES, len(budgets))
+    places = enumerate(baselines, len(budgets))
     return shapes + [Shape(place - 0.46, place + 0.46, 0.5, [name], GREY) for place, name in places]
 
 
@@ -134,12 +149,14 @@ def _budget_tick(agents: list[dict[str, Any]], budget: int) -> str:
     return "\n".join([str(budget), *depths])
 
 
-def _legend(figure: Figure, agents: list[dict[str, Any]]) -> None:
+def _legend(figure: Figure, agents: list[dict[str, Any]], baselines: list[str]) -> None:
     """Colours and lines."""
     names = {agent["label"]: label_name(agent["label"], agent["model"]) for agent in agents}
     handles: list[Any] = [Patch(color=c, alpha=0.75, label=names[label]) for label, c in colours_of(agents).items()]
     handles += [Line2D([], [], color="black", linewidth=2, label="mean, 95 % interval")]
-    handles += [Line2D([], [], color=GREY, linestyle=style, label=f"mean, {name}") for name, style in BASELINES.items()]
+    handles += [
+        Line2D([], [], color=GREY, linestyle=BASELINES[name].style, label=f"mean, {name}") for name in baselines
+    ]
     figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False, fontsize=9)
 
 

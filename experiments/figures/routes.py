@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from envs.layout import WALL, Layout
 from experiments.common.numbers import Numbers
-from experiments.figures.benchmarks import colours_of
+from experiments.figures.benchmarks import colours_of, with_largest_budget
 from experiments.figures.style import DOTS, GREY, WIDTH
 from experiments.navigation.agents import CEILING, FLOOR
 from experiments.navigation.episode_files import read_paths, read_summary
@@ -18,19 +18,18 @@ from experiments.navigation.episode_files import read_paths, read_summary
 SHOWN_EPISODES = 3
 
 
-def measure_routes(benchmarks: tuple[Path, ...]) -> Numbers:
+def measure_routes(benchmarks: tuple[Path, ...]) -> Numbers | None:
     """Paths of the floor, the ceiling and each label's agent with the largest budget in the first episodes.
 
     Returns:
         ``layout`` and the ``agents``; for each agent the arrays ``NAME steps`` (E,), ``NAME pose``
-        (E, life steps + 1, 4) and ``NAME goal`` (E, 2).
+        (E, life steps + 1, 4) and ``NAME goal`` (E, 2). None outside the maze, which has no map.
     """
     (folder,) = benchmarks
     summary = read_summary(folder)
-    trained = {name: entry for name, entry in summary["agents"].items() if entry.get("trained")}
-    by_budget = sorted(trained, key=lambda name: trained[name]["budget"])
-    largest = {trained[name]["label"]: name for name in by_budget}
-    chosen = [name for name in trained if name in largest.values()]
+    if "layout" not in summary:
+        return None
+    chosen, trained = with_largest_budget(summary), summary["agents"]
     arrays: dict[str, np.ndarray] = {}
     for name in (FLOOR, *chosen, CEILING):
         paths = read_paths(folder, name, summary)

@@ -4,10 +4,12 @@
 |---|---|
 | `config.json` | what determines the results |
 | `episodes/AGENT.csv` | one row per episode, written in whole batches |
-| `paths/AGENT.npz` | where the agent went in the first episodes |
+| `paths/AGENT.npz` | where the agent went in the first episodes; outside the maze, what it saw first and last |
 | `summary.json` | the numbers, and the SHA-256 of these files |
 | `*.png` | the figures |
 """
+
+from __future__ import annotations
 
 import csv
 import io
@@ -15,7 +17,7 @@ import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,6 +28,7 @@ from experiments.common.json_files import check_digest, damage_named, read_json
 
 SUMMARY, EPISODES, PATHS = "summary.json", "episodes", "paths"
 RECORDED = 6  # episodes whose paths are kept
+MAZE, SEEN = ("pose", "goal"), ("start", "end", "goal")  # what is kept of them, in a maze and elsewhere
 
 COLUMNS: dict[str, type] = {
     "agent": str,
@@ -38,7 +41,7 @@ COLUMNS: dict[str, type] = {
     "transitions": int,
     "planning_seconds": float,
 }
-"""Columns and their types; `success` is 0 or 1, the last one has microsecond resolution."""
+"""Columns and their types; `success` is 0 or 1, an unknown `shortest_path` 0, the last has microsecond resolution."""
 
 AGENT: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("label", "model", "variant", "preset", "run", "checkpoint"), str),
@@ -50,20 +53,37 @@ AGENT: dict[str, type | tuple[type, ...]] = {
 AGAIN = "run the benchmark again with --overwrite"
 
 
+class Rules(NamedTuple):
+    """What holds for the episodes of a benchmark."""
+
+    life_steps: int = FEWEST_LIFE_STEPS
+    may_fail: bool = False
+    """whether an episode may end unsolved before that, as in environments other than the maze"""
+
+    @classmethod
+    def of(cls, summary: Mapping[str, Any]) -> Rules:
+        """Those of a summary, or of what is known before there is one."""
+        return cls(life_steps_of(summary), "environment" in summary)
+
+
+MAZE_RULES = Rules()
+"""those of most mazes"""
+
+
 class EpisodeFile:
     """An agent's episodes so far; a killed run resumes after the last whole batch.
 
     Only whole batches are kept, since a planner's random samples depend on the batch.
     """
 
-    def __init__(self, path: Path, agent: str, seeds: range, batch: int, life_steps: int = FEWEST_LIFE_STEPS) -> None:
+    def __init__(self, path: Path, agent: str, seeds: range, batch: int, rules: Rules = MAZE_RULES) -> None:
         """Open or create a file for the episodes of these seeds, and truncate what a killed run left incomplete.
 
         Raises:
             ValueError: if a complete row is not the expected episode.
         """
         self.path, self.agent, self.seeds, self.batch = path, agent, seeds, batch
-        rows = _whole_rows(path, agent, seeds, life_steps) if path.exists() else []
+        rows = _whole_rows(path, agent, seeds, rules) if path.exists() else []
         self.finished = len(rows) if len(rows) == len(seeds) else len(rows) // batch * batch
         content = _text([COLUMNS, *rows[: self.finished]])
         if not path.exists() or path.read_bytes() != content.encode():
@@ -95,7 +115,8 @@ def read_episodes(folder: Path, agent: str, summary: Mapping[str, Any]) -> dict[
     Args:
         folder: the benchmark's folder.
         agent: its name.
-        summary: its summary, or at least ``episodes``, ``first_seed`` and, unless 100, ``life_steps``.
+        summary: its summary, or at least ``episodes``, ``first_seed``, ``environment`` if there is one and, unless
+            100, ``life_steps``.
 
     Raises:
         ValueError: if the file is missing or was altered, a row breaks the rules of an episode, or rows are missing.
@@ -103,7 +124,7 @@ def read_episodes(folder: Path, agent: str, summary: Mapping[str, Any]) -> dict[
     name = f"{EPISODES}/{agent}.csv"
     path, first = folder / name, summary["first_seed"]
     check_digest(path, name, summary, AGAIN)
-    rows = _whole_rows(path, agent, range(first, first + summary["episodes"]), life_steps_of(summary))
+    rows = _whole_rows(path, agent, range(first, first + summary["episodes"]), Rules.of(summary))
     if len(rows) != summary["episodes"]:
         raise ValueError(f"{path} has {len(rows)} of {summary['episodes']} episodes: {AGAIN}")
     columns = zip(COLUMNS.items(), zip(*rows, strict=True), strict=True)
@@ -117,8 +138,10 @@ def read_summary(folder: Path) -> dict[str, Any]:
         ValueError: if the folder holds none, or one that was altered or is of an older version.
     """
     path, remedy = folder / SUMMARY, f"{folder} holds no finished benchmark, run 'jumpy benchmark --out {folder}'"
-    summary = read_json(path, remedy, episodes=int, first_seed=int, layout=str, agents=dict)
+    summary = read_json(path, remedy, episodes=int, first_seed=int, agents=dict)
     with damage_named(path, remedy):
+        if not isinstance(summary.get("layout"), str) and not isinstance(summary.get("environment"), dict):
+            raise TypeError("it names neither a layout nor an environment")
         for entry in summary["agents"].values():
             for key, kind in AGENT.items() if entry.get("trained") else ():
                 if not isinstance(entry[key], kind):
@@ -141,15 +164,16 @@ def written(agents: Iterable[str]) -> list[str]:
 def write_paths(path: Path, result: Mapping[str, np.ndarray]) -> None:
     """Write the paths of an agent's first episodes, from a recorded result of `navigate`."""
     content = io.BytesIO()
-    first = {name: result[name][:RECORDED] for name in ("seed", "steps", "pose", "goal")}
+    first = {name: result[name][:RECORDED] for name in ("seed", "steps", *(MAZE if "pose" in result else SEEN))}
     np.savez(content, allow_pickle=False, **first)
     write_file(path, content.getvalue())
 
 
 def read_paths(folder: Path, agent: str, summary: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """``seed`` (E,), ``steps`` (E,), ``pose`` (E, life steps + 1, 4) and ``goal`` (E, 2) of an agent's first episodes.
+    """``seed`` (E,) and ``steps`` (E,) of an agent's first episodes, and where it went.
 
-    Args as of `read_episodes`.
+    In a maze that is ``pose`` (E, life steps + 1, 4) and ``goal`` (E, 2), elsewhere the frames ``start`` and ``end``
+    (E, s, s, 3) and ``goal`` (E, …). Args as of `read_episodes`.
 
     Raises:
         ValueError: if the file is missing, damaged or altered.
@@ -157,17 +181,22 @@ def read_paths(folder: Path, agent: str, summary: Mapping[str, Any]) -> dict[str
     name, remedy = f"{PATHS}/{agent}.npz", "run the benchmark again, which makes it again"
     path, first = folder / name, summary["first_seed"]
     check_digest(path, name, summary, remedy)
-    paths = read_arrays(path, remedy, "seed", "steps", "pose", "goal")
+    elsewhere = "environment" in summary
+    paths = read_arrays(path, remedy, "seed", "steps", *(SEEN if elsewhere else MAZE))
     number = paths["seed"].size  # at most a batch
-    expected = {"seed": (number,), "steps": (number,), "goal": (number, 2)}
-    expected["pose"] = (number, life_steps_of(summary) + 1, 4)
+    expected: dict[str, tuple[int, ...]] = {"seed": (number,), "steps": (number,)}
+    if elsewhere:
+        expected |= dict.fromkeys(("start", "end"), (number, *paths["start"].shape[1:2] * 2, 3))
+        expected["goal"] = (number, *paths["goal"].shape[1:])
+    else:
+        expected |= {"goal": (number, 2), "pose": (number, life_steps_of(summary) + 1, 4)}
     shapes = {name: array.shape for name, array in paths.items()}
     if not 1 <= number <= RECORDED or shapes != expected or (paths["seed"] != np.arange(first, first + number)).any():
         raise ValueError(f"{path} does not hold the paths of the first episodes: {remedy}")
     return paths
 
 
-def _whole_rows(path: Path, agent: str, seeds: Sequence[int], life_steps: int) -> list[list[str]]:
+def _whole_rows(path: Path, agent: str, seeds: Sequence[int], rules: Rules) -> list[list[str]]:
     """The rows of an episode file up to the last line break.
 
     Raises:
@@ -179,7 +208,7 @@ def _whole_rows(path: Path, agent: str, seeds: Sequence[int], life_steps: int) -
         raise ValueError(f"{path} does not begin with the columns {', '.join(COLUMNS)}: {AGAIN}")
     for number, row in enumerate(rows):
         seed = seeds[number] if number < len(seeds) else None
-        if row[:2] != [agent, str(seed)] or not _is_episode(row, life_steps):
+        if row[:2] != [agent, str(seed)] or not _is_episode(row, rules):
             raise ValueError(
                 f"{path}, line {number + 2}: expected the episode of {agent} with seed {seed}, "
                 f"got {','.join(row)!r}: {AGAIN}"
@@ -187,7 +216,7 @@ def _whole_rows(path: Path, agent: str, seeds: Sequence[int], life_steps: int) -
     return rows
 
 
-def _is_episode(row: list[str], life_steps: int) -> bool:
+def _is_episode(row: list[str], rules: Rules) -> bool:
     """Whether a row's numbers are written as `EpisodeFile` writes them, and can be those of an episode."""
     try:
         _, _, steps, reward, success, shortest, decisions, transitions = numbers = [0, *map(int, row[1:-1])]
@@ -198,9 +227,9 @@ def _is_episode(row: list[str], life_steps: int) -> bool:
         return False
     return (
         success in (0, 1)
-        and steps <= life_steps
-        and (steps >= shortest if success else steps == life_steps)
-        and reward == (life_steps - steps if success else 0)
+        and steps <= rules.life_steps
+        and (steps >= shortest if success else rules.may_fail or steps == rules.life_steps)
+        and reward == (rules.life_steps - steps if success else 0)
         and decisions <= steps
         and (decisions > 0 or transitions == 0)
         and 0 <= seconds < math.inf

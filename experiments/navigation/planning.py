@@ -9,7 +9,7 @@ import tyro
 
 from planners.interface import Planner
 from planners.registry import PLANNERS
-from planners.tree import TreeSearch
+from planners.tree import TreeSearch, full_tree
 from world_models.registry import spec_of
 
 
@@ -38,6 +38,21 @@ class Standard:
 def planner_of(choice: Standard | Planner, model: str) -> Planner:
     """The planner that a choice means for a model, by name."""
     return choice.of(model) if isinstance(choice, Standard) else choice
+
+
+def planner_within(choice: Standard | Planner, model: str, budget: int | None, actions: int) -> tuple[Planner, int]:
+    """The planner that a choice means for a model, and its budget, where there are so many actions.
+
+    Raises:
+        ValueError: if no search is as small as the budget.
+    """
+    planner = planner_of(choice, model)
+    budget = choice.budget if budget is None and isinstance(choice, Standard) else budget
+    if isinstance(planner, TreeSearch):  # the only one whose budget depends on the number of actions
+        if budget is None:
+            return planner, full_tree(planner.depth, actions)
+        return planner.with_budget(budget, actions), budget
+    return (planner, planner.budget) if budget is None else (planner.with_budget(budget), budget)
 
 
 def planner_facts(planner: Planner) -> dict[str, Any]:

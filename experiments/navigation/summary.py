@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.common.bootstrap import PairedBootstrap
+from experiments.common.bootstrap import Estimate, PairedBootstrap
+from experiments.common.trained_runs import place_of
 from experiments.navigation.agents import CEILING, FLOOR
 
 Episodes = Mapping[str, np.ndarray]
@@ -19,7 +20,8 @@ def summarise(episodes: Mapping[str, Episodes], facts: Mapping[str, dict[str, An
     """The numbers of every agent, and of every pair of trained agents with the same budget.
 
     Args:
-        episodes: episodes by agent, including floor and ceiling, with the same seeds in the same order.
+        episodes: episodes by agent, including the floor and, where it is known, the ceiling, with the same seeds in
+            the same order.
         facts: `BenchmarkAgent.facts` by agent, copied into its entry.
 
     Returns:
@@ -27,12 +29,13 @@ def summarise(episodes: Mapping[str, Episodes], facts: Mapping[str, dict[str, An
         in mean reward. Undefined numbers are None.
     """
     columns: dict[str, np.ndarray] = {}
+    ceiling = CEILING if CEILING in episodes else None
     for name, rows in episodes.items():
         columns[f"{name} reward"] = rows["reward"]
         columns[f"{name} success"] = rows["success"]
         columns[f"{name} soon"] = solved_soon(rows)
     bootstrap = PairedBootstrap(columns)
-    agents = {name: _numbers(name, rows, bootstrap) | facts[name] for name, rows in episodes.items()}
+    agents = {name: _numbers(name, rows, bootstrap, ceiling) | facts[name] for name, rows in episodes.items()}
     trained = [name for name in episodes if facts[name]["trained"]]
     differences = [
         {"agents": [one, other]} | bootstrap.difference(f"{one} reward", f"{other} reward").to_json("mean_reward")
@@ -47,18 +50,27 @@ def solved_soon(episodes: Episodes) -> np.ndarray:
     return episodes["success"] * (episodes["steps"] <= SOON)
 
 
-NOTES = (
-    f"of ceiling: mean reward over that of {CEILING}; normalised: 0 is {FLOOR}, 1 is {CEILING};",
-    f"in {SOON}: solved within {SOON} steps; median: of the steps; spent: model transitions per decision;",
-    "ms: milliseconds per decision; episodes that decide together share the time",
-)
-"""what the columns of the table mean"""
+OF_CEILING = ("of ceiling", "normalised")
+NO_CEILING = "no ceiling: the environment does not name its shortest paths"
+
+
+def notes(summary: Mapping[str, Any]) -> list[str]:
+    """What the columns of the table mean."""
+    ceiling = f"of ceiling: mean reward over that of {CEILING}; normalised: 0 is {FLOOR}, 1 is {CEILING};"
+    return [
+        ceiling if CEILING in summary["agents"] else f"{NO_CEILING};",
+        f"in {SOON}: solved within {SOON} steps; median: of the steps; spent: model transitions per decision;",
+        "ms: milliseconds per decision; episodes that decide together share the time",
+    ]
 
 
 def table_rows(summary: Mapping[str, Any]) -> list[list[str]]:
-    """The titles of the table's columns, then one row per agent."""
-    titles = ["agent", "mean reward", "of ceiling", "normalised", "solved", f"in {SOON}", "median", "spent", "ms"]
-    return [titles, *([name, *_cells(entry)] for name, entry in summary["agents"].items())]
+    """The titles of the table's columns, then one row per agent; without a ceiling nothing is compared with it."""
+    titles = ["agent", "mean reward", *OF_CEILING, "solved", f"in {SOON}", "median", "spent", "ms"]
+    rows = [titles, *([name, *_cells(entry)] for name, entry in summary["agents"].items())]
+    if CEILING in summary["agents"]:
+        return rows
+    return [[cell for title, cell in zip(titles, row, strict=True) if title not in OF_CEILING] for row in rows]
 
 
 def summary_table(summary: Mapping[str, Any]) -> str:
@@ -66,8 +78,8 @@ def summary_table(summary: Mapping[str, Any]) -> str:
     rows = aligned(table_rows(summary), str.rjust)
     rows.insert(1, "-" * len(rows[0]))
     first, last = summary["first_seed"], summary["first_seed"] + summary["episodes"] - 1
-    head = f"{summary['episodes']} episodes, seeds {first} to {last}, layout {summary['layout']}; [95 % intervals]"
-    foot = list(NOTES)
+    head = f"{summary['episodes']} episodes, seeds {first} to {last}, {place_of(summary)}; [95 % intervals]"
+    foot = notes(summary)
     for difference in summary["differences"]:
         interval = _with_interval(difference["mean_reward"], difference["mean_reward_ci95"], "+.1f")
         foot.append(f"{' - '.join(difference['agents'])}: {interval} mean reward")
@@ -81,18 +93,21 @@ def aligned(lines: Sequence[Sequence[str]], pad: Callable[[str, int], str]) -> l
     return ["  ".join(map(pad, line, widths)) for line in lines]
 
 
-def _numbers(name: str, rows: Episodes, bootstrap: PairedBootstrap) -> dict[str, Any]:
+def _numbers(name: str, rows: Episodes, bootstrap: PairedBootstrap, ceiling: str | None) -> dict[str, Any]:
     """One agent's entry."""
     decisions = int(rows["decisions"].sum())
-    reward, ceiling, floor = f"{name} reward", f"{CEILING} reward", f"{FLOOR} reward"
+    reward, floor = f"{name} reward", f"{FLOOR} reward"
+    unknown, best = Estimate(np.nan), f"{ceiling} reward"
+    over = bootstrap.ratio(reward, best) if ceiling else unknown
+    normalised = bootstrap.normalised(reward, floor, best) if ceiling else unknown
     return {
         **bootstrap.mean(reward).to_json("mean_reward"),
         **bootstrap.mean(f"{name} success").to_json("success"),
         "median_steps": float(np.median(rows["steps"])),
         "transitions_per_decision": rows["transitions"].sum() / decisions if decisions else None,
         "ms_per_decision": 1000 * rows["planning_seconds"].sum() / decisions if decisions else None,
-        **bootstrap.ratio(reward, ceiling).to_json("reward_over_ceiling"),
-        **bootstrap.normalised(reward, floor, ceiling).to_json("normalised"),
+        **over.to_json("reward_over_ceiling"),
+        **normalised.to_json("normalised"),
         **bootstrap.mean(f"{name} soon").to_json(f"solved_in_{SOON}"),
     }
 

@@ -11,14 +11,16 @@ from envs.camera import Camera
 from envs.layout import Layout
 from experiments.common.json_files import read_json
 from experiments.common.result_folder import CONFIG
-from experiments.figures.benchmarks import Benchmarks
+from experiments.figures.benchmarks import Benchmarks, with_largest_budget
+from experiments.navigation.agents import FLOOR
+from experiments.navigation.episode_files import read_episodes, read_paths
 from experiments.navigation.imagining import ACTION_NAMES
 from experiments.report.maps import maze_symbol, picture, tree_map, walk_map
 from experiments.report.plots import ShownEntry
 from experiments.report.worst import Walk, best_by_first_action, walk_again, worst
 
-PICTURES = 10
-"""decoded jumps that are shown"""
+PICTURES, SHOWN = 10, 3
+"""decoded jumps that are shown; episodes of an environment without a map"""
 
 
 def worst_episodes(
@@ -30,6 +32,7 @@ def worst_episodes(
         camera = _camera(next(iter(summaries)))
     except ValueError as error:
         return f'<p class="warning">They cannot be walked again: {escape(str(error))}</p>'
+    assert found.ceiling is not None  # of a maze it is known
     largest = {entry.facts["label"]: (name, colour, entry) for name, colour, entry in shown}
     parts = [maze_symbol(layout)]
     for name, colour, entry in largest.values():
@@ -47,6 +50,24 @@ def worst_episodes(
             parts.append(f'<p class="warning">They cannot be walked again: {escape(str(error))}</p><ul>{its}</ul>')
             continue
         parts += [_walk(layout, walk, colour) for walk in walks]
+    return "".join(parts)
+
+
+def first_episodes(summaries: Mapping[Path, dict[str, Any]]) -> str:
+    """What each agent saw first and last in an environment without a map, and the goal where it is a picture."""
+    parts = []
+    for folder, summary in summaries.items():
+        for name in (FLOOR, *with_largest_budget(summary)):
+            paths, rows = read_paths(folder, name, summary), read_episodes(folder, name, summary)
+            parts.append(f"<h3>{escape(name)}</h3>")
+            for row, steps in enumerate(paths["steps"][:SHOWN].tolist()):
+                ended = (
+                    f"reached the goal after {steps} steps" if rows["success"][row] else f"not solved in {steps} steps"
+                )
+                shown = ["start", "end", *["goal"] * (paths["goal"].ndim == 4)]
+                pictures = "".join(picture(paths[kind][row], kind, kind) for kind in shown)
+                head = f"<p>Seed {paths['seed'][row]}: {ended}.</p>"
+                parts.append(f'<article>{head}<div class="pictures">{pictures}</div></article>')
     return "".join(parts)
 
 

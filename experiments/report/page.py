@@ -11,10 +11,11 @@ from typing import Any
 
 from experiments.common.json_files import FILES, read_json
 from experiments.common.result_folder import CONFIG
+from experiments.common.trained_runs import place_of
 from experiments.figures.benchmarks import Benchmarks, colours_of
 from experiments.figures.style import label_name
-from experiments.navigation.summary import NOTES, table_rows
-from experiments.report.episodes import worst_episodes
+from experiments.navigation.summary import notes, table_rows
+from experiments.report.episodes import first_episodes, worst_episodes
 from experiments.report.plots import ShownEntry, budget, rewards, ways
 
 REMEDY = "run the benchmark again"
@@ -25,16 +26,19 @@ def page(found: Benchmarks, summaries: Mapping[Path, dict[str, Any]], number: in
     shown, life = _named(found), found.facts["life_steps"]
     first = found.facts["first_seed"]
     head = (
-        f"{found.facts['episodes']} episodes in the maze {found.facts['layout']}, seeds {first} to "
+        f"{found.facts['episodes']} episodes, {place_of(found.facts)}, seeds {first} to "
         f"{first + found.facts['episodes'] - 1}; an episode earns the steps that are left of {life}."
     )
     sections = [
         ("Results", _tables(summaries)),
         ("Rewards", rewards(found, shown, life)),
         ("Reward over budget", budget(found, shown, life)),
-        ("Success against the length of the way", ways(found, shown)),
     ]
-    if number:
+    if found.ceiling is not None:
+        sections.append(("Success against the length of the way", ways(found, shown)))
+    if "environment" in found.facts:
+        sections.append(("The first episodes", first_episodes(summaries)))
+    elif number:
         sections.append((f"The {number} worst episodes", worst_episodes(found, shown, summaries, number)))
     sections.append(("Origin", _origin(summaries)))
     body = "".join(f"<section><h2>{escape(title)}</h2>{content}</section>" for title, content in sections)
@@ -85,7 +89,7 @@ def _tables(summaries: Mapping[Path, dict[str, Any]]) -> str:
             for each in summary["agents"].values()
             if "warning" in each
         ]
-    return "".join(parts) + f'<p class="small">Brackets: 95 % intervals. {escape(" ".join(NOTES))}.</p>'
+    return "".join(parts) + f'<p class="small">Brackets: 95 % intervals. {escape(" ".join(notes(summary)))}.</p>'
 
 
 def _origin(summaries: Mapping[Path, dict[str, Any]]) -> str:

@@ -25,7 +25,7 @@ ShownEntry = tuple[str, str, Entry]
 def rewards(found: Benchmarks, shown: Sequence[ShownEntry], life: int) -> str:
     """A histogram per agent; unsolved episodes have a bar of their own below 0."""
     agents: list[tuple[str, str, Episodes]] = [(name, colour, entry.episodes) for name, colour, entry in shown]
-    agents += [(FLOOR, GREY, found.floor), (CEILING, GREY, found.ceiling)]
+    agents += [(name, GREY, episodes) for name, episodes, _ in _baselines(found)]
     charts = [_histogram(*agent, life) for agent in agents]
     return f'<div class="charts">{"".join(charts)}</div>'
 
@@ -67,14 +67,14 @@ def budget(found: Benchmarks, shown: Sequence[ShownEntry], life: int) -> str:
         [(float(x), f"{10**x:g}") for x in range(low, max(high, low + 1) + 1)],
         [(y, f"{y:g}") for y in round_steps(float(life))],
     )
-    for name, episodes, dashes in ((FLOOR, found.floor, "2 4"), (CEILING, found.ceiling, "8 4")):
+    baselines = _baselines(found)
+    for name, episodes, dashes in baselines:
         plane.level(float(episodes["reward"].mean()), f"{name}: {episodes['reward'].mean():.1f}", dashes)
     for (name, colour), its_points in points.items():
         plane.series(Series(name, colour, sorted(its_points)))
     chart = plane.svg("Mean reward over budget", "model transitions per decision", "mean reward")
-    return (
-        legend(list(points)) + chart + f'<p class="small">Dashed: {CEILING}; dotted: {FLOOR}. Bars: 95 % intervals.</p>'
-    )
+    lines = "; ".join(f"{says}: {name}" for says, (name, _, _) in zip(("Dotted", "dashed"), baselines, strict=False))
+    return legend(list(points)) + chart + f'<p class="small">{lines}. Bars: 95 % intervals.</p>'
 
 
 def ways(found: Benchmarks, shown: Sequence[ShownEntry]) -> str:
@@ -100,6 +100,12 @@ def ways(found: Benchmarks, shown: Sequence[ShownEntry]) -> str:
         plane.series(Series(name, colour, points))
     names = legend([(name, colour) for name, colour, _ in agents])
     return names + plane.svg("Success by length of the way", "steps of the shortest way", "solved")
+
+
+def _baselines(found: Benchmarks) -> list[tuple[str, Episodes, str]]:
+    """Floor and, where it is known, ceiling: name, episodes, dashes of the line."""
+    floor = [(FLOOR, found.floor, "2 4")]
+    return floor + ([] if found.ceiling is None else [(CEILING, found.ceiling, "8 4")])
 
 
 def _half(values: np.ndarray) -> float:

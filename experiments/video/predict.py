@@ -66,6 +66,8 @@ SAMPLES_PER_PROCESS = 1000
 class PredictConfig(Workers):
     """Predict test videos from their first frames, and measure how close the best of several samples is to the truth.
 
+    Episodes of a maze or of another environment count as videos; the actions that were taken in them are given.
+
     An interrupted call resumes where it stopped, with the same results; so does one with more --sequences.
     """
 
@@ -78,7 +80,8 @@ class PredictConfig(Workers):
     floor: Literal["last-frame", "black"] | None = None
     """instead of a run, a fixed baseline: the last frame of the context, or black frames"""
     context: int | None = None
-    """frames of each video that the model sees; default: as many as in its paper, 30 or 36"""
+    """frames of each video that the model sees; default: as many as in its paper, 30 or 36, or in its training if that
+    were fewer and it cannot read more"""
     samples: int = 100
     """samples of each video; the best one counts"""
     sequences: int | None = None
@@ -210,14 +213,16 @@ def predict_video(
     fields = replay.slices(np.array([episode]), np.array([0]), replay.episode_length)
     true = torch.from_numpy(fields["observation"]).to(device)
     x, future = to_float(true[:, :shown]), true[:, shown:, ..., : 1 if replay.grey else 3]
+    before, ahead, mode = _actions(predictor, fields, shown)
     parts: dict[str, list[np.ndarray]] = {}
     computed, highest, film = _samples(config, predictor), -np.inf, dict[str, np.ndarray]()
     for first in range(0, computed, config.batch):
         samples = min(config.batch, computed - first)
-        none = torch.zeros(samples, replay.episode_length, dtype=torch.long, device=device)
+        length = torch.full((samples,), shown, device=device)
+        a, planned = (taken.to(device).expand(samples, -1) for taken in (before, ahead))
         with seeded(device, int(np.random.default_rng([config.seed, episode, first]).integers(2**63))):
             frames, start = predictor.able(Generative).generate(
-                x.expand(samples, -1, -1, -1, -1), none[:, : shown - 1], none[:, 0] + shown, none[:, shown:], "full"
+                x.expand(samples, -1, -1, -1, -1), a, length, planned, mode
             )
         predicted = to_uint8(frames.mean(2, keepdim=True) if replay.grey else frames)
         for name, values in frame_metrics(predicted, future.expand_as(predicted), lpips).items():
@@ -230,6 +235,21 @@ def predict_video(
     return Prediction({name: best_of(np.concatenate(values), name) for name, values in parts.items()}, film)
 
 
+def _actions(
+    predictor: TrainedRun, fields: dict[str, np.ndarray], shown: int
+) -> tuple[torch.Tensor, torch.Tensor, str]:
+    """The actions (1, …) between the frames that the model sees and before those that it predicts, and how to use them.
+
+    Videos have none: the numbers are not read.
+    """
+    frames = fields["observation"].shape[1]
+    if "action" not in fields:
+        none = torch.zeros(1, frames, dtype=torch.long)
+        return none[:, : shown - 1], none[:, shown:], "full"
+    taken, spec = torch.from_numpy(fields["action"].astype(np.int64)), MODELS.get(predictor.training["model"])
+    return taken[:, : shown - 1], taken[:, shown - 1 : -1], spec.timed_mode if spec else "full"
+
+
 def _samples(config: PredictConfig, predictor: TrainedRun) -> int:
     """Samples that are computed of each video: one if all would be the same."""
     spec = MODELS.get(predictor.training["model"])
@@ -239,14 +259,16 @@ def _samples(config: PredictConfig, predictor: TrainedRun) -> int:
 def _shown(config: PredictConfig, predictor: TrainedRun) -> int:
     """Frames of each video that the model sees: as many as in its paper, unless the command line says otherwise."""
     spec = MODELS.get(predictor.training.get("model", ""))
-    return config.context or (spec.shown if spec else ModelSpec.shown)
+    if config.context or spec is None:
+        return config.context or ModelSpec.shown
+    return min(spec.shown, predictor.able(Generative).context) if spec.bounded_context else spec.shown
 
 
 def _predictor(config: PredictConfig, replay: Replay, device: torch.device) -> TrainedRun:
     """The fixed baseline, or the run, which must have been trained on the data."""
     if config.floor is not None:
         return fixed_baseline(config.floor, replay)
-    run = load_trained(str(config.run), device=device, data="videos")
+    run = load_trained(str(config.run), device=device)
     run.data_of([replay])
     run.able(Generative)
     return run

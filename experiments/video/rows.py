@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from experiments.common.bootstrap import Estimate, PairedBootstrap
-from experiments.common.trained_runs import TrainedRun
+from experiments.common.trained_runs import TrainedRun, place_of
 from experiments.video.metrics import HIGHER_IS_BETTER, NOT_AVAILABLE
 from experiments.video.published import PARAMETERS, PREDICTION, Published
 
@@ -20,6 +20,8 @@ Scores = dict[str, np.ndarray]
 
 def dataset_label(predictor: TrainedRun) -> str:
     """The data set's name in results, with lambda where colours change by chance."""
+    if "dataset" not in predictor.training:
+        return place_of(predictor.training)
     name, chance = predictor.training["dataset"], predictor.training["video"].get("recolour")
     return f"{name}, λ = {chance:g}" if chance else name
 
@@ -52,7 +54,7 @@ def predictor_row(
 def prediction_rows(predictor: TrainedRun, best: list[Scores]) -> list[Row]:
     """The rows of Table 1, with 95 % intervals over videos, and the number of a model's parameters."""
     model = predictor.training["model"]
-    known = PREDICTION.get(predictor.training["dataset"], {}).get(model, {})
+    known = PREDICTION.get(predictor.training.get("dataset", ""), {}).get(model, {})
     bootstrap = PairedBootstrap({name: _video_means(best, name) for name in best[0]})
     found = []
     for name in HIGHER_IS_BETTER:

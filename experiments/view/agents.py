@@ -15,11 +15,12 @@ from agent.training.runs import CHECKPOINT
 from envs.camera import Camera
 from envs.layout import Layout
 from experiments.common.pretrained import find_run
-from experiments.common.trained_runs import load_trained
+from experiments.common.trained_runs import load_trained, place_of
 from experiments.figures.style import GREY, label_colours, label_name
-from experiments.navigation.agents import BenchmarkAgent, load_agents
+from experiments.navigation.agents import BenchmarkAgent, load_agents, load_runs
 from experiments.navigation.imagining import Imaginer
 from experiments.navigation.planning import Standard
+from experiments.navigation.tasks import MazeTask
 from planners.interface import Planner
 from planners.registry import PLANNERS
 from world_models.interface import Plannable
@@ -82,7 +83,13 @@ def show_agents(
         ValueError: as `load_agents`, or if a run was trained in another maze.
     """
     maze = Layout.parse(layout) if layout else _layout_of(sources)
-    loaded = load_agents(sources, Standard(), (), maze, camera, device)
+    runs = load_runs(sources, device)
+    if elsewhere := [run for run in runs.values() if "layout" not in run.training]:
+        raise ValueError(
+            f"{elsewhere[0].name} was trained on {place_of(elsewhere[0].training)}, the page shows only mazes: see its "
+            "benchmark with 'jumpy report'"
+        )
+    loaded = load_agents(runs, Standard(), (), MazeTask(maze, camera))
     for each in loaded:
         if "warning" in each.facts:
             raise ValueError(
@@ -97,6 +104,7 @@ def show_agents(
     shown += [
         ShownAgent(each.name, display, colour, each.agent, each.facts)
         for each, (display, colour) in zip(untrained, UNTRAINED, strict=True)
+        if each.agent is not None
     ]
     return maze, shown
 
@@ -104,8 +112,7 @@ def show_agents(
 def _layout_of(sources: Sequence[str]) -> Layout:
     """The maze in which the first run was trained; that of the paper where there is no run."""
     for label, _, run in (source.partition("=") for source in sources):
-        if run:
-            training = load_trained(run, data="maze", label=label).training
+        if run and "layout" in (training := load_trained(run, label=label).training):
             return Layout(training["layout"], tuple(training["rows"]))
     return Layout.paper()
 

@@ -280,16 +280,22 @@ class HRSSM(GoalModel):
 
         "full" decodes every frame: `window` of them, or one per action of a video. Subsequences end by p(m_t | s_t),
         l_min and l_max, except the last action's; N_max applies to training windows only. "jumpy" decodes the first
-        frame of each subsequence.
+        frame of each subsequence. "timed" decodes one frame per action, which is the one before it; a jump
+        reads that before its first frame.
         """
-        o, jumpy = self.config.options, mode == "jumpy"
+        o, jumpy, timed = self.config.options, mode == "jumpy", mode == "timed" or not self.config.actions
+        if mode == "timed" and o.jump_action != "before":
+            raise ValueError(
+                f"timed generation needs the option jump_action=before, got {o.jump_action}: train with it"
+            )
         state = self.observe(x, a, length)
         s = state.z.new_zeros(len(x), self.config.sizes.state)
         h = torch.zeros_like(state.c)
         start, used, since = s.new_ones(len(x)), torch.zeros_like(length), torch.zeros_like(length)
         frames, begun = [], []
-        for _ in range(actions.shape[1] if jumpy or not self.config.actions else o.window):
-            action = actions.gather(1, used.clamp(max=actions.shape[1] - 1)[:, None])[:, 0]
+        for t in range(actions.shape[1] if jumpy or timed else o.window):
+            place = torch.full_like(used, t) if timed else used.clamp(max=actions.shape[1] - 1)
+            action = actions.gather(1, place[:, None])[:, 0]
             c = self.jump(state, action)
             z = self.prior_z(c).sample()
             state = HRSSMState(torch.lerp(state.z, z, start[:, None]), torch.lerp(state.c, c, start[:, None]))
@@ -301,7 +307,7 @@ class HRSSM(GoalModel):
             used, since = used + start.long(), torch.where(start > 0, 1, since + 1)
             sampled = torch.bernoulli(torch.sigmoid(self.prior_m(shown).squeeze(-1))).bool() & (since >= o.l_min)
             ends = sampled | (since >= o.l_max)
-            start = torch.ones_like(start) if jumpy else (ends & (used < actions.shape[1])).float()
+            start = torch.ones_like(start) if jumpy else (ends & (timed | (used < actions.shape[1]))).float()
         return torch.stack(frames, 1), torch.stack(begun, 1)
 
     def reconstruct(self, x: Frames, a: Actions) -> tuple[NewFrames, Starts]:
@@ -385,4 +391,4 @@ class HRSSM(GoalModel):
 
 RECIPES = rssm.RECIPES | {(preset, "vta-code"): rssm.RECIPES[preset, "vta"] for preset in SIZES}
 RECIPES["quick", "ours"] = replace(RECIPES["quick", "ours"], steps=2_400)  # the last 1400 learn to draw what is sampled
-SPEC = ModelSpec(HRSSM, SIZES, VARIANTS, RECIPES, "HRSSM", colour="#0072b2", bounded_context=True)
+SPEC = ModelSpec(HRSSM, SIZES, VARIANTS, RECIPES, "HRSSM", colour="#0072b2", bounded_context=True, timed_mode="timed")

@@ -13,6 +13,7 @@ import envs  # noqa: F401  registers the ids
 from agent.data.manifest import EnvironmentManifest, MazeManifest
 from agent.data.replay import Replay
 from envs.layout import Layout
+from envs.named import find_modules_here
 
 TOGETHER = 100
 """episodes that are read at once"""
@@ -39,19 +40,22 @@ def episodes(replay: Replay) -> Iterator[dict[str, np.ndarray]]:
 
 
 def specification(replay: Replay) -> EnvSpec | None:
-    """What makes the environment of a data set again; None if it is unknown, or wrappers changed what it shows."""
+    """What makes the environment of a data set again; None if it is unknown, or wrappers or --actions changed it."""
     manifest = replay.manifest
     if isinstance(manifest, MazeManifest):
         options: dict[str, Any] = {"layout": _by_name(manifest.layout), "camera": asdict(manifest.camera)}
         return replace(gymnasium.spec("JumpyMaze-v0"), kwargs=options)
-    if isinstance(manifest, EnvironmentManifest) and manifest.environment.get("--wrappers") == []:
-        return _found(manifest.environment["--env"], manifest.environment["--env-options"])
+    if isinstance(manifest, EnvironmentManifest):
+        known = manifest.environment
+        if known.get("--wrappers") == [] and known["--actions"] == []:
+            return _found(known["--env"], known["--env-options"])
     return None
 
 
 def _found(name: str, options: dict[str, Any]) -> EnvSpec | None:
     """The specification of an environment, as ID or MODULE:ID, with its options; None where it is not installed."""
     module, _, identity = name.rpartition(":")
+    find_modules_here()
     try:
         if module:
             import_module(module)

@@ -125,7 +125,7 @@ BAD_INPUT = {
     "train --data short --out new --variant vta": ("20 frames", "30", "longer"),
     "train --data odd --out new --variant vta": ("40 pixels",),
     "train --data few --out new --variant vta": ("no episode to train", "1 in all"),
-    "benchmark --out new --agents h=run": ("run was trained on videos", "maze"),
+    "benchmark --out new --agents h=run": ("run was trained on videos", "jumpy collect"),
 }
 
 

@@ -22,9 +22,10 @@ from experiments.common import pretrained
 from experiments.common import publish_weights as module
 from experiments.common.pretrained import find_run, read_manifest
 from experiments.common.publish_weights import LARGEST, ShipConfig, ship
-from experiments.navigation.agents import load_agents
+from experiments.navigation.agents import load_agents, load_runs
 from experiments.navigation.benchmark import BenchmarkConfig, benchmark
 from experiments.navigation.planning import Standard
+from experiments.navigation.tasks import MazeTask
 
 PACKAGE = Path(pretrained.__file__).parent.parent
 
@@ -216,7 +217,7 @@ def test_a_folder_of_that_name_is_told_apart(shipped, capsys):
 
 def test_agents_by_shipped_weights(run, shipped):
     sources = ("rssm=pretrained", "other=pretrained/rssm-ours", f"own={run}")
-    agents = load_agents(sources, Standard(), (), Layout.paper(), Camera(), torch.device("cpu"))
+    agents = load_agents(load_runs(sources, torch.device("cpu")), Standard(), (), MazeTask(Layout.paper(), Camera()))
     facts = {agent.name: agent.facts for agent in agents}
     for name in ("rssm", "other"):
         assert facts[name]["run"] == "pretrained/rssm-ours"

@@ -37,9 +37,9 @@ def test_a_folder_a_checkpoint_and_shipped_weights(world: Path) -> None:
 def test_other_models_and_other_data_are_refused(world: Path) -> None:
     with pytest.raises(ValueError, match="dlh is a run of dlh: give a run of rssm"):
         load_trained(world / "dlh", "rssm")
-    with pytest.raises(ValueError, match="trained on videos: give a run of maze data"):
+    with pytest.raises(ValueError, match=r"trained on videos \(moving-ball\): give a run of maze data"):
         load_trained(world / "dlh", data="maze")
-    with pytest.raises(ValueError, match="trained on maze data: give a run of videos"):
+    with pytest.raises(ValueError, match="trained on layout paper: give a run of videos"):
         load_trained("pretrained/hrssm-ours", data="videos")
 
 

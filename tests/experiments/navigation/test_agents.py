@@ -9,17 +9,19 @@ import torch
 from envs.camera import Camera
 from envs.layout import Layout
 from experiments.common.trained_runs import load_trained
-from experiments.navigation.agents import load_agents
+from experiments.navigation.agents import load_agents, load_runs
 from experiments.navigation.benchmark import BenchmarkConfig, benchmark
 from experiments.navigation.planning import Standard
+from experiments.navigation.tasks import MazeTask
 from planners.tree import TreeSearch
 from tests.support.navigation_runs import untrained
+
+CPU, PAPER = torch.device("cpu"), MazeTask(Layout.paper(), Camera())
 
 
 def test_floor_and_ceiling_take_part_unnamed_and_a_run_knows_where_it_comes_from(tmp_path: Path) -> None:
     run = untrained(tmp_path / "run", "hrssm", "random-7", seed=5)
-    camera, cpu = Camera(), torch.device("cpu")
-    floor, agent, ceiling = load_agents((f"h={run}",), TreeSearch(2), (), Layout.paper(), camera, cpu)
+    floor, agent, ceiling = load_agents(load_runs((f"h={run}",), CPU), TreeSearch(2), (), PAPER)
     assert (floor.name, floor.facts) == ("random", {"trained": False})
     assert (ceiling.name, ceiling.facts) == ("shortest-path", {"trained": False})
     assert agent.name == "h"
@@ -41,16 +43,16 @@ def test_floor_and_ceiling_take_part_unnamed_and_a_run_knows_where_it_comes_from
 
 
 def test_each_budget_enters_under_its_number(tmp_path: Path) -> None:
-    run, camera, cpu = untrained(tmp_path / "run", "rssm"), Camera(), torch.device("cpu")
-    _, *agents, _ = load_agents((f"r={run}",), Standard(), (3, 40), Layout.paper(), camera, cpu)
+    runs = load_runs((f"r={untrained(tmp_path / 'run', 'rssm')}",), CPU)
+    _, *agents, _ = load_agents(runs, Standard(), (3, 40), PAPER)
     assert [agent.name for agent in agents] == ["r@3", "r@40"]
     assert [agent.facts["budget"] for agent in agents] == [3, 40]
     assert [agent.facts["planner"]["transitions"] for agent in agents] == [3, 40]
-    _, *agents, _ = load_agents((f"r={run}",), TreeSearch(), (40,), Layout.paper(), camera, cpu)
+    _, *agents, _ = load_agents(runs, TreeSearch(), (40,), PAPER)
     assert [agent.facts["planner"]["depth"] for agent in agents] == [3]
     assert agents[0].facts["budget"] == 40  # what it was allowed
     with pytest.raises(ValueError, match=r"tree.*at least 3.*got 2"):
-        load_agents((f"r={run}",), TreeSearch(), (2,), Layout.paper(), camera, cpu)
+        load_agents(runs, TreeSearch(), (2,), PAPER)
 
 
 @pytest.mark.parametrize(

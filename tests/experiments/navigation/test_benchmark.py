@@ -14,10 +14,10 @@ import torch
 
 from agent.system import pieces
 from agent.training.runs import CHECKPOINT
-from experiments.navigation import benchmark as module
 from experiments.navigation.benchmark import BenchmarkConfig, benchmark
 from experiments.navigation.episode_files import COLUMNS, read_episodes, read_paths, read_summary
 from experiments.navigation.planning import Standard
+from experiments.navigation.tasks import MazeTask
 from planners.interface import ModelFunctions, Plan, Planner
 from planners.shooting import Shooting
 from planners.tree import TreeSearch
@@ -108,7 +108,7 @@ def test_second_run_only_reads(finished: BenchmarkConfig, monkeypatch: pytest.Mo
         raise AssertionError("an episode was run again")
 
     before = (finished.out / "summary.json").read_bytes()
-    monkeypatch.setattr(module, "navigate", never)
+    monkeypatch.setattr(MazeTask, "navigate", never)
     benchmark(finished)
     assert (finished.out / "summary.json").read_bytes() == before
 
@@ -142,7 +142,7 @@ def test_killed_benchmark_goes_on_with_the_same_results(
 ) -> None:
     config = replace(finished, out=tmp_path / "killed")
     calls = 0
-    navigate = module.navigate
+    navigate = MazeTask.navigate
 
     def until_the_sixth(*arguments, **options):
         nonlocal calls
@@ -151,14 +151,14 @@ def test_killed_benchmark_goes_on_with_the_same_results(
             raise Killed
         return navigate(*arguments, **options)
 
-    monkeypatch.setattr(module, "navigate", until_the_sixth)
+    monkeypatch.setattr(MazeTask, "navigate", until_the_sixth)
     with pytest.raises(Killed):
         benchmark(config)
     assert len(rows(config, "hrssm")) == 7
     assert len(rows(config, "rssm")) == 5
     cut = config.out / "episodes" / "hrssm.csv"
     cut.write_bytes(cut.read_bytes()[:-150])  # a half-written row, too
-    monkeypatch.setattr(module, "navigate", navigate)
+    monkeypatch.setattr(MazeTask, "navigate", navigate)
     benchmark(config)
     for agent in ("random", "hrssm", "rssm", "shortest-path"):
         assert rows(config, agent) == rows(finished, agent)

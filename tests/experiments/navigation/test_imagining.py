@@ -8,9 +8,10 @@ from envs.dynamics import Dynamics
 from envs.layout import Layout
 from envs.raycast import Raycaster
 from experiments.common.trained_runs import load_trained
-from experiments.navigation.agents import load_agents
+from experiments.navigation.agents import load_agents, load_runs
 from experiments.navigation.imagining import Episode, Imaginer
 from experiments.navigation.planning import Standard
+from experiments.navigation.tasks import MazeTask
 from world_models.interface import Plannable
 
 LAYOUT, CAMERA, SEED = Layout.paper(), Camera(), 100_003
@@ -22,9 +23,11 @@ def imaginer():
 
 
 def test_an_episode_looked_at_closely_is_that_of_the_benchmark(imaginer):
-    _, agent, _ = load_agents(("hrssm=pretrained",), Standard(), (), LAYOUT, CAMERA, imaginer._device)
-    result = navigate(agent.agent, LAYOUT, [SEED], record=True)
+    _, agent, _ = load_agents(
+        load_runs(("hrssm=pretrained",), imaginer._device), Standard(), (), MazeTask(LAYOUT, CAMERA)
+    )
     assert isinstance(agent.agent, WorldModelAgent)
+    result = navigate(agent.agent, LAYOUT, [SEED], record=True)
     episode, view = Episode.of(LAYOUT, SEED), Raycaster(LAYOUT, CAMERA.size, CAMERA.fov_degrees)
     actions: list[int] = []
     spent = 0

@@ -17,11 +17,11 @@ from agent.training.evaluate import EvaluationConfig, negative_bounds
 from agent.training.runs import CHECKPOINT
 from agent.training.trainer import Trainer
 from experiments.common.trained_runs import load_trained
-from experiments.navigation import benchmark as benchmark_module
 from experiments.navigation import navigation as module
 from experiments.navigation.episode_files import read_episodes, read_summary
 from experiments.navigation.navigation import NavigationConfig, navigation
 from experiments.navigation.planning import planner_facts
+from experiments.navigation.tasks import MazeTask
 from planners.shooting import Shooting
 from planners.tree import TreeSearch
 from world_models.hrssm.hrssm import HRSSM
@@ -245,7 +245,7 @@ class Killed(Exception):
 
 def test_killed_measurement_goes_on_with_the_same_rows(finished: NavigationConfig, tmp_path: Path, monkeypatch) -> None:
     config = replace(finished, out=tmp_path / "runs", json=tmp_path / "navigation.json")
-    navigate, calls = benchmark_module.navigate, []
+    navigate, calls = MazeTask.navigate, []
 
     def until_the_fifteenth(*arguments, **options):
         calls.append(arguments)
@@ -253,7 +253,7 @@ def test_killed_measurement_goes_on_with_the_same_rows(finished: NavigationConfi
             raise Killed
         return navigate(*arguments, **options)
 
-    monkeypatch.setattr(benchmark_module, "navigate", until_the_fifteenth)
+    monkeypatch.setattr(MazeTask, "navigate", until_the_fifteenth)
     with pytest.raises(Killed):
         navigation(config)
     assert not config.json.exists()

@@ -98,3 +98,17 @@ def test_reconstruction_marks_where_subsequences_start():
     boundary = (model.segment(x, a) > 0.5).float()[:, 5 : 5 + WINDOW - 1]
     assert torch.equal(start, torch.cat([torch.ones(2, 1), boundary], 1))
     assert 0 < boundary.mean() < 1
+
+
+def test_timed_generation_reads_the_action_before_each_start():
+    model = build()
+    set_ends(model, -60.0)  # nothing ends by itself: l_max = 4
+    actions = torch.randint(3, (2, 11))
+    x, start = generate(model, actions, "timed")
+    assert x.shape[1] == 11 and start.int().tolist() == [[1, 0, 0, 0] * 2 + [1, 0, 0]] * 2
+    within, at_start = actions.clone(), actions.clone()
+    within[:, [1, 2, 3, 5, 6, 7]] = 0
+    at_start[:, 4] = (actions[:, 4] + 1) % 3
+    assert torch.equal(generate(model, within, "timed")[0], x)
+    other = generate(model, at_start, "timed")[0]
+    assert torch.equal(other[:, :4], x[:, :4]) and not torch.equal(other[:, 4:], x[:, 4:])
