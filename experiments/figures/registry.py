@@ -115,9 +115,9 @@ TABLES = {
             "over windows within the image and over colours. PSNR: mean over frames, in decibels. The paper's VTA is "
             "hrssm here; its stars (standard deviation below 5 %) are ±<5%. `mazes` are ours and stand in for "
             "dml-mazes, which cannot be reproduced. moving-mnist may show other digits and speeds than the paper's; "
-            "its frames are grey, so the mean over a model's colours is compared. The baselines last-frame and black "
-            "repeat the last frame of the context or predict black frames. dlh − another: paired differences on the "
-            "same videos.",
+            "its frames are grey, so the mean over a model's colours is compared. The baselines last-frame, black and "
+            "mean-frame repeat the last frame of the context, black, or the mean of all training frames. dlh − "
+            "another: paired differences on the same videos.",
         ),
         measure=measure_prediction,
         needs={"predictions": "DIR…"},

@@ -1,32 +1,36 @@
 """Fixed baselines that know nothing about videos: the floor for every model.
 
 They are hard to beat: in Moving MNIST a black frame is right nearly everywhere, and SSIM weights every place equally.
+Where nobody can know what comes next, the mean of all frames is the best of guesses by squared error.
 """
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from agent.data.replay import Replay
 from experiments.common.trained_runs import TrainedRun
+from world_models.blocks.images import LEVELS
 
-FLOORS = ("last-frame", "black")
+Kind = Literal["last-frame", "black", "mean-frame"]
+FLOORS = get_args(Kind)
 
 
 class Floor(nn.Module):
-    """Repeats the last frame of the context, or predicts black frames; it has no parameters."""
+    """Repeats one frame: the last of the context, unless it is given another; it has no parameters."""
 
     context, generation_modes = 1, ("full",)
 
-    def __init__(self, kind: Literal["last-frame", "black"]) -> None:
+    def __init__(self, frame: Float[Tensor, "3 h w"] | None = None) -> None:
         super().__init__()
-        self.kind = kind
+        self.frame = frame
 
     def generate(
         self,
@@ -37,7 +41,7 @@ class Floor(nn.Module):
         mode: str = "full",
     ) -> tuple[Float[Tensor, "b k 3 h w"], None]:
         """As in `Generative`; every sample is the same."""
-        frame = x[:, -1:] if self.kind == "last-frame" else torch.full_like(x[:, -1:], -1)
+        frame = x[:, -1:] if self.frame is None else self.frame.to(x).expand_as(x[:, -1:])
         return frame.expand(-1, actions.shape[1], -1, -1, -1), None
 
 
@@ -50,7 +54,22 @@ class Baseline(TrainedRun):
         return self.training
 
 
-def fixed_baseline(kind: Literal["last-frame", "black"], replay: Replay) -> Baseline:
+def fixed_baseline(kind: Kind, replay: Replay) -> Baseline:
     """A fixed baseline on a data set."""
     origin = json.loads(json.dumps(replay.manifest.origin))
-    return Baseline(Path(), kind, kind, Floor(kind), {"model": kind, **origin}, step=0, seconds={})
+    frame = None
+    if kind != "last-frame":
+        frame = _mean(replay) if kind == "mean-frame" else torch.full((3, 1, 1), -1.0)
+    return Baseline(Path(), kind, kind, Floor(frame), {"model": kind, **origin}, step=0, seconds={})
+
+
+def _mean(replay: Replay) -> Float[Tensor, "3 h w"]:
+    """The mean of all training frames, channels in [-1, 1]."""
+    split, total, frames = replay.split("train"), np.zeros(1), 0
+    for first, fields in replay.shards():
+        inside = fields["observation"][max(split.start - first, 0) : max(split.stop - first, 0)]
+        for video in inside:
+            total = total + video.sum(0, dtype=np.int64)
+            frames += len(video)
+    mean = torch.from_numpy(np.broadcast_to(total / frames, (*total.shape[:2], 3)).copy()).float()
+    return (mean.movedim(-1, 0) / 127.5 - 1) * (LEVELS - 1) / LEVELS  # which `to_uint8` undoes

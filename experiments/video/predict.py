@@ -20,7 +20,7 @@ import shlex
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -38,7 +38,7 @@ from experiments.common.json_files import FILES, digests
 from experiments.common.result_folder import begin_or_resume
 from experiments.common.trained_runs import TrainedRun, load_trained
 from experiments.video.film import check_film, write_film
-from experiments.video.floors import fixed_baseline
+from experiments.video.floors import Kind, fixed_baseline
 from experiments.video.lpips import ALEXNET_SHA256, LPIPS, load_lpips
 from experiments.video.metric_files import (
     CURVES,
@@ -77,8 +77,8 @@ class PredictConfig(Workers):
     """folder of the results"""
     run: str | None = None
     """run of 'jumpy train'"""
-    floor: Literal["last-frame", "black"] | None = None
-    """instead of a run, a fixed baseline: the last frame of the context, or black frames"""
+    floor: Kind | None = None
+    """instead of a run, a fixed baseline: the last frame of the context, black frames, or the mean training frame"""
     context: int | None = None
     """frames of each video that the model sees; default: as many as in its paper, 30 or 36, or in its training if that
     were fewer and it cannot read more"""
