@@ -36,7 +36,7 @@ def plot_frame_metrics(numbers: Numbers) -> Figure:
     datasets, models = ([*dict.fromkeys(row[name] for row in rows)] for name in ("dataset", "model"))
     figure = Figure(figsize=(WIDTH, 0.5 + 2.6 * len(datasets)), dpi=DOTS, layout="constrained")
     panels = figure.subplots(len(datasets), len(metrics), squeeze=False)
-    styles = {model: (model, GREY, line) for model, line in zip(FLOORS, ("--", ":"), strict=True)}
+    styles = {model: (model, GREY, line) for model, line in zip(FLOORS, ("--", ":", "-."), strict=True)}
     for model in set(models) - set(FLOORS):
         styles[model] = model_name(model), model_colour(model) or GREY, "-"
     for line, dataset in zip(panels, datasets, strict=True):
