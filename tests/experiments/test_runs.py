@@ -17,7 +17,7 @@ from tests.support.processes import Marked, linux
 from tests.support.video_runs import videos
 from world_models.registry import build_model
 
-COMMITTED = Path(__file__).parents[2] / "experiments/configs/video.toml"
+CONFIGS = Path(__file__).parents[2] / "experiments/configs"
 ARGUMENTS = "--data data --model rssm --variant vta --batch-size 2 --device cpu --options context=6 window=6"
 SHORT = "--evaluation.batches 1 --evaluation.batch-size 2 --evaluate-every 1000 --checkpoint-every 2"
 HEAD = "[data]\ndata = 'jumpy videos moving-ball --out data'\n"
@@ -138,12 +138,13 @@ def test_bad_input_is_one_line_and_starts_nothing(tmp_path, monkeypatch, capsys,
     assert not Path("one").exists()
 
 
-def test_the_committed_list_can_be_trained_as_it_is():
-    found = read_list(COMMITTED)
+@pytest.mark.parametrize("name", ["video.toml", "video_gpu.toml"])
+def test_the_committed_list_can_be_trained_as_it_is(name):
+    found = read_list(CONFIGS / name)
     for run in found:
         c = run.config
         model: Any = build_model(c.model, c.preset, c.chosen_variant, 64, c.options, actions=0)
         assert model.window_length <= 200  # frames of the shortest videos
         assert c.precision == "bf16"
         assert c.recipe.decay == 0.5
-    assert [run.name for run in found[:3]] == ["mnist-dlh", "mnist-cwvae", "mnist-lmc"]
+    assert [run.name.removeprefix("gpu-") for run in found[:3]] == ["mnist-dlh", "mnist-cwvae", "mnist-lmc"]
