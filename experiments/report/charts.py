@@ -27,6 +27,8 @@ class Series(NamedTuple):
     colour: str
     points: Sequence[Point]
     line: bool = True
+    dashes: str = ""
+    """of the line, where several agents have one colour"""
 
 
 @dataclass
@@ -75,7 +77,8 @@ class Plane:
         places = [self.at(point.x, point.y) for point in series.points]
         if series.line and len(places) > 1:
             way = "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
-            self.marks.append(f'<path class="line" stroke="{series.colour}" d="M{way}"/>')
+            dashes = f'stroke-dasharray="{series.dashes}" ' if series.dashes else ""
+            self.marks.append(f'<path class="line" stroke="{series.colour}" {dashes}d="M{way}"/>')
         for point, (x, y) in zip(series.points, places, strict=True):
             (_, low), (_, high) = self.at(point.x, point.low), self.at(point.x, point.high)
             self.marks.append(
@@ -95,11 +98,12 @@ class Plane:
         return f'<svg class="chart" {view}>{"".join(self.marks)}{titles}</svg>'
 
 
-def legend(series: Sequence[tuple[str, str]]) -> str:
-    """Names with their colours."""
+def legend(series: Sequence[tuple[str, str, str]]) -> str:
+    """Names with their colours and the dashes of their lines."""
     parts = (
-        f'<span><svg width="12" height="12"><rect width="12" height="12" fill="{colour}"/></svg> {escape(name)}</span>'
-        for name, colour in series
+        f'<span><svg width="26" height="12"><path d="M0 6H26" stroke="{colour}" stroke-width="4" '
+        f'stroke-dasharray="{dashes}"/></svg> {escape(name)}</span>'
+        for name, colour, dashes in series
     )
     return f'<p class="legend">{" ".join(parts)}</p>'
 

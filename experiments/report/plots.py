@@ -20,6 +20,8 @@ WAY = 8
 """steps of the shortest way that count as one length"""
 ShownEntry = tuple[str, str, Entry]
 """name, colour, entry"""
+DASHES = ("", "7 4", "2 3", "10 3 2 3")
+"""of agents of one colour, such as one at several budgets"""
 
 
 def rewards(found: Benchmarks, shown: Sequence[ShownEntry], life: int) -> str:
@@ -74,7 +76,11 @@ def budget(found: Benchmarks, shown: Sequence[ShownEntry], life: int) -> str:
         plane.series(Series(name, colour, sorted(its_points)))
     chart = plane.svg("Mean reward over budget", "model transitions per decision", "mean reward")
     lines = "; ".join(f"{says}: {name}" for says, (name, _, _) in zip(("Dotted", "dashed"), baselines, strict=False))
-    return legend(list(points)) + chart + f'<p class="small">{lines}. Bars: 95 % intervals.</p>'
+    return (
+        legend([(name, colour, "") for name, colour in points])
+        + chart
+        + f'<p class="small">{lines}. Bars: 95 % intervals.</p>'
+    )
 
 
 def ways(found: Benchmarks, shown: Sequence[ShownEntry]) -> str:
@@ -86,6 +92,7 @@ def ways(found: Benchmarks, shown: Sequence[ShownEntry]) -> str:
         [(x, f"{x:g}") for x in round_steps(float(top), 8)], [(y, f"{y:.0%}") for y in (0.0, 0.25, 0.5, 0.75, 1.0)]
     )
     agents = [(name, colour, entry.episodes) for name, colour, entry in shown] + [(FLOOR, GREY, found.floor)]
+    series: list[Series] = []
     for number, (name, colour, episodes) in enumerate(agents):
         beside = 0.7 * (number - (len(agents) - 1) / 2)  # so that equal points do not hide each other
         points = []
@@ -97,9 +104,13 @@ def ways(found: Benchmarks, shown: Sequence[ShownEntry]) -> str:
                 low, high = _wilson(share, count)
                 says = f"ways of {first} to {first + WAY - 1} steps: {share:.1%} of {count} solved"
                 points.append(Point(first + WAY / 2 + beside, share, low, high, says))
-        plane.series(Series(name, colour, points))
-    names = legend([(name, colour) for name, colour, _ in agents])
-    return names + plane.svg("Success by length of the way", "steps of the shortest way", "solved")
+        alike = sum(other.colour == colour for other in series)
+        series.append(Series(name, colour, points, dashes=DASHES[alike % len(DASHES)]))
+    for each in series:
+        plane.series(each)
+    return legend([(each.name, each.colour, each.dashes) for each in series]) + plane.svg(
+        "Success by length of the way", "steps of the shortest way", "solved"
+    )
 
 
 def _baselines(found: Benchmarks) -> list[tuple[str, Episodes, str]]:
