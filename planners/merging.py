@@ -79,8 +79,9 @@ class Merging(Remembers):
     merge_forced: bool = True
     """Whether beliefs with one legal action are merged too; no where all steps of a hallway look alike, as in a model
     whose transition is one step."""
-    keep: bool = True
-    """Whether the graph is kept between the decisions of an episode."""
+    keep: float = 0.9
+    """Cosine of what the root's actions lead to, as it was foreseen and as it is imagined now, from which on the last
+    decision's graph is kept; above 1 it never is."""
 
     def __post_init__(self) -> None:
         """Validate the options."""
@@ -120,7 +121,7 @@ class Merging(Remembers):
         place = ((depth[rows] - 1) * b + graph.episode[rows]) * actions + graph.code[rows] % actions
         best.view(-1).scatter_reduce_(0, place, _cosine(graph, goal)[rows], "amax")
         plan = Plan(*choose(best.movedim(0, 1), self.tie_tolerance), spent)
-        if not self.keep:
+        if self.keep > 1:
             return plan, [None] * b
         return plan, [Memory(*kept) for kept in zip(split(graph, b), plan.action.tolist(), strict=True)]
 
@@ -203,7 +204,7 @@ class Merging(Remembers):
         same = (node != UNKNOWN) & graph.expanded[node] & (graph.legal[node] == graph.legal[episode]).all(1)
         there, here = graph.child[node], graph.child[episode]
         cosine = (graph.feature[there] * graph.feature[here]).sum(-1).masked_fill(here == UNKNOWN, 0)
-        same &= cosine.sum(1) >= self.same * graph.legal[episode].sum(1)
+        same &= cosine.sum(1) >= self.keep * graph.legal[episode].sum(1)
         graph.child[episode[same]] = there[same]
         useless = torch.zeros(len(graph.code), dtype=torch.bool, device=device)  # what is not needed
         useless[here[same][here[same] != UNKNOWN]] = True
