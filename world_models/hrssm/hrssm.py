@@ -139,7 +139,8 @@ class HRSSM(GoalModel):
         self.s_init = nn.Sequential(mlp(known, belief, belief), nn.Tanh())  # f_s-mlp
         self.prior_z = GaussianHead(belief, belief, sizes.abstraction)
         self.prior_s = GaussianHead(belief, belief, sizes.state)
-        self.prior_m = mlp(shown, belief, 1) if o.prior_m_is_mlp else nn.Linear(shown, 1)
+        told = sizes.state + belief * (o.frames_see_belief or o.ends_see_belief)
+        self.prior_m = mlp(told, belief, 1) if o.prior_m_is_mlp else nn.Linear(told, 1)
         self.post_z = GaussianHead(2 * belief, belief, sizes.abstraction)
         self.post_s = GaussianHead(belief + below, belief, sizes.state)
         feature = None if o.imagination_weight is None else sizes.feature
@@ -198,8 +199,13 @@ class HRSSM(GoalModel):
         return torch.cat([z, c], -1) if self.config.options.below_sees_belief else z
 
     def shown(self, h: Tensor, s: Tensor) -> Tensor:
-        """What x_t and m_t are decoded from."""
+        """What x_t is decoded from."""
         return torch.cat([s, h], -1) if self.config.options.frames_see_belief else s
+
+    def end_logit(self, h: Tensor, s: Tensor) -> Tensor:
+        """Logit of p(m_t = 1 | s_t), without N_max and l_max."""
+        o = self.config.options
+        return self.prior_m(torch.cat([s, h], -1) if o.frames_see_belief or o.ends_see_belief else s).squeeze(-1)
 
     # ---------------------------------------------------------------- inference
 
@@ -301,11 +307,10 @@ class HRSSM(GoalModel):
             state = HRSSMState(torch.lerp(state.z, z, start[:, None]), torch.lerp(state.c, c, start[:, None]))
             h = self.step_s(s, state, h, start)
             s = self.prior_s(h).sample()
-            shown = self.shown(h, s)
-            frames.append(self.decoder(shown[:, None])[:, 0])
+            frames.append(self.decoder(self.shown(h, s)[:, None])[:, 0])
             begun.append(start)
             used, since = used + start.long(), torch.where(start > 0, 1, since + 1)
-            sampled = torch.bernoulli(torch.sigmoid(self.prior_m(shown).squeeze(-1))).bool() & (since >= o.l_min)
+            sampled = torch.bernoulli(torch.sigmoid(self.end_logit(h, s))).bool() & (since >= o.l_min)
             ends = sampled | (since >= o.l_max)
             start = torch.ones_like(start) if jumpy else (ends & (timed | (used < actions.shape[1]))).float()
         return torch.stack(frames, 1), torch.stack(begun, 1)
@@ -365,13 +370,12 @@ class HRSSM(GoalModel):
         """Terms of the negative lower bound per frame (section 3), and beliefs (z, c) of the window, (B, T, ...)."""
         o, start = self.config.options, starts(q.m)
         post = self.infer(e, a, start, q.m, length)
-        shown = self.shown(post.h, post.s)
-        p_m = torch.sigmoid(self.prior_m(shown).squeeze(-1))
+        p_m = torch.sigmoid(self.end_logit(post.h, post.s))
         p_m = boundary_prior(p_m, q.m.detach(), o.n_max, o.l_max, o.forced)
         weight = start if o.weight_moves_boundaries else start.detach()
         kl_m = relaxed_kl(q.logit, p_m, q.noise) if o.relaxed_kl_m else bernoulli_kl(q.logit, p_m)
         terms = {
-            "image": image_nll(x, self.decoder.patches(shown), o.sigma),
+            "image": image_nll(x, self.decoder.patches(self.shown(post.h, post.s)), o.sigma),
             "kl_s": gaussian_kl(post.q_s, self.prior_s(post.h)).mean(),
             "kl_z": (weight * gaussian_kl(post.q_z, self.prior_z(post.c))).mean(),
             "kl_m": kl_m.mean(),

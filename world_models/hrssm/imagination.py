@@ -127,11 +127,11 @@ def _rest_of_subsequences(
     inputs = model.abstract(z, c)[:, None].expand(-1, steps, -1)
     s_all, h_all = model.s_rnn.rollout(model.prior_s, s, h, inputs, noise=noise)
     s_all, h_all = (torch.cat([one[:, None], rest], 1) for one, rest in ((s, s_all), (h, h_all)))
-    shown = model.shown(h_all, s_all)
     here = torch.cumprod(1 - m, 1)  # the subsequence has not ended
     inside = torch.cat([torch.ones_like(here[:, :1]), here[:, :-1]], 1) > 0.5
     free = inside & (torch.arange(steps + 1, device=m.device) + 1 >= o.l_min)
-    logit = model.prior_m(shown[free]).squeeze(-1)
+    logit = model.end_logit(h_all[free], s_all[free])
     ends = F.binary_cross_entropy_with_logits(logit, m[free], reduction="sum")
     inside[:, 0] = False  # as `frame`
-    return image_nll(x[inside][None], model.decoder.patches(shown[inside][None]), o.sigma) + per(ends, free.sum())
+    decoded = model.decoder.patches(model.shown(h_all[inside], s_all[inside])[None])
+    return image_nll(x[inside][None], decoded, o.sigma) + per(ends, free.sum())

@@ -101,7 +101,8 @@ def plain_bound(model: HRSSM, batch: Batch, given: Samples, step: int) -> tuple[
         s = q_s.mean + q_s.std * given.s[:, k]
         kl_s.append(plain_kl(q_s, model.prior_s(h)))
         shown = torch.cat([s, h], -1) if o.frames_see_belief else s
-        p_m = plain_boundary_prior(model, shown, n, frames)
+        told = torch.cat([s, h], -1) if o.frames_see_belief or o.ends_see_belief else s
+        p_m = plain_boundary_prior(model, told, n, frames)
         if o.relaxed_kl_m:
             kl_m.append(plain_relaxed_kl(logit[:, t], p_m, noise[:, t], model.temperature(step)))
         else:
@@ -132,10 +133,10 @@ def plain_jump_action(model: HRSSM, batch: Batch, m: Tensor, t: int) -> Tensor:
     return chosen
 
 
-def plain_boundary_prior(model: HRSSM, shown: Tensor, n: Tensor, frames: Tensor) -> Tensor:
+def plain_boundary_prior(model: HRSSM, told: Tensor, n: Tensor, frames: Tensor) -> Tensor:
     """p(m_t = 1 | s_t, m_{<t}) of section 2.3, (B,): n subsequences so far, `frames` of the current one, t included."""
     o = model.config.options
-    p = torch.sigmoid(model.prior_m(shown))[:, 0].clamp(o.forced, 1 - o.forced)
+    p = torch.sigmoid(model.prior_m(told))[:, 0].clamp(o.forced, 1 - o.forced)
     p = torch.where(frames >= o.l_max, 1 - o.forced, p)
     return torch.where(n >= o.n_max, o.forced, p)
 
@@ -234,7 +235,7 @@ def plain_drawn(model: HRSSM, x: Tensor, begin: Tensor, states: Tensor, m: Tenso
                 s_k = p_s.mean + p_s.std * rest[b, t, k - 1]
                 later.append(error(b, t + k, h_k[0], s_k[0]))
             if k + 1 >= o.l_min:
-                logit = model.prior_m(model.shown(h_k, s_k))[0, 0]
+                logit = model.end_logit(h_k, s_k)[0]
                 ends.append(F.binary_cross_entropy_with_logits(logit, m[b, t + k]))
             if m[b, t + k] > 0.5:
                 break

@@ -26,6 +26,7 @@ CHOICES: list[tuple[str, dict[str, Any]]] = [
     ("vta", {"jump_action": "decision"}),
     ("vta", {"relaxed_kl_m": True}),
     ("vta", {"frames_see_belief": True}),
+    ("ours", {"frames_see_belief": False, "ends_see_belief": True}),
     ("vta", {"below_sees_belief": True}),
     ("vta-code", {"jump_action": "decision"}),
     ("ours", {"samples_from": 300, "subsequence_weight": 0.5, "prior_m_is_mlp": True, "frames_see_belief": True}),
