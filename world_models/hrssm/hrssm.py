@@ -121,6 +121,7 @@ class HRSSM(GoalModel):
 
     config: ModelConfig[Sizes, HRSSMOptions]
     generation_modes = ("full", "jumpy")
+    belief_shown: Tensor
 
     def __init__(self, config: ModelConfig[Sizes, HRSSMOptions]) -> None:
         check_goals(config.actions, config.options)
@@ -139,8 +140,9 @@ class HRSSM(GoalModel):
         self.s_init = nn.Sequential(mlp(known, belief, belief), nn.Tanh())  # f_s-mlp
         self.prior_z = GaussianHead(belief, belief, sizes.abstraction)
         self.prior_s = GaussianHead(belief, belief, sizes.state)
-        told = sizes.state + belief * (o.frames_see_belief or o.ends_see_belief)
-        self.prior_m = mlp(told, belief, 1) if o.prior_m_is_mlp else nn.Linear(told, 1)
+        self.prior_m = mlp(shown, belief, 1) if o.prior_m_is_mlp else nn.Linear(shown, 1)
+        if o.frames_see_belief and o.belief_from:
+            self.register_buffer("belief_shown", torch.zeros(()))  # 1 from that step on
         self.post_z = GaussianHead(2 * belief, belief, sizes.abstraction)
         self.post_s = GaussianHead(belief + below, belief, sizes.state)
         feature = None if o.imagination_weight is None else sizes.feature
@@ -200,12 +202,12 @@ class HRSSM(GoalModel):
 
     def shown(self, h: Tensor, s: Tensor) -> Tensor:
         """What x_t is decoded from."""
+        h = h * self.belief_shown if hasattr(self, "belief_shown") else h
         return torch.cat([s, h], -1) if self.config.options.frames_see_belief else s
 
     def end_logit(self, h: Tensor, s: Tensor) -> Tensor:
         """Logit of p(m_t = 1 | s_t), without N_max and l_max."""
-        o = self.config.options
-        return self.prior_m(torch.cat([s, h], -1) if o.frames_see_belief or o.ends_see_belief else s).squeeze(-1)
+        return self.prior_m(torch.cat([s, h], -1) if self.config.options.frames_see_belief else s).squeeze(-1)
 
     # ---------------------------------------------------------------- inference
 
@@ -330,6 +332,8 @@ class HRSSM(GoalModel):
     def loss(self, batch: Batch, step: int) -> Losses:
         """Negative lower bound (section 3), priors on boundaries and the losses of goals."""
         o = self.config.options
+        if hasattr(self, "belief_shown") and self.training:
+            self.belief_shown.fill_(float(step >= o.belief_from))
         length = integers(1, o.context + 1, batch.action.shape[:1], batch.action.device)
         x = scale(self.encoder.patchify(batch.observation), dequantise=self.training and o.dequantise)
         e = self.encoder.embed(x)

@@ -42,8 +42,9 @@ class HRSSMOptions(Options):
     """KL[q(m_t) || p(m_t)] is that of the relaxed boundaries, at the sample, otherwise that of m_t itself"""
     frames_see_belief: bool = False
     """x_t and m_t are decoded from (h_t, s_t), otherwise from s_t"""
-    ends_see_belief: bool = False
-    """m_t is decoded from (h_t, s_t) even if x_t is not: h_t counts frames, and boundaries stay where choices are"""
+    belief_from: MayBeZero = 0
+    """training step from which x_t is decoded from h_t, too (with `frames_see_belief`); before it zeros stand for h_t,
+    so that boundaries fall where choices are, before frames can be told apart without them"""
     below_sees_belief: bool = False
     """q(s_t) and f_s-rnn read (z_t, c_t), otherwise z_t; for f_s-mlp see `init_sees_belief`"""
     boundary_batch_norm: bool = False

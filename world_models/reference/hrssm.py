@@ -100,8 +100,9 @@ def plain_bound(model: HRSSM, batch: Batch, given: Samples, step: int) -> tuple[
         q_s = model.post_s(torch.cat([phi, below], -1))
         s = q_s.mean + q_s.std * given.s[:, k]
         kl_s.append(plain_kl(q_s, model.prior_s(h)))
-        shown = torch.cat([s, h], -1) if o.frames_see_belief else s
-        told = torch.cat([s, h], -1) if o.frames_see_belief or o.ends_see_belief else s
+        late = 0.0 if step < o.belief_from else 1.0
+        shown = torch.cat([s, late * h], -1) if o.frames_see_belief else s
+        told = torch.cat([s, h], -1) if o.frames_see_belief else s
         p_m = plain_boundary_prior(model, told, n, frames)
         if o.relaxed_kl_m:
             kl_m.append(plain_relaxed_kl(logit[:, t], p_m, noise[:, t], model.temperature(step)))
