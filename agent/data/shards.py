@@ -150,10 +150,22 @@ def write_data(
         with tqdm(initial=done, total=total, desc=command, unit=" frames", unit_scale=True) as progress:
             left = [(shard, manifest.episodes_in(shard)) for shard in range(len(manifest.checksums), manifest.shards)]
             written = run_pieces(partial(_made, make, folder), left, workers or Workers(), one_thread=False)
-            for (_, episodes), checksum in zip(left, written, strict=True):
-                manifest = manifest.with_shard(checksum)
-                manifest.write(folder)
-                progress.update(episodes * length)
+            with _not_begun_in_vain(folder):
+                for (_, episodes), checksum in zip(left, written, strict=True):
+                    manifest = manifest.with_shard(checksum)
+                    manifest.write(folder)
+                    progress.update(episodes * length)
+
+
+@contextmanager
+def _not_begun_in_vain(folder: Path) -> Iterator[None]:
+    """Where not even the first shard can be made, forget the settings, so that others may be tried."""
+    try:
+        yield
+    except ValueError:
+        if not read_manifest(folder).checksums:
+            (folder / MANIFEST).unlink()
+        raise
 
 
 def _made(make: Callable[[int, int], dict[str, np.ndarray]], folder: Path, piece: tuple[int, int]) -> str:

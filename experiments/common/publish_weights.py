@@ -106,7 +106,7 @@ def _to_hub(config: ShipConfig, folder: Path) -> Path:
         summary = read_json(config.benchmark / "summary.json", "give the folder of a finished benchmark", agents=dict)
         results = results_table(summary, hashlib.sha256(file.read_bytes()).hexdigest())
     write_hub_folder(folder, _content(model, meta), config.name, _record(config, meta), results)
-    print(f"{config.run} is written to {folder}: upload it with huggingface-cli upload USER/{config.name} {folder}")
+    print(f"{config.run} is written to {folder}: upload it with hf upload USER/{config.name} {folder}")
     return folder
 
 

@@ -38,7 +38,7 @@ def export_hdf5(replay: Replay, path: Path, overwrite: bool) -> Path:
                     column = COLUMNS.get(name, name)
                     if index == 0:
                         whole = (number * length, *array.shape[1:])
-                        file.create_dataset(column, whole, array.dtype, chunks=array.shape)
+                        file.create_dataset(column, whole, array.dtype)
                     file[column][index * length : (index + 1) * length] = array
         temporary.replace(path)
         sync_folder(path.parent)

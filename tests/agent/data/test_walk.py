@@ -90,6 +90,7 @@ def test_models_are_trained_on_it(tmp_path, model, goals):
         (["--env", "Ring-v0", "--wrappers", "Nothing"], "MODULE:NAME"),
         (["--env", "Ring-v0", "--actions", "5"], "0 to 2, got 5"),
         (["--env", "Ring-v0", "--env-options", '{"ends": true}', "--length", "2000"], "choose a shorter --length"),
+        (["--env", "Ring-v0", "--actions", "1"], "allows none of its actions"),
         (["--env", "Ring-v0", "--layout", "random-3"], "--layout is a maze"),
         (["--actions", "1"], "give its --env"),
         (["--length", "50"], "in the maze"),
@@ -100,4 +101,4 @@ def test_what_cannot_be_walked_is_one_line_and_leaves_nothing(tmp_path, capsys, 
     assert main(["collect", "--out", str(tmp_path / "data"), "--steps", steps, *options]) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("jumpy: error:") and message in error
-    assert not list((tmp_path / "data").glob("shard*"))
+    assert not list((tmp_path / "data").glob("[!.]*"))
