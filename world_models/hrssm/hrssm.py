@@ -45,8 +45,9 @@ outside with the same weights and noise. Each row is an option, with the reason 
 Differs from the paper, in the variant `ours` only (experiments/LOG.md says why): jumps are trained the way planning
 uses them, and so are the subsequences drawn of them, as they are sampled (`imagination`); boundaries go where actions
 cannot be predicted (`ForeseenActions`); q(m_t) reads the frames up to t and the actions before t; the structure prior
-also includes an expected rate of boundaries and a shortest subsequence; INIT reads c_t, and frames and p(m) read h_t;
-the legal actions at a jump's end are predicted. Training can begin with random boundaries (`explore_steps`).
+also includes an expected rate of boundaries and a shortest subsequence; INIT reads c_t, p(m) reads h_t, and so do
+frames when boundaries have settled; the legal actions at a jump's end are predicted. Training can begin with random
+boundaries (`explore_steps`).
 """
 
 from dataclasses import replace

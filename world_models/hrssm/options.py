@@ -127,6 +127,7 @@ OURS = HRSSMOptions(
     action_weight=10.0,
     prior_m_is_mlp=True,
     frames_see_belief=True,
+    belief_from=1000,
     frame_weight=0.2,
     subsequence_weight=0.5,
     samples_from=1000,
