@@ -57,7 +57,7 @@ def test_data_of_a_run_is_found_or_refused(world: Path) -> None:
 
 def test_runs_that_do_not_make_a_row_are_refused(world: Path) -> None:
     run = load_trained("pretrained/hrssm-ours")
-    with pytest.raises(ValueError, match=r"runs of hrssm need different training seeds, got \[2, 2\]"):
+    with pytest.raises(ValueError, match=r"runs of hrssm need different training seeds, got \[(\d), \1\]"):
         check_agreement([run, run])
     other = replace(run, training=run.training | {"preset": "paper", "seed": 1}, name="other")
     with pytest.raises(ValueError, match=r"same preset, got quick .*, paper \(other\)"):
