@@ -121,7 +121,7 @@ class NamedEnvironment:
         find_modules_here()
         try:
             yield
-        except (gymnasium.error.Error, ImportError, AttributeError, TypeError, ValueError, AssertionError) as error:
+        except Exception as error:  # whatever others raise
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             raise ValueError(
                 f"the environment {self.env} cannot be made ({reason:.120}): check --env and its options; a module "
