@@ -155,6 +155,8 @@ def write_data(
                     manifest = manifest.with_shard(checksum)
                     manifest.write(folder)
                     progress.update(episodes * length)
+        for begun in folder.glob(".shard-*.partial"):  # by workers that died
+            shutil.rmtree(begun, ignore_errors=True)
 
 
 @contextmanager
@@ -163,7 +165,7 @@ def _not_begun_in_vain(folder: Path) -> Iterator[None]:
     try:
         yield
     except ValueError:
-        if not read_manifest(folder).checksums:
+        if (folder / MANIFEST).exists() and not read_manifest(folder).checksums:
             (folder / MANIFEST).unlink()
         raise
 
