@@ -1,13 +1,15 @@
-"""Checks every shape and type that the packages annotate while the tests run."""
+"""Checks the shapes and types that the packages annotate while the tests run."""
 
 import inspect
 import os
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy is imported: its threads spin, dozens of times slower
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's threads spin: on busy cores dozens of times slower
 
+import jaxtyping
 import numba
 from hypothesis import settings
-from jaxtyping import install_import_hook
+
+from tests.support.first_calls import begin_test, check_first_calls
 
 settings.register_profile("quick", max_examples=25, deadline=None, derandomize=True, database=None)
 settings.load_profile("quick")
@@ -23,7 +25,9 @@ def njit_without_checks(function=None, **options):
 
 
 numba.njit = njit_without_checks  # type: ignore[assignment]
-install_import_hook(["agent", "envs", "world_models", "planners", "experiments"], "beartype.beartype")
+os.fsync = lambda fd: None  # no test has to survive a power cut
+jaxtyping.jaxtyped = check_first_calls  # type: ignore[assignment]
+jaxtyping.install_import_hook(["agent", "envs", "world_models", "planners", "experiments"], "beartype.beartype")
 
 
 def pytest_configure():
@@ -34,3 +38,7 @@ def pytest_configure():
     import torch
 
     torch.set_num_threads(1)
+
+
+def pytest_runtest_setup():
+    begin_test()
