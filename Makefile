@@ -79,13 +79,13 @@ endif
 # stable-worldmodel without its dependencies: PyPI's torchvision does not load beside torch's CPU build (docs/tools.md).
 CLIENTS := minari[create,hdf5] stable-baselines3 sb3-contrib pygame-ce hdf5plugin hydra-core einops imageio lancedb \
 	loguru opencv-python-headless pyarrow pylance pymunk shapely tabulate typer
+PACKAGES := import sysconfig; print(sysconfig.get_path("purelib"))
 
-.venv-clients/installed: constraints.txt constraints-clients.txt pyproject.toml
-	$(PYTHON) -m venv .venv-clients
-ifeq ($(wildcard /proc/driver/nvidia/version),)
-	.venv-clients/bin/pip install -q -c constraints.txt "$(TORCH)+cpu" 2>/dev/null || \
-	.venv-clients/bin/pip install -q -c constraints.txt --extra-index-url $(TORCH_CPU_INDEX) "$(TORCH)"
-endif
-	.venv-clients/bin/pip install -q -c constraints.txt -c constraints-clients.txt -e . beartype hypothesis pytest $(CLIENTS)
-	.venv-clients/bin/pip install -q -c constraints-clients.txt --no-deps stable-worldmodel
+# It sees the packages of .venv and adds to them: .venv itself stays as it is.
+.venv-clients/installed: .venv/installed-dev constraints-clients.txt
+	$(BIN)/python -m venv --clear --without-pip .venv-clients
+	echo "import site; site.addsitedir('$$($(BIN)/python -c '$(PACKAGES)')')" \
+		> "$$(.venv-clients/bin/python -c '$(PACKAGES)')/beneath.pth"
+	.venv-clients/bin/python -m pip install -q -c constraints.txt -c constraints-clients.txt $(CLIENTS)
+	.venv-clients/bin/python -m pip install -q -c constraints-clients.txt --no-deps stable-worldmodel
 	touch $@
