@@ -297,3 +297,19 @@ def test_the_page_is_named_for_screen_readers(open_page):
     assert json.dumps(unnamed) == "[]"
     assert "the goal at" in page.locator("#map title").text_content()
     assert page.eval_on_selector_all("img", "all => all.every(e => e.hasAttribute('alt'))")
+
+
+def test_the_documentation_is_searched_from_the_disk(browser, complaints, tmp_path):
+    root = Path(__file__).parents[2]
+    subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", tmp_path], cwd=root, check=True
+    )
+    page = browser.new_page(viewport=WIDE)
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else 0)
+    page.on("requestfailed", lambda request: complaints.append(request.url))
+    page.goto((tmp_path / "index.html").as_uri())
+    page.locator(".md-search__input").first.click()
+    page.keyboard.type("merging")
+    page.locator(".md-search-result__item a").first.wait_for()
+    assert complaints == []
+    page.close()
