@@ -23,7 +23,18 @@ from experiments.common.json_files import read_json
 from experiments.common.results import check_not_installed
 from world_models.options import split_label
 
-RECORDED = ("model", "preset", "variant", "config", "recipe", "seed", "layout", "environment", "data_seed")
+RECORDED = (
+    "model",
+    "preset",
+    "variant",
+    "config",
+    "recipe",
+    "seed",
+    "layout",
+    "environment",
+    "data_seed",
+    "data_length",
+)
 """what the record takes from a run"""
 LARGEST = 16_000_000  # bytes per file of weights
 
@@ -121,8 +132,8 @@ def _content(model: nn.Module, meta: dict[str, Any]) -> bytes:
 def _check(config: ShipConfig, meta: dict[str, Any]) -> None:
     """Check that a run is finished and matches the name."""
     run = meta["run"]
-    place = "environment" if "environment" in run else "layout"
-    if missing := [key for key in ("recipe", "seed", "data_seed", place) if key not in run]:
+    places = ("environment", "data_length") if "environment" in run else ("layout",)
+    if missing := [key for key in ("recipe", "seed", "data_seed", *places) if key not in run]:
         raise ValueError(f"{config.run} does not say its {', '.join(missing)}: ship a run of 'jumpy train'")
     if (called := f"{run['model']}-{run['variant']}") != config.name:
         raise ValueError(f"NAME must be the run's model and variant, {called}, got {config.name}: use {called}")
@@ -157,7 +168,7 @@ def _data_command(config: ShipConfig, run: dict[str, Any]) -> str:
         return f"jumpy import minari {known['minari']} --out DATA"
     words = ["jumpy", "collect", "--out", "DATA", "--steps", str(config.frames)]
     if "environment" in run:
-        known = known | {"--camera.size": run["config"]["frame_size"]}
+        known = known | {"--camera.size": run["config"]["frame_size"], "--length": run["data_length"]}
     for name, value in (known | {"--seed": run["data_seed"]}).items():
         given = value if isinstance(value, list) else [json.dumps(value) if isinstance(value, dict) else value]
         words += [name, *map(str, given)] if given else []

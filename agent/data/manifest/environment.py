@@ -58,7 +58,7 @@ class EnvironmentManifest(Manifest):
     @property
     def origin(self) -> dict[str, Any]:
         """The environment and the seed."""
-        return {"environment": self.environment, "data_seed": self.seed}
+        return {"environment": self.environment, "data_seed": self.seed, "data_length": self.length}
 
     def subsequence_ends(self, fields: dict[str, np.ndarray]) -> Bool[np.ndarray, "e t"]:
         """Raises a ValueError: the true boundaries of other environments are unknown."""

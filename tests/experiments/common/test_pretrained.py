@@ -1,6 +1,8 @@
 """Weights as package data: shipped into a temporary package folder, found again, refused when they are not right."""
 
 import hashlib
+import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 import torch
 
 from agent.data.collect import CollectConfig, collect
+from agent.data.manifest import read_manifest as read_data_manifest
 from agent.training.checkpoint import read_checkpoint, write_checkpoint
 from agent.training.config import TrainConfig
 from agent.training.evaluate import EvaluationConfig
@@ -74,6 +77,31 @@ def test_a_folder_for_the_hub_holds_weights_configuration_and_what_was_measured(
         ship(replace(told(run), hub=hub))
     with pytest.raises(ValueError, match="--benchmark is for"):
         replace(told(run), benchmark=done)
+
+
+def test_a_card_says_how_the_data_of_another_environment_are_made_again(package: Path) -> None:
+    made = [
+        "collect",
+        "--env",
+        "examples.own_environment:Corridors-v0",
+        "--steps",
+        "400",
+        "--length",
+        "20",
+        "--seed",
+        "4",
+    ]
+    assert cli.main([*made, "--out", "data"]) == 0
+    tiny = "--steps 1 --batch-size 2 --options window=6 horizon=12 --evaluation.batches 1 --evaluation.episodes 1"
+    assert (
+        cli.main(["train", "--data", "data", "--out", "run", "--model", "rssm", "--device", "cpu", *tiny.split()]) == 0
+    )
+    name = load_model(Path("run"))[1]["run"]["variant"]
+    ship(replace(told(Path("run"), f"rssm-{name}"), hub=Path("hub"), frames=400))
+    (command,) = re.findall(r"jumpy (collect .*) && jumpy train", (Path("hub") / "README.md").read_text())
+    assert cli.main(shlex.split(command.replace("DATA", "again"))) == 0
+    made_of, again = (read_data_manifest(Path(each)).digest for each in ("data", "again"))
+    assert made_of == again
 
 
 @pytest.fixture
