@@ -1,7 +1,7 @@
 """`jumpy unseen`: starting from nothing, how soon does an agent navigate in a maze that nobody tuned for?
 
-In each layout: collect data, train HRSSM (`quick`, `ours`), and benchmark it at several points of the training. Minutes
-count collecting and training up to the point, not the benchmarks.
+In each layout: collect data, train a model (`quick`, `ours`), and benchmark it at several points of the training.
+Minutes count collecting and training up to the point, not the benchmarks.
 
 Layouts random-7001 to random-7005 are for reports only. Use other seeds to develop and to choose.
 
@@ -10,7 +10,7 @@ Layouts random-7001 to random-7005 are for reports only. Use other seeds to deve
 | `OUT/LAYOUT/config.json` | what determines the results |
 | `OUT/LAYOUT/unseen.json` | the machine, and one point per benchmark |
 | `OUT/LAYOUT/minutes.json` | wall and CPU minutes of each stage |
-| `OUT/LAYOUT/data`, `hrssm`, `step-N` | the data set, the run, and one benchmark per point |
+| `OUT/LAYOUT/data`, `MODEL`, `step-N` | the data set, the run, and one benchmark per point |
 | `NUMBERS/unseen.csv`, `NUMBERS/unseen.json` | all finished layouts, the numbers of `jumpy figure unseen` |
 """
 
@@ -20,10 +20,10 @@ import os
 import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -56,9 +56,13 @@ Curve = tuple[np.ndarray, np.ndarray]
 NAME = "unseen"  # of the figure and of its numbers
 RESULT, REPORT = f"{NAME}.json", "minutes.json"
 WHAT = "measurement"
-AGENT = "hrssm"
 POINT = ("reward_over_ceiling", "success")  # of a benchmark, for the figure
-PRODUCTS = (RESULT, REPORT, "data", AGENT, "step-*")
+PRODUCTS = (RESULT, REPORT, "data", "hrssm", "dlh", "step-*")
+MATTERS = (
+    *("model", "frames", "steps", "batch_size", "learning_rate", "precision"),
+    *("points", "episodes", "depth", "seed"),
+)
+"""options that determine the results of a layout"""
 TARGET, DEADLINE = 0.95, 10  # reward over the ceiling, and minutes
 
 
@@ -87,6 +91,14 @@ class UnseenConfig(Workers):
     """Depth of the tree search."""
     seed: int = 0
     """Seed of the data and of the weights."""
+    model: Literal["hrssm", "dlh"] = "hrssm"
+    """The world model whose jumps the tree imagines."""
+    batch_size: int | None = None
+    """Sequences per step; default: the preset's."""
+    learning_rate: float | None = None
+    """Peak learning rate; default: the preset's."""
+    precision: Literal["auto", "fp32", "bf16"] = TrainConfig.precision
+    """Precision of the training, as of 'jumpy train'."""
     device: str = "auto"
     """auto (CUDA where there is one), cpu or cuda."""
     numbers: Path = FIGURES
@@ -116,8 +128,9 @@ class UnseenConfig(Workers):
 
     def training(self, folder: Path) -> TrainConfig:
         """The complete training in the folder of a layout."""
-        data, out = folder / "data", folder / AGENT
-        return TrainConfig(data, out, AGENT, "quick", "ours", steps=self.steps, seed=self.seed, device=self.device)
+        whole = TrainConfig(folder / "data", folder / self.model, self.model, "quick", "ours", seed=self.seed)
+        own = ("steps", "batch_size", "learning_rate", "precision", "device")
+        return replace(whole, **{name: getattr(self, name) for name in own})
 
     @property
     def milestones(self) -> list[int]:
@@ -137,8 +150,7 @@ def unseen(config: UnseenConfig) -> dict[str, Any]:
     check_not_installed(config.numbers, "--numbers")
     device = choose_device(config.device)
     threads = 1 if config.several else torch.get_num_threads()
-    settings: dict[str, Any] = {"--frames": config.frames, "--steps": config.milestones[-1], "--points": config.points}
-    settings |= {"--episodes": config.episodes, "--depth": config.depth, "--seed": config.seed, "--device": str(device)}
+    settings = _settings(config, device)
     with locked(config.out, wait=True):
         begin_or_resume(config.out, WHAT, {}, ())
     for layout in config.layouts:  # all are checked before hours of work
@@ -158,6 +170,14 @@ def unseen(config: UnseenConfig) -> dict[str, Any]:
         print_numbers(facts["within"])
     check_finished(found)
     return facts
+
+
+def _settings(config: UnseenConfig, device: torch.device) -> dict[str, Any]:
+    """What determines the results of every layout, but for the number of threads."""
+    given = {name: getattr(config, name) for name in MATTERS}
+    recipe = config.training(Path()).recipe  # what was not given is the preset's
+    given |= {name: getattr(recipe, name) for name in ("steps", "batch_size", "learning_rate")}
+    return {f"--{name.replace('_', '-')}": value for name, value in given.items()} | {"--device": str(device)}
 
 
 def _check_numbers(config: UnseenConfig, settings: dict[str, Any]) -> None:
@@ -219,7 +239,7 @@ def _measure(config: UnseenConfig, folder: Path, settings: dict[str, Any], devic
         collect(CollectConfig(folder / "data", config.frames, layout, config.seed, overwrite=again))
     for number, step in list(enumerate(milestones, 1))[len(result["points"]) :]:
         set_threads(threads)
-        with stages.run(stages.names[number], f"{AGENT} in {layout}"):
+        with stages.run(stages.names[number], f"{config.model} in {layout}"):
             _train_to(step, config.training(folder))
         point, bounds = _benchmark(config, folder, step)
         names, report = stages.names[: number + 1], stages.read()
@@ -238,12 +258,13 @@ def _train_to(step: int, whole: TrainConfig) -> None:
 
 def _benchmark(config: UnseenConfig, folder: Path, step: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """Benchmark the current weights; return the numbers of the point, and those of floor and ceiling."""
-    out, agents, planner = folder / f"step-{step}", (f"{AGENT}={folder / AGENT}",), TreeSearch(config.depth)
+    model = config.model
+    out, agents, planner = folder / f"step-{step}", (f"{model}={folder / model}",), TreeSearch(config.depth)
     own: dict[str, Any] = {"layout": folder.name, "device": config.device, "processes": 1 if config.several else None}
     summary = benchmark(BenchmarkConfig(out, agents, config.episodes, planner, **own))
     names = ("reward_over_ceiling", "reward_over_ceiling_ci95", "mean_reward", "mean_reward_ci95", "success")
-    numbers = {agent: {name: summary["agents"][agent][name] for name in names} for agent in (AGENT, FLOOR, CEILING)}
-    return numbers[AGENT], {"floor": numbers[FLOOR], "ceiling": numbers[CEILING]}
+    numbers = {agent: {name: summary["agents"][agent][name] for name in names} for agent in (model, FLOOR, CEILING)}
+    return numbers[model], {"floor": numbers[FLOOR], "ceiling": numbers[CEILING]}
 
 
 # ---------------------------------------------------------------- all layouts
@@ -274,8 +295,17 @@ def _merge(config: UnseenConfig, settings: dict[str, Any]) -> dict[str, Any]:
         },
         **_over_layouts(results),
     }
-    write_numbers(config.numbers, NAME, Numbers(facts, rows), shlex.join(["jumpy", NAME, "--layouts", *results]))
+    command = shlex.join(["jumpy", NAME, *_changed(config), "--layouts", *results])
+    write_numbers(config.numbers, NAME, Numbers(facts, rows), command)
     return facts
+
+
+def _changed(config: UnseenConfig) -> Iterator[str]:
+    """The options that determine the results and are not the defaults, as words of a command."""
+    for field in fields(config):
+        option, value = f"--{field.name.replace('_', '-')}", getattr(config, field.name)
+        if field.name in MATTERS and value != field.default:
+            yield from (option, str(value))
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -88,6 +88,17 @@ def test_two_calls_make_one_figure(finished: UnseenConfig) -> None:
     assert numbers.facts["layouts"]["random-1"]["ceiling"]["reward_over_ceiling"] == 1
 
 
+def test_dlh_is_measured_by_the_recipe_that_is_given_and_named_in_the_command(tmp_path: Path) -> None:
+    config = replace(configured(tmp_path, "random-1"), model="dlh", steps=2, batch_size=3)
+    settings = unseen(config)["settings"]
+    assert (settings["--model"], settings["--steps"], settings["--batch-size"]) == ("dlh", 2, 3)
+    assert (tmp_path / "out" / "random-1" / "dlh" / CHECKPOINT).exists()
+    command = json.loads((tmp_path / "numbers" / "unseen.json").read_text())["command"]
+    assert "--steps 2" in command and "--model dlh --batch-size 3" in command
+    with pytest.raises(ValueError, match="--model"):
+        unseen(replace(config, model="hrssm"))
+
+
 def test_median_of_curves_by_hand() -> None:
     one, other = (np.array([0.0, 4.0]), np.array([0.0, 4.0])), (np.array([1.0, 3.0]), np.array([3.0, 5.0]))
     x, y = median([one, other, one])
