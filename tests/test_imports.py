@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent
 BELOW = {
     "envs": (),
     "world_models": (),
-    "planners": ("world_models.interface", "world_models.blocks.images"),
+    "planners": ("envs.code_cache", "world_models.interface", "world_models.blocks.images"),
     "agent.system": (),
     "agent.data": ("agent.system", "envs", "world_models.interface"),
     "agent.training": ("agent.data", "agent.system", "world_models"),
