@@ -18,14 +18,13 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 
 from agent.data.collect import CollectConfig, collect
@@ -41,29 +40,27 @@ from agent.training.train import train
 from envs.layout import Layout
 from envs.random_layout import FAMILIES
 from experiments.common.hardware import about
-from experiments.common.json_files import damage_named, read_json
+from experiments.common.json_files import read_json
 from experiments.common.long_pieces import Failure, attempted, check_finished, logged
-from experiments.common.numbers import Numbers, print_numbers, write_numbers
+from experiments.common.numbers import print_numbers, write_numbers
 from experiments.common.progress import watched
 from experiments.common.result_folder import begin_or_resume
 from experiments.common.results import FIGURES, check_not_installed
 from experiments.common.stage_timer import Stages
 from experiments.navigation.agents import CEILING, FLOOR
 from experiments.navigation.benchmark import BenchmarkConfig, benchmark
+from experiments.navigation.unseen_numbers import merged, read_layout
 from planners.tree import TreeSearch
 
-Curve = tuple[np.ndarray, np.ndarray]
 NAME = "unseen"  # of the figure and of its numbers
 RESULT, REPORT = f"{NAME}.json", "minutes.json"
 WHAT = "measurement"
-POINT = ("reward_over_ceiling", "success")  # of a benchmark, for the figure
 PRODUCTS = (RESULT, REPORT, "data", "hrssm", "dlh", "step-*")
 MATTERS = (
     *("model", "frames", "steps", "batch_size", "learning_rate", "precision"),
     *("points", "episodes", "depth", "seed"),
 )
 """options that determine the results of a layout"""
-TARGET, DEADLINE = 0.95, 10  # reward over the ceiling, and minutes
 
 
 @dataclass(frozen=True)
@@ -222,7 +219,7 @@ def _one_bar(config: UnseenConfig) -> AbstractContextManager[None]:
 def _points(path: Path) -> int:
     """How many points a layout has so far."""
     try:
-        return len(_read(path)["points"]) if path.exists() else 0
+        return len(read_layout(path)["points"]) if path.exists() else 0
     except ValueError:  # it is reported where it is read for good
         return 0
 
@@ -231,7 +228,7 @@ def _measure(config: UnseenConfig, folder: Path, settings: dict[str, Any], devic
     """Do what is left to do in a layout."""
     layout, milestones, path = folder.name, config.milestones, folder / RESULT
     machine = about(device) | {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")}
-    result = _read(path) if path.exists() else {"settings": settings, "about": machine, "points": []}
+    result = read_layout(path) if path.exists() else {"settings": settings, "about": machine, "points": []}
     set_threads(threads)
     stages = Stages(folder / REPORT, ("collect", *(f"train to step {step}" for step in milestones)))
     again = "collect" not in stages.read()["minutes"]  # after a hard kill, the minutes of existing data are unknown
@@ -272,32 +269,12 @@ def _benchmark(config: UnseenConfig, folder: Path, step: int) -> tuple[dict[str,
 
 def _merge(config: UnseenConfig, settings: dict[str, Any]) -> dict[str, Any]:
     """Write the numbers of all finished layouts of this measurement; return the facts."""
-    found = [(path.parent.name, _read(path)) for path in sorted(config.out.glob(f"*/{RESULT}"))]
+    found = [(path.parent.name, read_layout(path)) for path in sorted(config.out.glob(f"*/{RESULT}"))]
     ours = [(layout, result) for layout, result in found if result["settings"] == settings]
     results = {layout: result for layout, result in ours if len(result["points"]) == config.points}
-    rows = [
-        {
-            "layout": layout,
-            "minutes": round(point["minutes"], 3),
-            "reward_over_ceiling": round(point["reward_over_ceiling"], 4),
-            **dict(zip(("low", "high"), (round(end, 4) for end in point["reward_over_ceiling_ci95"]), strict=True)),
-            "success": round(point["success"], 4),
-            "step": point["step"],
-            "cpu_minutes": round(point["cpu_minutes"], 3),
-        }
-        for layout, result in results.items()
-        for point in result["points"]
-    ]
-    facts = {
-        "settings": settings,
-        "layouts": {
-            layout: {name: result[name] for name in ("floor", "ceiling", "about")} for layout, result in results.items()
-        },
-        **_over_layouts(results),
-    }
-    command = shlex.join(["jumpy", NAME, *_changed(config), "--layouts", *results])
-    write_numbers(config.numbers, NAME, Numbers(facts, rows), command)
-    return facts
+    numbers = merged(results, settings)
+    write_numbers(config.numbers, NAME, numbers, shlex.join(["jumpy", NAME, *_changed(config), "--layouts", *results]))
+    return numbers.facts
 
 
 def _changed(config: UnseenConfig) -> Iterator[str]:
@@ -306,42 +283,3 @@ def _changed(config: UnseenConfig) -> Iterator[str]:
         option, value = f"--{field.name.replace('_', '-')}", getattr(config, field.name)
         if field.name in MATTERS and value != field.default:
             yield from (option, str(value))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """The result of a layout so far."""
-    remedy = f"restore it, or remove {path.parent}"
-    result = read_json(path, remedy, settings=dict, about=dict, points=list)
-    with damage_named(path, remedy):
-        for point in result["points"]:
-            low, high = point["reward_over_ceiling_ci95"]
-            sum([low, high, *(point[name] for name in ("step", "minutes", "cpu_minutes", *POINT))])
-            _ = result["floor"], result["ceiling"]
-    return result
-
-
-def _over_layouts(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """The median over layouts, and the reward each reached by the deadline; 0 for a layout without a point by then."""
-    columns = ("minutes", "reward_over_ceiling")
-    curves = [tuple(np.array([point[name] for point in its["points"]]) for name in columns) for its in results.values()]
-    x, y = median((minutes, reward) for minutes, reward in curves)
-    within = [float(reward[minutes <= DEADLINE][-1]) if minutes[0] <= DEADLINE else 0.0 for minutes, reward in curves]
-    return {
-        "median": [dict(zip(columns, place, strict=True)) for place in zip(x.tolist(), y.tolist(), strict=True)],
-        "within": {
-            "minutes": DEADLINE,
-            "reward_over_ceiling": dict(zip(results, within, strict=True)),
-            "median": float(np.median(within)),
-            "reach": TARGET,
-            "share_of_layouts": float(np.mean([reward >= TARGET for reward in within])),
-        },
-    }
-
-
-def median(curves: Iterable[Curve]) -> Curve:
-    """Median of linearly interpolated curves, at every point of any curve that lies within the range of all of them."""
-    curves = list(curves)
-    first, last = max(x[0] for x, _ in curves), min(x[-1] for x, _ in curves)
-    places = np.unique(np.concatenate([x for x, _ in curves]))
-    places = places[(places >= first) & (places <= last)]
-    return places, np.median([np.interp(places, x, y) for x, y in curves], axis=0)

@@ -24,7 +24,7 @@ from experiments.common.numbers import Numbers, read_numbers, write_numbers
 from experiments.common.result_folder import begin_or_resume
 from experiments.common.stage_timer import Stages
 from experiments.figures.options import measure_options
-from experiments.navigation import unseen
+from experiments.navigation import unseen_numbers
 from experiments.navigation.episode_files import read_episodes, read_paths, read_summary, written
 from experiments.speed.table import SpeedConfig, speed
 from experiments.video.metric_files import read_best, read_curves, read_prediction, write_scores
@@ -100,7 +100,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "manifest.json": lambda out: pretrained.find_run("pretrained/rssm-ours"),
     "resumed/config.json": lambda out: begin_or_resume(out / "resumed", "benchmark", SETTINGS, ()),
     "rows.json": lambda out: measure_options((f"ours={out / 'rows.json'}",)),
-    "unseen.json": lambda out: unseen._read(out / "unseen.json"),
+    "unseen.json": lambda out: unseen_numbers.read_layout(out / "unseen.json"),
     "prediction/row.json": lambda out: read_prediction(out / "prediction"),
     "prediction/curves.csv": lambda out: read_curves(out / "prediction", read_prediction(out / "prediction")),
     "prediction/sequences/00000.npz": lambda out: read_best(out / "prediction", 1, read_prediction(out / "prediction")),

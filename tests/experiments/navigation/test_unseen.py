@@ -19,7 +19,8 @@ from experiments import cli
 from experiments.common import stage_timer
 from experiments.common.numbers import read_numbers
 from experiments.navigation import unseen as module
-from experiments.navigation.unseen import UnseenConfig, median, unseen
+from experiments.navigation.unseen import UnseenConfig, unseen
+from experiments.navigation.unseen_numbers import median
 from tests.support.holder import held
 from world_models.hrssm.hrssm import RECIPES
 
