@@ -2,10 +2,11 @@
 
 A tree over passages has 3^L nodes, a maze has only so many places. Beliefs are expanded level by level, as in the
 exhaustive search; where a belief means what an earlier one meant, its subtree is not imagined again, so that the search
-costs as much as there are places within its reach. Two beliefs are the same where they look alike, offer the same
-choices, and these lead to what looks alike: a bisimulation of depth one (Givan, Dean and Greig 2003), with cosines of
-features in place of equality. The children are imagined anyway when a belief is expanded: the comparison costs no
-transition. The graph is kept between the decisions of an episode, where the world went where the model said.
+costs as much as there are places within its reach. Two beliefs are the same where they look alike and what they offer
+leads to what looks alike: a bisimulation of depth one (Givan, Dean and Greig 2003), with a cosine of their features and
+their children's in place of equality, so that one choice that the model is wrong about does not make two places of
+one. The children are imagined anyway when a belief is expanded: the comparison costs no transition. The graph is kept
+between the decisions of an episode, where the world went where the model said.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class Merging(Remembers):
     """Transitions of the longest trajectory."""
     transitions: int = 2000
     """Most model transitions per decision."""
-    same: float = 0.75
+    same: float = 0.63
     """Cosine of the keys from which on two beliefs are one place."""
     stop: float = 0.7
     """A goal's cosine that ends the search at its depth: what comes later could win only by more than the tolerance."""
@@ -172,9 +173,8 @@ class Merging(Remembers):
         for part, against in _by_episode(graph, candidates, others):
             similar = torch.einsum("bck,bmk->bcm", graph.key[part], graph.key[against])
             earlier = (against[:, None] < part[..., None]) | known[against][:, None]
-            alike = (graph.legal[part][:, :, None] == graph.legal[against][:, None]).all(-1)
             real = (part >= 0)[..., None] & (against >= 0)[:, None]
-            similar = similar.masked_fill(~(earlier & alike & real), -1)
+            similar = similar.masked_fill(~(earlier & real), -1)
             most, which = similar.max(2)
             same = (most >= self.same) & (part >= 0)
             stands[part[same]] = against.gather(1, which)[same]
