@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from experiments.common.trained_runs import place_of
 from experiments.figures.style import label_colours
 from experiments.navigation.agents import CEILING, FLOOR
@@ -46,9 +48,11 @@ class Benchmarks:
 def read_benchmarks(folders: Iterable[Path]) -> Benchmarks:
     """Read all benchmarks in and below folders; of different numbers of episodes, the smallest counts.
 
+    An agent may be in several folders, as RSSM beside each model that `jumpy navigation` compares it with.
+
     Raises:
-        ValueError: if there is none, they do not begin with the same episode, two measured the same agent, or a label
-            stands for different models.
+        ValueError: if there is none, they do not begin with the same episode, two measured one agent and found other
+            episodes, or a label stands for different models.
     """
     folders = list(folders)
     summaries = {path.parent: read_summary(path.parent) for folder in folders for path in folder.rglob(SUMMARY)}
@@ -71,18 +75,23 @@ def read_benchmarks(folders: Iterable[Path]) -> Benchmarks:
                 continue
             facts = {key: agent[key] for key in AGENT} | {"warning": agent.get("warning")}
             entry = Entry(facts, episodes(folder, name))
-            if entry.key in found:
+            other, known = found.setdefault(entry.key, (folder, entry))
+            if known.facts != facts or not _equal(known.episodes, entry.episodes):
                 raise ValueError(
-                    f"{folder} and {found[entry.key][0]} both measured {facts['label']} with budget "
-                    f"{facts['budget']}: give --benchmarks only the folders of one measurement"
+                    f"{folder} and {other} both measured {facts['label']} with budget {facts['budget']}, and do not "
+                    "agree: give --benchmarks only the folders of one measurement"
                 )
-            found[entry.key] = folder, entry
     labels = list(dict.fromkeys(label for label, _, _ in found))
     ordered = sorted(found, key=lambda key: (labels.index(key[0]), *key[1:]))
     first, summary = next(iter(summaries.items()))
     facts = {"episodes": number} | _same(summary) | {"life_steps": life_steps_of(summary)}
     ceiling = episodes(first, CEILING) if CEILING in summary["agents"] else None
     return Benchmarks(facts, [found[key][1] for key in ordered], episodes(first, FLOOR), ceiling)
+
+
+def _equal(one: Episodes, other: Episodes) -> bool:
+    """Whether two measurements found the same, however long it took."""
+    return all(np.array_equal(column, other[name]) for name, column in one.items() if name != "planning_seconds")
 
 
 def _same(summary: dict[str, Any]) -> dict[str, Any]:

@@ -18,9 +18,12 @@ def test_entries_are_ordered_by_label_budget_and_seed(tmp_path: Path) -> None:
     assert found.facts == {"episodes": 6, "first_seed": SEEDS[0], "layout": "paper", "life_steps": 100}
 
 
-def test_two_measurements_of_one_agent_raise(tmp_path: Path) -> None:
+def test_two_measurements_of_one_agent_have_to_agree(tmp_path: Path) -> None:
     own = of_two_seeds(tmp_path) / "ours-quick" / "seed-0"
-    shutil.copytree(own / "rssm-tree@1,2", own / "rssm-shooting@1,2")
+    once = read_benchmarks([tmp_path])
+    shutil.copytree(own / "rssm-tree@1,2", tmp_path / "dlh-ours-quick" / "seed-0" / "rssm-tree@1,2")
+    assert {entry.key for entry in read_benchmarks([tmp_path]).entries} == {entry.key for entry in once.entries}
+    walked(own / "other", {"rssm@1": trained("rssm", 1, "rssm")}, 6)
     with pytest.raises(ValueError, match=r"both measured rssm.*budget 3.*--benchmarks"):
         read_benchmarks([tmp_path])
 
