@@ -34,7 +34,7 @@ of level 2 is what a planner can choose (the paper's model is given no actions):
   (`features_remember`). A level that changes only at choices has nothing else that knows where the agent came from;
 * the model also explains the actions, -log p(a_t | x^2_t), `action`; and what the surprise of a_{t-1} exceeds a
   threshold by, times a weight, is added to the odds of Eq. 4 of level 2: where an action was foretold the static
-  component explains it, where it was a choice the change does (`surprise_weight`);
+  component explains it, where it was a choice the change does (`surprise_weight`; e^2 needs it, plans do not);
 * d^n begins with the features instead of 0, and for the agent the levels from 2 up begin anew at the last frame
   (`fresh_belief`): a plan starts from what was seen, not from the last change;
 * chains of changes are trained as planning uses them: from the belief after 1 to `context` frames that end at a choice,
