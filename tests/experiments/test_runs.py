@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from agent.data.manifest import EPISODE_LENGTH
 from agent.training.checkpoint import read_checkpoint
 from agent.training.runs import CHECKPOINT
 from agent.training.trainer import Trainer
@@ -148,3 +149,10 @@ def test_the_committed_list_can_be_trained_as_it_is(name):
         assert c.precision == "bf16"
         assert c.recipe.decay == 0.5
     assert [run.name.removeprefix("gpu-") for run in found[:3]] == ["mnist-dlh", "mnist-cwvae", "mnist-lmc"]
+
+
+def test_the_list_of_large_mazes_can_be_trained_as_it_is():
+    for run in read_list(CONFIGS / "far.toml"):
+        c = run.config
+        model: Any = build_model(c.model, c.preset, c.chosen_variant, 32, c.options, actions=3)
+        assert model.window_length <= EPISODE_LENGTH
