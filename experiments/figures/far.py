@@ -86,14 +86,15 @@ def plot_far(numbers: Numbers) -> Figure:
     mazes: dict[str, dict[str, Any]] = numbers.facts["mazes"]
     figure = Figure(figsize=(max(WIDTH, 3.2 * len(mazes)), 6.2), dpi=DOTS, layout="constrained")
     panels = figure.subplots(2, len(mazes), squeeze=False, sharey="row")
+    spent = [point["transitions_per_decision"] for maze in mazes.values() for point in maze["points"]]
     for (layout, maze), above, below in zip(mazes.items(), *panels, strict=True):
         above.set_title(f"{layout}: {maze['hallways']} hallways, {maze['life_steps']} life steps")
         above.axhline(1, color=GREY, linestyle="--", label="shortest path (ceiling)")
         above.axhline(maze["floor"], color=GREY, linestyle=":", label="random (floor)")
         for label in dict.fromkeys(point["label"] for point in maze["points"]):
             _plot_line(above, [point for point in maze["points"] if point["label"] == label])
-        above.set(xscale="log", xlabel="model transitions per decision")
-        above.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        above.set(xscale="log", xlabel="model transitions per decision", xlim=(0.7 * min(spent), 1.4 * max(spent)))
+        above.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if max(spent) < 300 * min(spent) else (1,)))
         above.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         above.xaxis.set_minor_formatter(NullFormatter())
         _plot_distance(below, maze["points"])
