@@ -107,6 +107,6 @@ class MCTS:
             imagined = functions.imagine(take(known, above), taken)
             aims = goal if len(episodes) == b else goal[torch.from_numpy(episodes).to(device)]
             cosine = (F.normalize(functions.feature(imagined), dim=-1) * aims).sum(-1)
-            found = (cosine.cpu().numpy(), functions.legal(imagined).cpu().numpy())
-            grow(tree, episodes, leaf, action, *found, self.discount, self.stop)
+            near, legal = (each.detach().cpu().numpy() for each in (cosine, functions.legal(imagined)))
+            grow(tree, episodes, leaf, action, near, legal, self.discount, self.stop)
         return tree

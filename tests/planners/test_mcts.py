@@ -90,3 +90,10 @@ def test_where_the_goal_is_found_only_nearer_arrivals_are_looked_for() -> None:
     # With 0.4 enough, node 2 at depth 1 ends the search.
     plan = MCTS(50, depth=3, stop=0.35).plan(FUNCTIONS, ROOT, GOAL, legal(ROOT), generator())
     assert (plan.action.item(), plan.arrival.item(), plan.transitions.item()) == (1, 1, 2)
+
+
+def test_a_model_whose_weights_have_gradients_can_be_searched() -> None:
+    scale = torch.ones((), requires_grad=True)
+    functions = ModelFunctions(imagine, lambda state: feature(state) * scale, legal)
+    plan = MCTS(7, depth=3, stop=2.0).plan(functions, ROOT, GOAL, legal(ROOT), generator())
+    assert plan.transitions.item() == 7
