@@ -92,7 +92,8 @@ class MCTS:
         goal = F.normalize(goal_feature, dim=-1)
         tree = planted(root_mask.cpu().numpy(), self.simulations + 1, self.depth)
         known = type(state)(*(field.new_empty(b * (self.simulations + 1), *field.shape[1:]) for field in state))
-        row = np.tile(np.arange(b)[:, None], (1, self.simulations + 1))  # (B, N): where each node's belief is
+        row = np.zeros_like(tree.parent)  # (B, N): where each node's belief is
+        row[:, 0] = np.arange(b)
         filled = 0
         imagined = state
         for _ in range(self.simulations):

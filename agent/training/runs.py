@@ -55,9 +55,8 @@ def load_run(
     """
     tensors, meta = _read(path, device)
     found = {"precision": "fp32"} | meta["run"]  # older runs had no choice of it, nor of Adam's options
-    found = {
-        name: run[name] for name in ("camera", "data_sha256", "data_length") if name in run
-    } | found  # nor noted these
+    unnoted = ("camera", "data_sha256", "data_length")  # by older runs
+    found = {name: run[name] for name in unnoted if name in run} | found
     found["recipe"] = {"epsilon": 1e-8, "amsgrad": True} | found.get("recipe", {})
     if found.get("model") == run["model"]:
         found |= {"config": complete(run["model"], found.get("config", {}))}

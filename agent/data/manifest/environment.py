@@ -57,7 +57,7 @@ class EnvironmentManifest(Manifest):
 
     @property
     def origin(self) -> dict[str, Any]:
-        """The environment and the seed."""
+        """The environment, the seed and the length of the episodes."""
         return {"environment": self.environment, "data_seed": self.seed, "data_length": self.length}
 
     def subsequence_ends(self, fields: dict[str, np.ndarray]) -> Bool[np.ndarray, "e t"]:
