@@ -27,7 +27,7 @@ sibling models, so that only the hierarchies are compared; `observe` filters a c
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, NamedTuple
 
 import torch
@@ -60,7 +60,8 @@ class CWVAESizes(FrameSizes):
 QUICK = CWVAESizes(images="patch", channels=32, embedding=128, belief=128, state=12)
 # The paper's appendix, with the sibling models' channels.
 PAPER = CWVAESizes(images="convolution", channels=128, embedding=1024, belief=200, state=20)
-SIZES = {"quick": QUICK, "paper": PAPER}
+MILLION = replace(QUICK, belief=153)
+SIZES = {"quick": QUICK, "paper": PAPER, "million": MILLION}
 
 
 @dataclass(frozen=True)
@@ -242,4 +243,5 @@ RECIPES = {
     ("quick", "paper"): Recipe(2_000, 32, 1e-3, clip=1e4, warmup=100, decay=0.5, epsilon=1e-4, amsgrad=False),
     ("paper", "paper"): Recipe(60_000, 100, 3e-4, clip=1e4, epsilon=1e-4, amsgrad=False),
 }
+RECIPES["million", "paper"] = RECIPES["quick", "paper"]
 SPEC = ModelSpec(CWVAE, SIZES, VARIANTS, RECIPES, "CW-VAE", colour="#cc79a7", acts=False, shown=36)

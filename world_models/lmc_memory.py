@@ -33,7 +33,7 @@ training. With `channels=3` the model reads and draws colours, which the publish
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import torch
@@ -74,7 +74,8 @@ class LMCMemorySizes:
 
 QUICK = LMCMemorySizes(channels=32, layers=2, memory=128, slots=100, gate=16)
 PAPER = LMCMemorySizes(channels=128, layers=4, memory=512, slots=100, gate=16)
-SIZES = {"quick": QUICK, "paper": PAPER}
+MILLION = replace(QUICK, memory=84)
+SIZES = {"quick": QUICK, "paper": PAPER, "million": MILLION}
 
 
 @dataclass(frozen=True)
@@ -286,11 +287,9 @@ def _enlarge(inputs: int, outputs: int) -> nn.ConvTranspose2d:
     return nn.ConvTranspose2d(inputs, outputs, 3, 2, 1, output_padding=1)
 
 
-_QUICK = Recipe(6_000, 8, 1e-3, clip=1e4, warmup=100, decay=0.5, amsgrad=False)
+_SMALL = Recipe(6_000, 8, 1e-3, clip=1e4, warmup=100, decay=0.5, amsgrad=False)
 _PAPER = Recipe(300_000, 128, 2e-4, clip=1e4, amsgrad=False)
-RECIPES = {
-    (preset, variant): recipe for preset, recipe in (("quick", _QUICK), ("paper", _PAPER)) for variant in VARIANTS
-}
+RECIPES = {(preset, variant): _PAPER if preset == "paper" else _SMALL for preset in SIZES for variant in VARIANTS}
 SPEC = ModelSpec(
     LMCMemory,
     SIZES,

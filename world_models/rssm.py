@@ -13,7 +13,7 @@ The networks of HRSSM with one level: every step updates the state and is condit
     q(s_t | X) = N(phi_fwd_t), -log p(X) <= E_q sum_t [-log p(x_t | s_t) + KL[q(s_t) || p(s_t)]]
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -179,4 +179,14 @@ RECIPES = {
     ("paper", "vta"): Recipe(500_000, 64, 5e-4, clip=10.0),
     ("paper", "ours"): Recipe(50_000, 64, 5e-4, clip=10.0, warmup=100, decay=0.5),
 }
-SPEC = ModelSpec(RSSM, SIZES, VARIANTS, RECIPES, "RSSM", colour="#d55e00", planner="shooting", bounded_context=True)
+RECIPES |= {("million", variant): RECIPES["quick", variant] for variant in VARIANTS}
+SPEC = ModelSpec(
+    RSSM,
+    SIZES | {"million": replace(SIZES["quick"], belief=237)},
+    VARIANTS,
+    RECIPES,
+    "RSSM",
+    colour="#d55e00",
+    planner="shooting",
+    bounded_context=True,
+)

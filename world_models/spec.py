@@ -37,7 +37,8 @@ class ModelSpec:
     network: Callable[[ModelConfig], nn.Module]
     """the model's class; it raises ValueError for a configuration that it does not support"""
     sizes: Mapping[str, Any]
-    """presets: dataclasses of one type, by name"""
+    """presets: dataclasses of one type, by name: `quick`, `paper`, and `million`, in which every model of videos of
+    64 x 64 pixels has as many parameters as the DLH with three levels, 0.98 million, to be compared at equal size"""
     variants: Mapping[str, Any]
     """options: dataclasses of one type, by name; the last one is the standard"""
     recipes: Mapping[tuple[str, str], Recipe]

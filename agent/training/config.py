@@ -24,7 +24,7 @@ class TrainConfig:
     model: Annotated[str, tyro.conf.arg(metavar=f"{{{','.join(MODELS)}}}")] = "hrssm"
     """the world model; cwvae and lmc-memory are for videos"""
     preset: str = "quick"
-    """sizes: quick or paper"""
+    """sizes: quick, paper, or million: that many parameters in every model of videos"""
     variant: str | None = None
     """options: vta (hrssm, rssm) or paper (the others) follows the paper; ours (all but cwvae) adds what an ablation
     showed to help and is the default where it exists"""

@@ -41,6 +41,15 @@ def test_the_entry_is_complete(name):
     assert len({other.colour for other in MODELS.values()}) == len({other.display_name for other in MODELS.values()})
 
 
+def test_models_of_the_preset_million_can_be_compared_at_equal_size():
+    options = {name: ["levels=3"] if name == "dlh" else [] for name in MODELS}
+    variants = {name: "ours" if name == "dlh" else next(iter(MODELS[name].variants)) for name in MODELS}
+    models = [build_model(name, "million", variants[name], 64, options[name], actions=0) for name in MODELS]
+    parameters = [sum(p.numel() for p in model.parameters()) for model in models]
+    assert max(parameters) < 1.02 * min(parameters)
+    assert min(parameters) == pytest.approx(1e6, rel=0.05)
+
+
 @pytest.mark.parametrize(("name", "variant"), CASES)
 def test_a_model_can_be_trained_and_rebuilt_from_its_checkpoint(name, variant):
     model = build(name, variant)

@@ -26,7 +26,7 @@ class DLHSizes(FrameSizes):
 QUICK = DLHSizes(images="patch", channels=32, embedding=128, belief=128, state=12, hidden=40)
 # Table 4. The paper does not give channels: with 192, three levels and 64 x 64 frames make its 7 million parameters.
 PAPER = DLHSizes(images="convolution", channels=192, embedding=200, belief=200, state=20, hidden=40)
-SIZES = {"quick": QUICK, "paper": PAPER}
+SIZES = {"quick": QUICK, "paper": PAPER, "million": QUICK}
 
 
 @dataclass(frozen=True)
