@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import tyro
 
 from agent.training.evaluate import EvaluationConfig
+from world_models.options import override
 from world_models.registry import MODELS, choose, spec_of
 from world_models.spec import Recipe
 
@@ -69,7 +70,7 @@ class TrainConfig:
         """Check names and counts."""
         spec = spec_of(self.model)
         choose("preset", self.preset, spec.sizes, self.model)
-        choose("variant", self.chosen_variant, spec.variants, self.model)
+        override(choose("variant", self.chosen_variant, spec.variants, self.model), self.options)
         counts = ("steps", "pause_after", "pause_after_minutes", "batch_size", "learning_rate")
         for name in (*counts, "log_every", "evaluate_every", "checkpoint_every"):
             value = getattr(self, name)

@@ -50,6 +50,7 @@ from experiments.common.stage_timer import Stages
 from experiments.navigation.agents import CEILING, FLOOR
 from experiments.navigation.benchmark import BenchmarkConfig, benchmark
 from experiments.navigation.unseen_numbers import merged, read_layout
+from planners.merging import Merging
 from planners.tree import TreeSearch
 
 NAME = "unseen"  # of the figure and of its numbers
@@ -57,8 +58,8 @@ RESULT, REPORT = f"{NAME}.json", "minutes.json"
 WHAT = "measurement"
 PRODUCTS = (RESULT, REPORT, "data", "hrssm", "dlh", "step-*")
 MATTERS = (
-    *("model", "frames", "steps", "batch_size", "learning_rate", "precision"),
-    *("points", "episodes", "depth", "seed"),
+    *("model", "options", "frames", "steps", "batch_size", "learning_rate", "precision"),
+    *("points", "episodes", "planner", "depth", "seed", "deadline"),
 )
 """options that determine the results of a layout"""
 
@@ -84,12 +85,18 @@ class UnseenConfig(Workers):
     """Number of benchmarks, evenly spaced over the training steps, the last one after the training."""
     episodes: int = 500
     """Episodes of each benchmark."""
-    depth: int = TreeSearch.depth
-    """Depth of the tree search."""
+    planner: Literal["tree", "merging"] = "tree"
+    """The planner; merging suits large and huge mazes, where goals are far."""
+    depth: int | None = None
+    """Depth of the search; default: the planner's."""
+    deadline: float = 10.0
+    """Minutes after which the rewards are compared."""
     seed: int = 0
     """Seed of the data and of the weights."""
     model: Literal["hrssm", "dlh"] = "hrssm"
-    """The world model whose jumps the tree imagines."""
+    """The world model whose jumps are imagined."""
+    options: tuple[str, ...] = ()
+    """Changes to the options of the variant 'ours', as of 'jumpy train'."""
     batch_size: int | None = None
     """Sequences per step; default: the preset's."""
     learning_rate: float | None = None
@@ -114,9 +121,11 @@ class UnseenConfig(Workers):
             raise ValueError(f"--layouts needs one or more different layouts, got {list(self.layouts)}")
         if self.frames < EPISODE_LENGTH or self.frames % EPISODE_LENGTH:
             raise ValueError(f"--frames must be a positive multiple of {EPISODE_LENGTH}, got {self.frames}")
-        for name in ("episodes", "depth"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"--{name} must be at least 1, got {getattr(self, name)}")
+        if self.episodes < 1:
+            raise ValueError(f"--episodes must be at least 1, got {self.episodes}")
+        if not self.deadline > 0:
+            raise ValueError(f"--deadline must be more than 0 minutes, got {self.deadline}")
+        _ = self.search
         if self.seed < 0:
             raise ValueError(f"--seed must be 0 or more, got {self.seed}")
         last = self.training(Path()).recipe.steps
@@ -126,8 +135,14 @@ class UnseenConfig(Workers):
     def training(self, folder: Path) -> TrainConfig:
         """The complete training in the folder of a layout."""
         whole = TrainConfig(folder / "data", folder / self.model, self.model, "quick", "ours", seed=self.seed)
-        own = ("steps", "batch_size", "learning_rate", "precision", "device")
+        own = ("options", "steps", "batch_size", "learning_rate", "precision", "device")
         return replace(whole, **{name: getattr(self, name) for name in own})
+
+    @property
+    def search(self) -> TreeSearch | Merging:
+        """The planner with its depth."""
+        planner = Merging if self.planner == "merging" else TreeSearch
+        return planner() if self.depth is None else planner(self.depth)
 
     @property
     def milestones(self) -> list[int]:
@@ -174,6 +189,7 @@ def _settings(config: UnseenConfig, device: torch.device) -> dict[str, Any]:
     given = {name: getattr(config, name) for name in MATTERS}
     recipe = config.training(Path()).recipe  # what was not given is the preset's
     given |= {name: getattr(recipe, name) for name in ("steps", "batch_size", "learning_rate")}
+    given |= {"options": list(config.options), "depth": config.search.depth}
     return {f"--{name.replace('_', '-')}": value for name, value in given.items()} | {"--device": str(device)}
 
 
@@ -256,9 +272,9 @@ def _train_to(step: int, whole: TrainConfig) -> None:
 def _benchmark(config: UnseenConfig, folder: Path, step: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """Benchmark the current weights; return the numbers of the point, and those of floor and ceiling."""
     model = config.model
-    out, agents, planner = folder / f"step-{step}", (f"{model}={folder / model}",), TreeSearch(config.depth)
+    out, agents = folder / f"step-{step}", (f"{model}={folder / model}",)
     own: dict[str, Any] = {"layout": folder.name, "device": config.device, "processes": 1 if config.several else None}
-    summary = benchmark(BenchmarkConfig(out, agents, config.episodes, planner, **own))
+    summary = benchmark(BenchmarkConfig(out, agents, config.episodes, config.search, **own))
     names = ("reward_over_ceiling", "reward_over_ceiling_ci95", "mean_reward", "mean_reward_ci95", "success")
     numbers = {agent: {name: summary["agents"][agent][name] for name in names} for agent in (model, FLOOR, CEILING)}
     return numbers[model], {"floor": numbers[FLOOR], "ceiling": numbers[CEILING]}
@@ -282,4 +298,4 @@ def _changed(config: UnseenConfig) -> Iterator[str]:
     for field in fields(config):
         option, value = f"--{field.name.replace('_', '-')}", getattr(config, field.name)
         if field.name in MATTERS and value != field.default:
-            yield from (option, str(value))
+            yield from (option, *(value if isinstance(value, tuple) else (str(value),)))

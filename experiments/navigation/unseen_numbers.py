@@ -13,7 +13,7 @@ from experiments.common.numbers import Numbers
 
 Curve = tuple[np.ndarray, np.ndarray]
 POINT = ("reward_over_ceiling", "success")  # of a benchmark, for the figure
-TARGET, DEADLINE = 0.95, 10  # reward over the ceiling, and minutes
+TARGET = 0.95  # reward over the ceiling
 
 
 def read_layout(path: Path) -> dict[str, Any]:
@@ -52,21 +52,21 @@ def merged(results: dict[str, dict[str, Any]], settings: dict[str, Any]) -> Numb
         "layouts": {
             layout: {name: result[name] for name in ("floor", "ceiling", "about")} for layout, result in results.items()
         },
-        **_over_layouts(results),
+        **_over_layouts(results, settings["--deadline"]),
     }
     return Numbers(facts, rows)
 
 
-def _over_layouts(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _over_layouts(results: dict[str, dict[str, Any]], deadline: float) -> dict[str, Any]:
     """The median over layouts, and the reward each reached by the deadline; 0 for a layout without a point by then."""
     columns = ("minutes", "reward_over_ceiling")
     curves = [tuple(np.array([point[name] for point in its["points"]]) for name in columns) for its in results.values()]
     x, y = median((minutes, reward) for minutes, reward in curves)
-    within = [float(reward[minutes <= DEADLINE][-1]) if minutes[0] <= DEADLINE else 0.0 for minutes, reward in curves]
+    within = [float(reward[minutes <= deadline][-1]) if minutes[0] <= deadline else 0.0 for minutes, reward in curves]
     return {
         "median": [dict(zip(columns, place, strict=True)) for place in zip(x.tolist(), y.tolist(), strict=True)],
         "within": {
-            "minutes": DEADLINE,
+            "minutes": deadline,
             "reward_over_ceiling": dict(zip(results, within, strict=True)),
             "median": float(np.median(within)),
             "reach": TARGET,

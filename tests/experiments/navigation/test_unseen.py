@@ -13,7 +13,7 @@ import torch
 
 from agent.training.checkpoint import read_checkpoint
 from agent.training.config import TrainConfig
-from agent.training.runs import CHECKPOINT
+from agent.training.runs import CHECKPOINT, load_model
 from agent.training.train import train
 from experiments import cli
 from experiments.common import stage_timer
@@ -21,6 +21,7 @@ from experiments.common.numbers import read_numbers
 from experiments.navigation import unseen as module
 from experiments.navigation.unseen import UnseenConfig, unseen
 from experiments.navigation.unseen_numbers import median
+from planners.merging import Merging
 from tests.support.holder import held
 from world_models.hrssm.hrssm import RECIPES
 
@@ -98,6 +99,19 @@ def test_dlh_is_measured_by_the_recipe_that_is_given_and_named_in_the_command(tm
     assert "--steps 2" in command and "--model dlh --batch-size 3" in command
     with pytest.raises(ValueError, match="--model"):
         unseen(replace(config, model="hrssm"))
+
+
+def test_planner_and_options_are_those_that_are_given(tmp_path: Path) -> None:
+    config = replace(configured(tmp_path, "random-1"), planner="merging", depth=None, options=("horizon=9", "n_max=3"))
+    settings = unseen(replace(config, points=1, deadline=20.0))["settings"]
+    assert settings["--depth"] == Merging().depth
+    model, _ = load_model(tmp_path / "out" / "random-1" / "hrssm")
+    assert (model.config.options.horizon, model.config.options.n_max) == (9, 3)
+    benchmark = json.loads((tmp_path / "out" / "random-1" / "step-3" / "summary.json").read_text())
+    assert benchmark["agents"]["hrssm"]["planner"]["kind"] == "merging"
+    numbers = json.loads((tmp_path / "numbers" / "unseen.json").read_text())
+    assert "--options horizon=9 n_max=3" in numbers["command"] and "--deadline 20.0" in numbers["command"]
+    assert numbers["within"]["minutes"] == 20
 
 
 def test_median_of_curves_by_hand() -> None:
@@ -198,6 +212,9 @@ def test_other_work_is_refused(finished: UnseenConfig, tmp_path: Path) -> None:
         ("--frames 150", "--frames must be a positive multiple of 100, got 150"),
         ("--points 4", "--points must be from 1 to the 3 steps of the training, got 4"),
         ("--points 1 --device abacus", "unknown device 'abacus'"),
+        ("--points 1 --depth 0 --planner merging", "merging search needs a --depth of at least 1"),
+        ("--points 1 --deadline 0", "--deadline must be more than 0"),
+        ("--points 1 --options horizons=60", "unknown option 'horizons'"),
     ],
 )
 def test_wrong_input_is_one_line(
