@@ -20,9 +20,8 @@ from typing import Annotated, Any
 import tyro
 
 from agent.system.atomic_files import holder
-from agent.training.checkpoint import read_meta
 from agent.training.config import TrainConfig
-from agent.training.runs import CHECKPOINT
+from agent.training.runs import progress
 from agent.training.train import train
 from experiments.common.command_line import parse
 
@@ -74,12 +73,8 @@ class Run:
 
     def progress(self) -> tuple[int, float | None]:
         """Steps so far, and hours of training; None if the beginning was not timed."""
-        path = self.config.out / CHECKPOINT
-        if not path.exists():
-            return 0, 0.0
-        meta = read_meta(path)
-        seconds = meta.get("trained_seconds")
-        return meta["step"], None if seconds is None else sum(seconds.values()) / 3600
+        steps, seconds = progress(self.config.out)
+        return steps, None if seconds is None else seconds / 3600
 
 
 def runs(config: RunsConfig) -> None:

@@ -35,9 +35,8 @@ from agent.system.cores import usable_cores
 from agent.system.device import choose_device
 from agent.system.pieces import Workers, run_pieces
 from agent.system.versions import commit, versions
-from agent.training.checkpoint import read_meta
 from agent.training.config import TrainConfig
-from agent.training.runs import CHECKPOINT
+from agent.training.runs import CHECKPOINT, progress
 from agent.training.train import train
 from experiments.common.bootstrap import Estimate, PairedBootstrap
 from experiments.common.command_line import parse
@@ -87,9 +86,8 @@ class Piece:
     @property
     def steps(self) -> int:
         """Steps of the training so far."""
-        path = self.training.out / CHECKPOINT
         try:
-            return read_meta(path)["step"] if path.exists() else 0
+            return progress(self.training.out)[0]
         except ValueError:  # it is reported where it is read for good
             return 0
 
@@ -224,12 +222,12 @@ def _row(piece: Piece) -> dict[str, Any]:
     summary = read_summary(piece.trial.out)
     entry = summary["agents"][piece.training.model]
     low, high = entry["reward_over_ceiling_ci95"] or (None, None)
-    seconds = read_meta(piece.training.out / CHECKPOINT).get("trained_seconds") or {}
+    _, seconds = progress(piece.training.out)
     return {
         "point": piece.point,
         "seed": piece.training.seed,
         "steps": entry["trained_steps"],
-        "minutes": round(sum(seconds.values()) / 60, 3),
+        "minutes": round((seconds or 0) / 60, 3),
         "mean_reward": entry["mean_reward"],
         "success": entry["success"],
         "reward_over_ceiling": entry["reward_over_ceiling"],

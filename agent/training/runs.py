@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from agent.system.settings import check_same_settings
 from agent.system.versions import versions
-from agent.training.checkpoint import read_checkpoint, write_checkpoint
+from agent.training.checkpoint import read_checkpoint, read_meta, write_checkpoint
 from world_models.registry import complete, rebuild_model
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -72,6 +72,22 @@ def load_run(
         moments.setdefault(int(number), {})[moment] = value
     optimiser.load_state_dict(optimiser.state_dict() | {"state": moments})
     return meta
+
+
+def progress(run: Path) -> tuple[int, float | None]:
+    """Training steps of a run folder so far, and the seconds that they took; None if these are unknown.
+
+    A run without a checkpoint has not begun: 0 and 0.
+
+    Raises:
+        ValueError: its checkpoint is damaged, or of another format.
+    """
+    path = run / CHECKPOINT
+    if not path.exists():
+        return 0, 0.0
+    meta = read_meta(path)
+    seconds = meta.get("trained_seconds")
+    return meta["step"], None if seconds is None else sum(seconds.values())
 
 
 def load_model(path: Path, device: torch.device | str = "cpu") -> tuple[Any, dict[str, Any]]:

@@ -26,9 +26,9 @@ def rows(out: Path) -> list[dict[str, str]]:
 
 
 def test_every_point_has_rows_and_a_failed_one_costs_no_other(data: Path, tmp_path: Path, capsys) -> None:
-    both = 'seeds = [0, 1]\n[grid]\nlearning-rate = [1e-3]\n[[point]]\nname = "wrong"\ntrain = "--options nothing=1"\n'
+    both = 'seeds = [0, 1]\n[grid]\nlearning-rate = [1e-3]\n[[point]]\nname = "wrong"\ntrain = "--options horizon=300"\n'
     config = SweepConfig(write_list(tmp_path / "list.toml", data, both), tmp_path / "out", processes=1)
-    with pytest.raises(ValueError, match=r"2 of 4 failed, repeat.*wrong, seed 0: .*nothing.*wrong, seed 1"):
+    with pytest.raises(ValueError, match=r"2 of 4 failed, repeat.*wrong, seed 0: .*frames.*wrong, seed 1"):
         sweep(config)
     assert [(row["point"], row["seed"], row["steps"]) for row in rows(config.out)] == [
         ("learning-rate-0.001", str(seed), "3") for seed in (0, 1)
@@ -61,6 +61,7 @@ def test_every_point_has_rows_and_a_failed_one_costs_no_other(data: Path, tmp_pa
         ("[grid]\nseed = [3]\n", r"gives --seed to seed-3: leave it out"),
         ('[[point]]\nname = "a/b"\ntrain = ""\n', r"not a sweep.*name.*a/b"),
         ('[[point]]\nname = "a"\ntrain = ""\n[[point]]\nname = "a"\ntrain = ""\n', r"two points have one name"),
+        ('[[point]]\nname = "a"\ntrain = "--options nothing=1"\n', r"list.toml: unknown option 'nothing'"),
         ("[grid\n", r"not a sweep"),
     ],
 )
