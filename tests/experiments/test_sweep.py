@@ -26,7 +26,7 @@ def rows(out: Path) -> list[dict[str, str]]:
 
 
 def test_every_point_has_rows_and_a_failed_one_costs_no_other(data: Path, tmp_path: Path, capsys) -> None:
-    both = 'seeds = [0, 1]\n[grid]\nlearning-rate = [1e-3]\n[[point]]\nname = "wrong"\ntrain = "--options horizon=300"\n'
+    both = 'seeds = [0, 1]\n[grid]\nlearning-rate = [1e-3]\n[[point]]\nname = "wrong"\ntrain = "--options horizon=99"\n'
     config = SweepConfig(write_list(tmp_path / "list.toml", data, both), tmp_path / "out", processes=1)
     with pytest.raises(ValueError, match=r"2 of 4 failed, repeat.*wrong, seed 0: .*frames.*wrong, seed 1"):
         sweep(config)
