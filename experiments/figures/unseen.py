@@ -25,7 +25,7 @@ def plot_unseen(numbers: Numbers) -> Figure:
     target, minutes = numbers.facts["within"]["reach"], numbers.facts["within"]["minutes"]
     axes.axhline(target, color=GREY, linestyle="--")
     axes.axvline(minutes, color=GREY, linestyle=":")
-    axes.annotate(f"{target}", (1, target), (-3, -3), axes.get_yaxis_transform(), "offset points", ha="right", va="top")
+    axes.annotate(f"{target}", (0, target), (3, -3), axes.get_yaxis_transform(), "offset points", va="top")
     axes.set(xlabel="minutes from scratch (data collection and training)", ylabel="reward over ceiling")
     axes.set(xlim=(0, None), ylim=(y.min(initial=0), 1.03))
     figure.legend(handles=axes.get_legend_handles_labels()[0], loc="outside lower center", ncols=3, frameon=False)
