@@ -20,7 +20,7 @@ from experiments import cli
 from tests.support.tiny import FRAME, assert_same_losses, random_batch, random_frames
 from world_models.blocks.distributions import gaussian_kl
 from world_models.blocks.images import to_float
-from world_models.cwvae import CWVAE, PAPER, CWVAEOptions, CWVAESizes, CWVAEState, Filtered
+from world_models.cwvae import CWVAE, PAPER, SIZES, CWVAEOptions, CWVAESizes, CWVAEState, Filtered
 from world_models.interface import ModelConfig
 from world_models.reference.cwvae import plain_loss
 from world_models.registry import build_model
