@@ -21,7 +21,7 @@ import tyro
 
 from agent.system.atomic_files import holder
 from agent.training.config import TrainConfig
-from agent.training.runs import progress
+from agent.training.runs import CHECKPOINT, progress
 from agent.training.train import train
 from experiments.common.command_line import parse
 
@@ -107,7 +107,11 @@ def _continue(run: Run, steps: int | None, minutes: float | None) -> tuple[int, 
     if not run.config.data.exists():
         raise ValueError(f"{run.name} needs {run.config.data}, which is missing: make it with '{run.make}'")
     print(f"{run.name}: from step {before} of {run.last}", flush=True)
-    train(replace(run.config, resume=before > 0, pause_after=steps, pause_after_minutes=minutes))
+    train(
+        replace(
+            run.config, resume=(run.config.out / CHECKPOINT).exists(), pause_after=steps, pause_after_minutes=minutes
+        )
+    )
     after, until = run.progress()
     spent = (until or 0.0) - (hours or 0.0)
     if after < run.last and minutes is not None:

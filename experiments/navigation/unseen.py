@@ -35,7 +35,7 @@ from agent.system.pieces import Workers, run_pieces
 from agent.system.settings import check_same_settings
 from agent.system.threads import set_threads
 from agent.training.config import TrainConfig
-from agent.training.runs import progress
+from agent.training.runs import CHECKPOINT, progress
 from agent.training.train import train
 from envs.layout import Layout
 from envs.random_layout import FAMILIES
@@ -263,9 +263,9 @@ def _measure(config: UnseenConfig, folder: Path, settings: dict[str, Any], devic
 
 def _train_to(step: int, whole: TrainConfig) -> None:
     """Train up to a step. Only its end is saved, so a hard kill loses both the work and the minutes of this piece."""
-    done, _ = progress(whole.out)
+    begun, (done, _) = (whole.out / CHECKPOINT).exists(), progress(whole.out)
     if done < step:
-        train(replace(whole, pause_after=step - done, checkpoint_every=whole.recipe.steps, resume=done > 0))
+        train(replace(whole, pause_after=step - done, checkpoint_every=whole.recipe.steps, resume=begun))
 
 
 def _benchmark(config: UnseenConfig, folder: Path, step: int) -> tuple[dict[str, Any], dict[str, Any]]:

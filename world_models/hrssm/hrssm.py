@@ -400,6 +400,7 @@ class HRSSM(GoalModel):
 
 RECIPES = rssm.RECIPES | {(preset, "vta-code"): rssm.RECIPES[preset, "vta"] for preset in (*SIZES, "million")}
 RECIPES["quick", "ours"] = replace(RECIPES["quick", "ours"], steps=2_400)  # the last 1400 learn to draw what is sampled
+RECIPES["million", "ours"] = RECIPES["quick", "ours"]
 SPEC = ModelSpec(
     HRSSM,
     SIZES | {"million": replace(SIZES["quick"], belief=133)},
