@@ -107,11 +107,8 @@ def _continue(run: Run, steps: int | None, minutes: float | None) -> tuple[int, 
     if not run.config.data.exists():
         raise ValueError(f"{run.name} needs {run.config.data}, which is missing: make it with '{run.make}'")
     print(f"{run.name}: from step {before} of {run.last}", flush=True)
-    train(
-        replace(
-            run.config, resume=(run.config.out / CHECKPOINT).exists(), pause_after=steps, pause_after_minutes=minutes
-        )
-    )
+    begun = (run.config.out / CHECKPOINT).exists()
+    train(replace(run.config, resume=begun, pause_after=steps, pause_after_minutes=minutes))
     after, until = run.progress()
     spent = (until or 0.0) - (hours or 0.0)
     if after < run.last and minutes is not None:
