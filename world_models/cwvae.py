@@ -243,5 +243,4 @@ RECIPES = {
     ("quick", "paper"): Recipe(2_000, 32, 1e-3, clip=1e4, warmup=100, decay=0.5, epsilon=1e-4, amsgrad=False),
     ("paper", "paper"): Recipe(60_000, 100, 3e-4, clip=1e4, epsilon=1e-4, amsgrad=False),
 }
-RECIPES["million", "paper"] = RECIPES["quick", "paper"]
 SPEC = ModelSpec(CWVAE, SIZES, VARIANTS, RECIPES, "CW-VAE", colour="#cc79a7", acts=False, shown=36)

@@ -287,14 +287,15 @@ def _enlarge(inputs: int, outputs: int) -> nn.ConvTranspose2d:
     return nn.ConvTranspose2d(inputs, outputs, 3, 2, 1, output_padding=1)
 
 
-_SMALL = Recipe(6_000, 8, 1e-3, clip=1e4, warmup=100, decay=0.5, amsgrad=False)
-_PAPER = Recipe(300_000, 128, 2e-4, clip=1e4, amsgrad=False)
-RECIPES = {(preset, variant): _PAPER if preset == "paper" else _SMALL for preset in SIZES for variant in VARIANTS}
+RECIPES = {
+    "quick": Recipe(6_000, 8, 1e-3, clip=1e4, warmup=100, decay=0.5, amsgrad=False),
+    "paper": Recipe(300_000, 128, 2e-4, clip=1e4, amsgrad=False),
+}
 SPEC = ModelSpec(
     LMCMemory,
     SIZES,
     VARIANTS,
-    RECIPES,
+    {(preset, variant): recipe for preset, recipe in RECIPES.items() for variant in VARIANTS},
     "LMC-Memory",
     colour="#e69f00",
     acts=False,

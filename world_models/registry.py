@@ -11,7 +11,7 @@ from world_models.dlh import dlh
 from world_models.hrssm import hrssm
 from world_models.interface import ACTIONS, CROP, ModelConfig
 from world_models.options import label, override
-from world_models.spec import ModelSpec
+from world_models.spec import ModelSpec, Recipe
 
 MODELS: dict[str, ModelSpec] = {
     "hrssm": hrssm.SPEC,
@@ -32,6 +32,18 @@ def choose(kind: str, name: Any, known: Mapping[Any, Any], of: str = "") -> Any:
     if name not in known:
         raise ValueError(f"unknown {kind} {name!r}{of and f' of {of}'}: choose one of {', '.join(map(str, known))}")
     return known[name]
+
+
+def recipe_of(model: str, preset: str, variant: str) -> Recipe:
+    """How a model is trained: a preset without a recipe of its own as `quick` is.
+
+    Raises:
+        ValueError: a name is unknown.
+    """
+    spec = spec_of(model)
+    choose("preset", preset, spec.sizes, model)
+    own = (preset, variant)
+    return choose("recipe", own if own in spec.recipes else ("quick", variant), spec.recipes, model)
 
 
 def build_model(

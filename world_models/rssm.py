@@ -179,7 +179,6 @@ RECIPES = {
     ("paper", "vta"): Recipe(500_000, 64, 5e-4, clip=10.0),
     ("paper", "ours"): Recipe(50_000, 64, 5e-4, clip=10.0, warmup=100, decay=0.5),
 }
-RECIPES |= {("million", variant): RECIPES["quick", variant] for variant in VARIANTS}
 SPEC = ModelSpec(
     RSSM,
     SIZES | {"million": replace(SIZES["quick"], belief=237)},

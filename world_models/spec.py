@@ -42,7 +42,7 @@ class ModelSpec:
     variants: Mapping[str, Any]
     """options: dataclasses of one type, by name; the last one is the standard"""
     recipes: Mapping[tuple[str, str], Recipe]
-    """how each (preset, variant) is trained"""
+    """how each (preset, variant) is trained; a preset without an entry as `quick` is (`registry.recipe_of`)"""
     display_name: str
     """name in figures and tables"""
     colour: str

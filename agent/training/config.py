@@ -8,7 +8,7 @@ import tyro
 
 from agent.training.evaluate import EvaluationConfig
 from world_models.options import override
-from world_models.registry import MODELS, choose, spec_of
+from world_models.registry import MODELS, choose, recipe_of, spec_of
 from world_models.spec import Recipe
 
 LARGEST = 10**12  # of all numbers
@@ -69,8 +69,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         """Check names and counts."""
         spec = spec_of(self.model)
-        choose("preset", self.preset, spec.sizes, self.model)
         override(choose("variant", self.chosen_variant, spec.variants, self.model), self.options)
+        recipe_of(self.model, self.preset, self.chosen_variant)
         counts = ("steps", "pause_after", "pause_after_minutes", "batch_size", "learning_rate")
         for name in (*counts, "log_every", "evaluate_every", "checkpoint_every"):
             value = getattr(self, name)
@@ -92,6 +92,6 @@ class TrainConfig:
     @property
     def recipe(self) -> Recipe:
         """The preset's recipe with the command line's choices."""
-        base = choose("recipe", (self.preset, self.chosen_variant), spec_of(self.model).recipes, self.model)
+        base = recipe_of(self.model, self.preset, self.chosen_variant)
         chosen = {name: getattr(self, name) for name in ("steps", "batch_size", "learning_rate", "decay")}
         return replace(base, **{name: value for name, value in chosen.items() if value is not None})

@@ -285,7 +285,6 @@ RECIPES = {
     "quick": Recipe(4_000, 16, 1e-3, clip=1e4, warmup=100, decay=0.5, epsilon=1e-4, amsgrad=False),
     "paper": Recipe(200_000, 100, 5e-4, clip=1e4, epsilon=1e-4, amsgrad=False),
 }
-RECIPES["million"] = RECIPES["quick"]
 SPEC = ModelSpec(
     DLH,
     SIZES,

@@ -398,9 +398,8 @@ class HRSSM(GoalModel):
         return self.s_rnn.scan(torch.cat([s_before, self.abstract(z, c)], -1), init=(self.init_s(z, c), start))
 
 
-RECIPES = rssm.RECIPES | {(preset, "vta-code"): rssm.RECIPES[preset, "vta"] for preset in (*SIZES, "million")}
+RECIPES = rssm.RECIPES | {(preset, "vta-code"): rssm.RECIPES[preset, "vta"] for preset in SIZES}
 RECIPES["quick", "ours"] = replace(RECIPES["quick", "ours"], steps=2_400)  # the last 1400 learn to draw what is sampled
-RECIPES["million", "ours"] = RECIPES["quick", "ours"]
 SPEC = ModelSpec(
     HRSSM,
     SIZES | {"million": replace(SIZES["quick"], belief=133)},
