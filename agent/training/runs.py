@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from agent.system.settings import check_same_settings
 from agent.system.versions import versions
 from agent.training.checkpoint import read_checkpoint, read_meta, write_checkpoint
+from world_models.options import split_label
 from world_models.registry import complete, rebuild_model
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -60,7 +61,10 @@ def load_run(
     found["recipe"] = {"epsilon": 1e-8, "amsgrad": True} | found.get("recipe", {})
     if found.get("model") == run["model"]:
         found |= {"config": complete(run["model"], found.get("config", {}))}
-    check_same_settings(f"{path} was trained", found, run, "resume it with the same settings")
+    # the configuration tells which options differ, also where what a variant changes by default did since
+    asked = run | {"variant": split_label(run["variant"])[0]}
+    found |= {"variant": split_label(found["variant"])[0]} if "variant" in found else {}
+    check_same_settings(f"{path} was trained", found, asked, "resume it with the same settings")
     _fill(model, tensors, path)
     moments: dict[int, dict[str, Tensor]] = {}
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]

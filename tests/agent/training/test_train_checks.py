@@ -20,6 +20,7 @@ CPU = torch.device("cpu")
     [
         ({"model": "rssm"}, "model hrssm.*rssm"),
         ({"variant": "vta"}, "variant ours.*vta"),
+        ({"options": ("sigma=2", "l_min=3")}, "options.sigma 1.*2"),
         ({"batch_size": 3}, "recipe.batch_size 2.*3"),
         ({"steps": 50}, "recipe.steps 40.*50"),
         ({"seed": 1}, "seed 0.*1"),
@@ -102,6 +103,16 @@ def test_a_run_that_did_not_note_its_data_resumes_and_notes_them(data, tmp_path)
     write_checkpoint(tmp_path / CHECKPOINT, tensors, meta)  # as older versions wrote it
     train(tiny(data, tmp_path, resume=True, pause_after=1))
     assert read_checkpoint(tmp_path / CHECKPOINT)[1]["run"].items() >= noted.items()
+
+
+def test_a_run_whose_variant_had_other_defaults_resumes_with_the_same_options(data, tmp_path):
+    train(tiny(data, tmp_path, pause_after=1))
+    tensors, meta = read_checkpoint(tmp_path / CHECKPOINT)
+    now = meta["run"]["variant"]
+    meta["run"]["variant"] = "ours+sigma=1.0"  # what the same options were called
+    write_checkpoint(tmp_path / CHECKPOINT, tensors, meta)
+    train(tiny(data, tmp_path, resume=True, pause_after=1))
+    assert read_checkpoint(tmp_path / CHECKPOINT)[1]["run"]["variant"] == now
 
 
 def test_resuming_where_there_is_no_run_begins_none(data, tmp_path):
