@@ -46,7 +46,7 @@ from world_models.blocks.networks import LargeNetwork
 from world_models.interface import Batch, Losses, ModelConfig
 from world_models.options import Domain, MayBeZero, Options
 from world_models.shapes import Between, Frames, Lengths, NewFrames, Planned
-from world_models.spec import ModelSpec, Recipe
+from world_models.spec import ModelSpec, Recipe, for_all
 
 FEWEST = 9
 """frames whose eight differences survive three poolings of time"""
@@ -295,7 +295,7 @@ SPEC = ModelSpec(
     LMCMemory,
     SIZES,
     VARIANTS,
-    {(preset, variant): recipe for preset, recipe in RECIPES.items() for variant in VARIANTS},
+    for_all(VARIANTS, RECIPES),
     "LMC-Memory",
     colour="#e69f00",
     acts=False,

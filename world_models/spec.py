@@ -30,6 +30,11 @@ class Recipe:
     """keep the largest second moment"""
 
 
+def for_all(variants: Mapping[str, Any], recipes: Mapping[str, Recipe]) -> dict[tuple[str, str], Recipe]:
+    """The recipes of a model whose variants are trained alike, from those of its presets."""
+    return {(preset, variant): recipe for preset, recipe in recipes.items() for variant in variants}
+
+
 @dataclass(frozen=True)
 class ModelSpec:
     """Everything that training, benchmark, figures and tables need to know about a model."""

@@ -68,8 +68,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Check names and counts."""
-        spec = spec_of(self.model)
-        override(choose("variant", self.chosen_variant, spec.variants, self.model), self.options)
+        override(choose("variant", self.chosen_variant, spec_of(self.model).variants, self.model), self.options)
         recipe_of(self.model, self.preset, self.chosen_variant)
         counts = ("steps", "pause_after", "pause_after_minutes", "batch_size", "learning_rate")
         for name in (*counts, "log_every", "evaluate_every", "checkpoint_every"):

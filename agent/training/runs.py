@@ -61,9 +61,8 @@ def load_run(
     found["recipe"] = {"epsilon": 1e-8, "amsgrad": True} | found.get("recipe", {})
     if found.get("model") == run["model"]:
         found |= {"config": complete(run["model"], found.get("config", {}))}
-    # the configuration tells which options differ, also where what a variant changes by default did since
-    asked = run | {"variant": split_label(run["variant"])[0]}
-    found |= {"variant": split_label(found["variant"])[0]} if "variant" in found else {}
+    # options are compared in `config`: what a variant's label says of them depends on its defaults at that time
+    found, asked = ({**each, "variant": split_label(str(each.get("variant")))[0]} for each in (found, run))
     check_same_settings(f"{path} was trained", found, asked, "resume it with the same settings")
     _fill(model, tensors, path)
     moments: dict[int, dict[str, Tensor]] = {}

@@ -113,7 +113,7 @@ def test_a_run_is_built_recorded_resumed_and_loaded_with_its_options(tmp_path):
     model, meta = load_model(config.out)
     assert meta["run"]["variant"] == "vta+n_max=20+l_max=21"
     assert (model.config.options.n_max, model.config.options.l_max) == (20, 21)
-    with pytest.raises(ValueError, match=r"options.n_max 20.*5"):
+    with pytest.raises(ValueError, match=r"options\.n_max 20.*5"):
         train(replace(config, options=(), resume=True))
     train(replace(config, resume=True))
     assert read_checkpoint(config.out / CHECKPOINT)[1]["step"] == 2

@@ -60,7 +60,7 @@ from world_models.dlh.imagination import chain, course
 from world_models.dlh.options import SIZES, VARIANTS, DLHOptions, DLHSizes
 from world_models.interface import Batch, Losses, ModelConfig, StepNumber
 from world_models.shapes import Action, Actions, Between, Frames, Lengths, NewFrames, Planned, Starts
-from world_models.spec import ModelSpec, Recipe
+from world_models.spec import ModelSpec, Recipe, for_all
 
 
 class Changes(NamedTuple):
@@ -289,7 +289,7 @@ SPEC = ModelSpec(
     DLH,
     SIZES,
     VARIANTS,
-    {(preset, variant): recipe for preset, recipe in RECIPES.items() for variant in VARIANTS},
+    for_all(VARIANTS, RECIPES),
     "DLH",
     colour="#009e73",
     retired=(("vade", False),),
