@@ -22,8 +22,9 @@ from planners.interface import ModelFunctions
 from planners.merging import UNKNOWN, Graph, Merging, split
 from world_models.interface import Plannable
 
-EVERYTHING = Merging(depth=200, transitions=20_000)
-"""the search that imagines a map"""
+EVERYTHING = Merging(depth=200, transitions=20_000, same=0.63)
+"""the search that imagines a map. A plan can bear a place that is imagined twice, a map without an end cannot: one legal
+action that is foretold wrongly makes a double, and what is imagined from there is like nothing and never merges."""
 
 
 class ImaginedMap(NamedTuple):
