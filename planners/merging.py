@@ -72,8 +72,8 @@ class Merging(Remembers):
     transitions: int = 2000
     """Most model transitions per decision."""
     same: float = 0.8
-    """Cosine of the keys from which on two beliefs are one place. Too low, and the way to a goal may be merged away; too
-    high, and a place is imagined twice, which costs little."""
+    """Cosine of the keys from which on two beliefs are one place. If it is too low, the way to a goal may be merged
+    away; if it is too high, a place is imagined twice, which costs little."""
     stop: float = 0.7
     """A goal's cosine that ends the search at its depth: what comes later could win only by more than the tolerance."""
     tie_tolerance: float = 0.2

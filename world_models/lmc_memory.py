@@ -28,7 +28,9 @@ Our reading, where the paper leaves it open: the long sequence is the beginning 
 first predicted frames; both steps see the same batch; one Adam has the moments of both.
 
 Differs from the paper: frames have this software's 5 bits; a context is cut to its last `context` frames, as many as in
-training. With `channels=3` the model reads and draws colours, which the published one does not.
+training. With `channels=3` the model reads and draws colours, which the published one does not. `ours` begins with true
+frames in place of the predicted ones (scheduled sampling, Bengio et al. 2015): otherwise it learns to draw the mean of
+all frames in thousands of steps, which are all that we have instead of hundreds of thousands.
 """
 
 import copy
@@ -41,6 +43,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from world_models.blocks.global_batch import uniform
 from world_models.blocks.images import to_float
 from world_models.blocks.networks import LargeNetwork
 from world_models.interface import Batch, Losses, ModelConfig
@@ -92,6 +95,8 @@ class LMCMemoryOptions(Options):
     """steps in which fewer frames are predicted"""
     first_predicted: int = 10
     """how many that are"""
+    scheduled_sampling: MayBeZero = 0
+    """steps in which the predictor reads true frames instead of its own with a probability that falls from 1 to 0"""
     channels: Annotated[int, Domain(1, 3)] = 1
     """of a frame: 1 is grey, as in the paper, 3 are colours"""
     sigmoid: bool = False
@@ -109,8 +114,7 @@ class LMCMemoryOptions(Options):
             raise ValueError("option channels must be 1 (grey) or 3 (colours), got 2")
 
 
-# For thousands of steps instead of hundreds of thousands.
-OURS = LMCMemoryOptions(first_steps=1000)
+OURS = LMCMemoryOptions(first_steps=1000, scheduled_sampling=1000)
 VARIANTS = {"paper": LMCMemoryOptions(), "ours": OURS}
 
 
@@ -215,12 +219,18 @@ class LMCMemory(LargeNetwork):
 
     # ---------------------------------------------------------------- prediction
 
-    def predict(self, x: Images, recalled: Map, frames: int) -> NewImages:
-        """Predict the next frames after a context, each from the one before."""
+    def predict(
+        self, x: Images, recalled: Map, frames: int, truth: NewImages | None = None, share: float = 0.0
+    ) -> NewImages:
+        """Predict the next frames after a context, each from the one before: its own, or by `share` the true one."""
         state = [(recalled.new_zeros(recalled.shape),) * 2 for _ in self.predictor]
         predicted: list[Tensor] = []
         for step in range(x.shape[1] + frames - 1):
-            h = self.encoder(x[:, step] if step < x.shape[1] else predicted[-1])
+            now = x[:, step] if step < x.shape[1] else predicted[-1]
+            if truth is not None and share and step >= x.shape[1]:
+                known = uniform((len(x), 1, 1, 1), x.device) < share
+                now = torch.where(known, truth[:, step - x.shape[1]], now)
+            h = self.encoder(now)
             for number, layer in enumerate(self.predictor):
                 state[number] = layer(h, *state[number])
                 h = state[number][0]
@@ -274,11 +284,13 @@ class LMCMemory(LargeNetwork):
         """Errors of the predicted frames where `motion` sees the first `seen` frames of a window."""
         o = self.config.options
         frames = o.first_predicted if self.training and step < o.first_steps else o.predicted
+        share = 1 - step / o.scheduled_sampling if self.training and step < o.scheduled_sampling else 0.0
+        truth = x[:, o.context : o.context + frames]
         # without a cache each frame's gradient of a weight is added in float32
         with torch.autocast(x.device.type, torch.bfloat16, self.bf16 and self.training, cache_enabled=False):
             recalled = self.embed(recall(motion(x[:, :seen]).float(), slots)).float()
-            predicted = self.predict(x[:, : o.context], recalled, frames)
-        error = predicted - x[:, o.context : o.context + frames]
+            predicted = self.predict(x[:, : o.context], recalled, frames, truth, share)
+        error = predicted - truth
         return {"l1": error.abs().mean(), "l2": error.square().mean()}
 
 

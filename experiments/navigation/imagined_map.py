@@ -23,8 +23,8 @@ from planners.merging import UNKNOWN, Graph, Merging, split
 from world_models.interface import Plannable
 
 EVERYTHING = Merging(depth=200, transitions=20_000, same=0.63)
-"""the search that imagines a map. A plan can bear a place that is imagined twice, a map without an end cannot: one legal
-action that is foretold wrongly makes a double, and what is imagined from there is like nothing and never merges."""
+"""the search that imagines a map. It merges sooner than a plan does: one legal action that is foretold wrongly makes a
+double, and what is imagined from there is like nothing and has no end."""
 
 
 class ImaginedMap(NamedTuple):

@@ -137,6 +137,31 @@ def test_prediction_equals_a_plain_loop():
     torch.testing.assert_close(model.predict(x, recalled, 3), torch.stack(frames, 1))
 
 
+def test_scheduled_sampling_reads_true_frames_less_and_less_often(monkeypatch):
+    """At first each frame is predicted from true ones, as if the context were longer; half way some are its own."""
+    model, x, recalled = build().eval(), torch.rand(64, 12, 1, FRAME, FRAME), torch.rand(64, 8, 8, 8)
+    own, known = (model.predict(x[:, :9], recalled, 3, x[:, 9:], share) for share in (0.0, 1.0))
+    longer = torch.cat([model.predict(x[:, :frames], recalled, 1) for frames in (9, 10, 11)], 1)
+    torch.testing.assert_close(known, longer)
+    mixed = model.predict(x[:, :9], recalled, 3, x[:, 9:], 0.5)[:, 1]
+    same = [(mixed - frames[:, 1]).abs().amax((1, 2, 3)) < 1e-6 for frames in (own, known)]
+    assert (same[0] ^ same[1]).all()
+    assert 16 < same[0].sum() < 48
+    shares, model = list[float](), build(scheduled_sampling=4)
+    predict = model.predict
+
+    def note(x: Tensor, recalled: Tensor, frames: int, truth: Tensor, share: float) -> Tensor:
+        shares.append(share)
+        return predict(x, recalled, frames, truth, share)
+
+    monkeypatch.setattr(model, "predict", note)
+    batch = random_batch(1, model.window_length)
+    for step in (0, 1, 4):
+        list(model.phases(batch, step))
+    model.eval().loss(batch, 0)
+    assert shares == [1, 1, 0.75, 0.75, 0, 0, 0]
+
+
 def through(model: LMCMemory, frame: Tensor, states: list[tuple[Tensor, Tensor]]) -> list[tuple[Tensor, Tensor]]:
     below, after = model.encoder(frame), []
     for layer, (h, c) in zip(model.predictor, states, strict=True):
@@ -210,9 +235,9 @@ def test_first_steps_predict_fewer_frames_in_training_only(monkeypatch):
     model, asked = build(), list[int]()
     predict = model.predict
 
-    def ask(x: Tensor, recalled: Tensor, frames: int) -> Tensor:
+    def ask(x: Tensor, recalled: Tensor, frames: int, *truth: Any) -> Tensor:
         asked.append(frames)
-        return predict(x, recalled, frames)
+        return predict(x, recalled, frames, *truth)
 
     monkeypatch.setattr(model, "predict", ask)
     batch = random_batch(1, model.window_length)
@@ -225,7 +250,7 @@ def test_first_steps_predict_fewer_frames_in_training_only(monkeypatch):
 
 def test_loss_is_the_mean_error_of_a_pixel(monkeypatch):
     model = build(predicted=2, long=9).eval()
-    monkeypatch.setattr(model, "predict", lambda x, recalled, frames: torch.zeros(1, 2, 1, FRAME, FRAME))
+    monkeypatch.setattr(model, "predict", lambda x, recalled, frames, *truth: torch.zeros(1, 2, 1, FRAME, FRAME))
     observation = torch.zeros(1, 11, FRAME, FRAME, 3, dtype=torch.uint8)
     observation[:, 9, 0, 0] = 255  # level 31 of 32: 31.5 / 32; black is 0.5 / 32
     losses = model.loss(random_batch(1, 11)._replace(observation=observation), 9)
