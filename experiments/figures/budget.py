@@ -15,6 +15,7 @@ from experiments.common.bootstrap import PairedBootstrap
 from experiments.common.numbers import Numbers
 from experiments.figures.benchmarks import colours_of, headline, read_benchmarks
 from experiments.figures.style import DOTS, GREY, WIDTH, label_name
+from experiments.navigation.planning import tree_depth
 from experiments.navigation.summary import NO_CEILING
 
 KEYS = {"mean_reward": "reward", "success": "success"}
@@ -78,7 +79,7 @@ def plot_budget(numbers: Numbers) -> Figure:
     panels[1].yaxis.set_major_formatter(PercentFormatter(1))
     figure.legend(handles=panels[0].get_legend_handles_labels()[0], loc="outside lower center", ncols=6, frameon=False)
     notes = ["Bands: 95 % intervals over episodes."]
-    notes += ["Numbers: depth of the tree."] * any("depth" in agent["planner"] for agent in agents)
+    notes += ["Numbers: depth of the tree."] * any(map(tree_depth, (agent["planner"] for agent in agents)))
     notes += [f"{NO_CEILING.capitalize()}."] * ("ceiling" not in facts)
     notes += ["Thin: training seeds."] * (len({agent["training_seed"] for agent in agents}) > 1)
     figure.suptitle(f"{headline(facts, agents)}\n{' '.join(notes)}", fontsize=10)
@@ -86,7 +87,7 @@ def plot_budget(numbers: Numbers) -> Figure:
 
 
 def _plot_label(axes: Axes, points: list[dict[str, Any]], key: str, colour: str) -> None:
-    """One label at all its budgets, each point with the depth of its planner where it has one."""
+    """One label at all its budgets, each point with the depth of its tree where it has one."""
     x, y = ([point[name] for point in points] for name in ("transitions_per_decision", key))
     low, high = np.array([point[f"{key}_ci95"] for point in points], float).T
     axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
@@ -99,5 +100,5 @@ def _plot_label(axes: Axes, points: list[dict[str, Any]], key: str, colour: str)
     axes.plot(x, y, "o-", color=colour, markersize=4, linewidth=2, label=name)
     text: dict[str, Any] = {"ha": "center", "va": "top", "color": colour, "fontsize": 8}
     for point, place in zip(points, zip(x, y, strict=True), strict=True):
-        if depth := point["seeds"][0]["planner"].get("depth"):
+        if depth := tree_depth(point["seeds"][0]["planner"]):
             axes.annotate(str(depth), place, (0, -6), textcoords="offset points", **text)

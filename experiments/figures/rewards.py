@@ -19,6 +19,7 @@ from experiments.figures.benchmarks import colours_of, headline, read_benchmarks
 from experiments.figures.style import DOTS, GREY, WIDTH, label_name
 from experiments.navigation.agents import CEILING, FLOOR
 from experiments.navigation.episode_files import life_steps_of
+from experiments.navigation.planning import tree_depth
 from experiments.navigation.summary import NO_CEILING
 
 
@@ -114,7 +115,7 @@ def plot_rewards(numbers: Numbers) -> Figure:
     below.yaxis.set_major_formatter(PercentFormatter(1))
     ticks = [_budget_tick(agents, budget) for budget in budgets] + [BASELINES[name].tick for name in baselines]
     below.set_xticks(range(len(ticks)), ticks, fontsize=9)
-    depth = " (L: depth of the tree)" * any("depth" in agent["planner"] for agent in agents)
+    depth = " (L: depth of the tree)" * any(map(tree_depth, (agent["planner"] for agent in agents)))
     below.set_xlabel(f"budget: model transitions per decision{depth}")
     _legend(figure, agents, baselines)
     labels = dict.fromkeys(agent["label"] for agent in agents)
@@ -145,8 +146,8 @@ def _shapes(agents: list[dict[str, Any]], budgets: list[int], baselines: list[st
 def _budget_tick(agents: list[dict[str, Any]], budget: int) -> str:
     """A budget, and the depth of the trees that may spend it."""
     planners = [agent["planner"] for agent in agents if agent["budget"] == budget]
-    depths = dict.fromkeys(f"L={planner['depth']}" for planner in planners if "depth" in planner)
-    return "\n".join([str(budget), *depths])
+    depths = dict.fromkeys(filter(None, map(tree_depth, planners)))
+    return "\n".join([str(budget), *(f"L={depth}" for depth in depths)])
 
 
 def _legend(figure: Figure, agents: list[dict[str, Any]], baselines: list[str]) -> None:

@@ -60,6 +60,11 @@ def planner_facts(planner: Planner) -> dict[str, Any]:
     return {"kind": planner.kind, **asdict(planner)}
 
 
+def tree_depth(facts: dict[str, Any]) -> int | None:
+    """L, how deep the exhaustive tree is that `planner_facts` describe; None of another planner."""
+    return facts["depth"] if facts["kind"] == TreeSearch.kind else None
+
+
 def check_budgets(option: str, budgets: tuple[int, ...]) -> None:
     """Check that the budgets of an option are different positive numbers of model transitions."""
     if len(set(budgets)) != len(budgets) or min(budgets, default=1) < 1:

@@ -26,7 +26,7 @@ def test_curves_of_two_training_seeds(tmp_path: Path) -> None:
 def test_labels_of_one_benchmark(tmp_path: Path) -> None:
     agents = {f"{label}@{depth}": trained(label, depth) for label in ("hrssm", "mine") for depth in (1, 3)}
     for name in ("mine@1", "mine@3"):
-        agents[name]["planner"] = {"kind": "shooting", "horizon": 4}  # has no depth
+        agents[name]["planner"] = {"kind": "mcts", "depth": 20}  # not that of a tree
     numbers = measure_budget((walked(tmp_path, agents),))
     assert numbers is not None
     axes = plot_budget(numbers).axes[0]

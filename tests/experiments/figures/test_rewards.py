@@ -28,6 +28,13 @@ def test_unsolved_episodes_have_a_panel_of_their_own(tmp_path: Path) -> None:
     assert bars == pytest.approx([1 / 6] * 4 + [0.5, 0])
 
 
+def test_a_budget_names_the_depth_of_trees_alone(tmp_path: Path) -> None:
+    agents = {label: trained(label, 2) for label in ("hrssm", "mine")}
+    agents["mine"]["planner"] = {"kind": "mcts", "depth": 20}
+    below = plot_rewards(measure_rewards((walked(tmp_path, agents),))).axes[1]
+    assert [text.get_text() for text in below.get_xticklabels()][0] == "12\nL=2"
+
+
 @pytest.mark.parametrize("labels", [(), ("hrssm",), ("hrssm", "b"), ("hrssm", "b", "c")])
 def test_shapes_and_means_of_one_benchmark(tmp_path: Path, labels: tuple[str, ...]) -> None:
     run = walked(tmp_path, {label: trained(label, 2) for label in labels})
