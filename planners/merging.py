@@ -20,37 +20,22 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
-from planners.interface import ModelFunctions, Plan, Remembers, check_root, choose, take
+from planners.interface import ModelFunctions, Plan, Remembers, check_root, choose
+from planners.merging_graph import (
+    FAR,
+    UNKNOWN,
+    Graph,
+    by_episode,
+    expand,
+    followed,
+    goal_cosine,
+    joined,
+    relaxed,
+    roots,
+    split,
+    without,
+)
 from world_models.interface import ACTIONS, State
-
-UNKNOWN = -1
-FAR = torch.iinfo(torch.int64).max // 4  # the code of a node that no way leads to
-
-
-class Graph(NamedTuple):
-    """Imagined places of B episodes, N nodes in all; the ways between them are `child`."""
-
-    episode: Int64[Tensor, " n"]
-    state: State
-    feature: Float[Tensor, "n d"]
-    """of unit length"""
-    legal: Bool[Tensor, "n a"]
-    child: Int64[Tensor, "n a"]
-    """the node that each action leads to, UNKNOWN where it was not imagined"""
-    key: Float[Tensor, "n k"]
-    """what equal places have in common, of unit length; 0 for a node that was not expanded"""
-    code: Int64[Tensor, " n"]
-    """actions * depth + first action of the shortest way from the root; 0 for the roots, FAR where there is none"""
-
-    @property
-    def expanded(self) -> Bool[Tensor, " n"]:
-        """Which nodes have children."""
-        return (self.child != UNKNOWN).any(1)
-
-    @property
-    def depth(self) -> Int64[Tensor, " n"]:
-        """Transitions from the root."""
-        return self.code // self.legal.shape[1]
 
 
 class Memory(NamedTuple):
@@ -121,7 +106,7 @@ class Merging(Remembers):
         best = goal.new_full((max(1, int(depth[reached].max())), b, actions), -torch.inf)
         rows = reached.nonzero().squeeze(1)
         place = ((depth[rows] - 1) * b + graph.episode[rows]) * actions + graph.code[rows] % actions
-        best.view(-1).scatter_reduce_(0, place, _cosine(graph, goal)[rows], "amax")
+        best.view(-1).scatter_reduce_(0, place, goal_cosine(graph, goal)[rows], "amax")
         plan = Plan(*choose(best.movedim(0, 1), self.tie_tolerance), spent)
         if self.keep > 1:
             return plan, [None] * b
@@ -141,22 +126,22 @@ class Merging(Remembers):
             The graph, whose first B nodes are the roots, and the transitions spent on each episode.
         """
         spent = torch.zeros(len(root_mask), dtype=torch.int64, device=root_mask.device)
-        graph = _roots(functions, state, root_mask)
-        graph, _, new = _expand(functions, graph, graph.episode, self.transitions - spent)
+        graph = roots(functions, state, root_mask)
+        graph, _, new = expand(functions, graph, graph.episode, self.transitions - spent)
         spent += new
         graph = self._recall(graph, past)
         for depth in range(1, self.depth):
             waiting = ~graph.expanded & (graph.code < FAR) & (graph.depth >= depth)
             if goal is not None:
-                found = (_cosine(graph, goal) >= self.stop) & (graph.code > 0) & (graph.depth <= depth)
+                found = (goal_cosine(graph, goal) >= self.stop) & (graph.code > 0) & (graph.depth <= depth)
                 waiting &= ~torch.zeros_like(spent).index_add(0, graph.episode, found.long()).bool()[graph.episode]
             if not waiting.any():
                 break
             candidates = (waiting & (graph.depth == depth)).nonzero().squeeze(1)
             size = len(graph.episode)
-            graph, candidates, new = _expand(functions, graph, candidates, self.transitions - spent)
+            graph, candidates, new = expand(functions, graph, candidates, self.transitions - spent)
             spent += new
-            graph = _relaxed(_without(graph, *self._merged(graph, candidates, size)))
+            graph = relaxed(without(graph, *self._merged(graph, candidates, size)))
         return graph, spent
 
     def _merged(self, graph: Graph, candidates: Int64[Tensor, " c"], size: int) -> tuple[Tensor, Tensor]:
@@ -171,7 +156,7 @@ class Merging(Remembers):
         others = torch.cat([known.nonzero().squeeze(1), candidates])
         if not self.merge_forced:
             candidates = candidates[graph.legal[candidates].sum(1) > 1]
-        for part, against in _by_episode(graph, candidates, others):
+        for part, against in by_episode(graph, candidates, others):
             similar = torch.einsum("bck,bmk->bcm", graph.key[part], graph.key[against])
             earlier = (against[:, None] < part[..., None]) | known[against][:, None]
             real = (part >= 0)[..., None] & (against >= 0)[:, None]
@@ -190,18 +175,18 @@ class Merging(Remembers):
         """Add the graphs of the last decisions where the world went where these said, judged by the roots' children."""
         kept = [(episode, memory) for episode, memory in enumerate(past) if memory is not None]
         if not kept:
-            return _relaxed(graph)
+            return relaxed(graph)
         device, size = graph.code.device, len(graph.episode)
         length = torch.tensor([len(memory.graph.code) for _, memory in kept])
         start = (length.cumsum(0) - length + size).to(device)
-        old = _joined([memory.graph for _, memory in kept])
+        old = joined([memory.graph for _, memory in kept])
         episode = torch.tensor([episode for episode, _ in kept], device=device)
         offset = start.repeat_interleave(length.to(device))
         child = torch.where(old.child == UNKNOWN, UNKNOWN, old.child + offset[:, None])
         old = old._replace(episode=episode.repeat_interleave(length.to(device)), child=child)
-        graph = _joined([graph, old])
+        graph = joined([graph, old])
         action = torch.tensor([memory.action for _, memory in kept], device=device)
-        node = _followed(graph, start, action)
+        node = followed(graph, start, action)
         same = (node != UNKNOWN) & graph.expanded[node] & (graph.legal[node] == graph.legal[episode]).all(1)
         there, here = graph.child[node], graph.child[episode]
         cosine = (graph.feature[there] * graph.feature[here]).sum(-1).masked_fill(here == UNKNOWN, 0)
@@ -211,141 +196,4 @@ class Merging(Remembers):
         useless[here[same][here[same] != UNKNOWN]] = True
         useless[size:] = (~same).repeat_interleave(length.to(device))
         useless[start] = True  # no way leads back to a root
-        return _relaxed(_without(graph, torch.arange(len(useless), device=device), ~useless))
-
-
-def split(graph: Graph, episodes: int) -> list[Graph]:
-    """The graphs of single episodes, each with its root first."""
-    order = graph.episode.argsort(stable=True)
-    place = torch.empty_like(order)
-    place[order] = torch.arange(len(order), device=order.device)
-    length = torch.bincount(graph.episode, minlength=episodes)
-    place -= (length.cumsum(0) - length)[graph.episode]
-    graph = _rows(graph, order, place)
-    parts = length.tolist()
-    states = zip(*(field.split(parts) for field in graph.state), strict=True)
-    fields = zip(*(field.split(parts) for name, field in graph._asdict().items() if name != "state"), strict=True)
-    return [
-        Graph(episode, type(graph.state)(*state), *others)
-        for state, (episode, *others) in zip(states, fields, strict=True)
-    ]
-
-
-def _roots(functions: ModelFunctions, state: State, root_mask: Tensor) -> Graph:
-    """B nodes without children."""
-    feature = F.normalize(functions.feature(state), dim=-1)
-    b, actions = root_mask.shape
-    episode = torch.arange(b, device=feature.device)
-    child = torch.full((b, actions), UNKNOWN, device=feature.device)
-    key = feature.new_zeros(b, (1 + actions) * feature.shape[1])
-    return Graph(episode, state, feature, root_mask, child, key, torch.zeros_like(episode))
-
-
-def _expand(
-    functions: ModelFunctions, graph: Graph, rows: Int64[Tensor, " r"], left: Int64[Tensor, " b"]
-) -> tuple[Graph, Int64[Tensor, " paid"], Int64[Tensor, " b"]]:
-    """Imagine all legal actions of some nodes, of those that the transitions left to their episodes pay for, in order.
-
-    Returns:
-        The graph with its new nodes last, the nodes that were expanded, and the transitions spent on each episode.
-    """
-    cost = graph.legal[rows].sum(1)
-    so_far = F.one_hot(graph.episode[rows], len(left)) * cost[:, None]
-    paid = so_far.cumsum(0).gather(1, graph.episode[rows, None]).squeeze(1) <= left[graph.episode[rows]]
-    rows = rows[paid]
-    if not len(rows):
-        return graph, rows, torch.zeros_like(left)
-    parent, action = graph.legal[rows].nonzero(as_tuple=True)
-    state = functions.branch(take(graph.state, rows), parent, action)
-    feature, episode = F.normalize(functions.feature(state), dim=-1), graph.episode[rows][parent]
-    child, key = graph.child.clone(), graph.key.clone()
-    child[rows[parent], action] = len(graph.code) + torch.arange(len(parent), device=child.device)
-    parts = feature.new_zeros(len(rows), 1 + child.shape[1], feature.shape[1])
-    parts[:, 0] = graph.feature[rows]
-    parts[parent, 1 + action] = feature
-    key[rows] = F.normalize(parts.flatten(1), dim=-1)
-    unknown, none = (
-        torch.full((len(parent), child.shape[1]), UNKNOWN, device=child.device),
-        key.new_zeros(1, key.shape[1]),
-    )
-    new = Graph(
-        episode,
-        state,
-        feature,
-        functions.legal(state),
-        unknown,
-        none.expand(len(parent), -1),
-        torch.full_like(episode, FAR),
-    )
-    return _joined([graph._replace(child=child, key=key), new]), rows, torch.bincount(episode, minlength=len(left))
-
-
-def _relaxed(graph: Graph) -> Graph:
-    """The graph with the `code` of each node."""
-    actions = graph.legal.shape[1]
-    roots = graph.code == 0
-    parent, action = (graph.child != UNKNOWN).nonzero(as_tuple=True)
-    child = graph.child[parent, action]
-    code = torch.where(roots, 0, FAR)
-    while True:
-        along = torch.where(roots[parent], actions + action, (code[parent] + actions).clamp(max=FAR))
-        shorter = code.scatter_reduce(0, child, along, "amin")
-        if torch.equal(shorter, code):
-            return graph._replace(code=code)
-        code = shorter
-
-
-def _followed(graph: Graph, root: Int64[Tensor, " r"], action: Int64[Tensor, " r"]) -> Int64[Tensor, " r"]:
-    """The nodes after an action and all actions without a choice that follow; UNKNOWN if they were not imagined."""
-    node = graph.child[root, action]
-    for _ in range(len(graph.code)):
-        forced = (node != UNKNOWN) & (graph.legal[node].sum(1) == 1)
-        if not forced.any():
-            break
-        node = torch.where(forced, graph.child[node, graph.legal[node].long().argmax(1)], node)
-    return node
-
-
-def _by_episode(graph: Graph, candidates: Tensor, others: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Nodes (E, C) and (E, M) of each episode that has candidates, padded with UNKNOWN; a list of one, or none."""
-    if not len(candidates):
-        return []
-    episodes = graph.episode[candidates].unique()
-    return [(_padded(graph, candidates, episodes), _padded(graph, others, episodes))]
-
-
-def _padded(graph: Graph, rows: Tensor, episodes: Tensor) -> Tensor:
-    """Rows of each of some episodes, in order, padded with UNKNOWN."""
-    mine = graph.episode[rows] == episodes[:, None]  # (E, R)
-    place = mine.cumsum(1) - 1
-    padded = torch.full((len(episodes), int(mine.sum(1).max())), UNKNOWN, device=rows.device)
-    one, row = mine.nonzero(as_tuple=True)
-    padded[one, place[one, row]] = rows[row]
-    return padded
-
-
-def _without(graph: Graph, stands: Int64[Tensor, " n"], remains: Bool[Tensor, " n"]) -> Graph:
-    """The graph of the nodes that remain; ways to the others lead to those that stand for them, or nowhere."""
-    place = torch.where(remains, remains.cumsum(0) - 1, UNKNOWN)[stands]
-    return _rows(graph, remains.nonzero().squeeze(1), place)
-
-
-def _rows(graph: Graph, rows: Int64[Tensor, " m"], place: Int64[Tensor, " n"]) -> Graph:
-    """Some nodes of a graph; `place` is the new index of each old node."""
-    child = graph.child[rows]
-    child = torch.where(child == UNKNOWN, UNKNOWN, place[child])
-    fields = {name: field[rows] for name, field in graph._asdict().items() if name not in ("state", "child")}
-    return Graph(state=take(graph.state, rows), child=child, **fields)
-
-
-def _joined(graphs: Sequence[Graph]) -> Graph:
-    """All nodes, with indices as they are."""
-    first = graphs[0].state
-    state = type(first)(*map(torch.cat, zip(*(graph.state for graph in graphs), strict=True)))
-    columns = zip(*(graph._replace(state=graph.episode) for graph in graphs), strict=True)
-    return Graph(*map(torch.cat, columns))._replace(state=state)
-
-
-def _cosine(graph: Graph, goal: Float[Tensor, "b d"]) -> Float[Tensor, " n"]:
-    """How well each node fits its episode's goal."""
-    return (graph.feature * goal[graph.episode]).sum(-1)
+        return relaxed(without(graph, torch.arange(len(useless), device=device), ~useless))

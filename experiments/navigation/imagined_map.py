@@ -19,7 +19,8 @@ from envs.dynamics import Dynamics
 from envs.layout import Layout
 from experiments.navigation.jump_accuracy import arrivals, contexts, pass_on
 from planners.interface import ModelFunctions
-from planners.merging import UNKNOWN, Graph, Merging, split
+from planners.merging import Merging
+from planners.merging_graph import UNKNOWN, Graph, split
 from world_models.interface import Plannable
 
 EVERYTHING = Merging(depth=200, transitions=20_000, same=0.63)

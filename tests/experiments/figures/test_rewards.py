@@ -32,7 +32,7 @@ def test_a_budget_names_the_depth_of_trees_alone(tmp_path: Path) -> None:
     agents = {label: trained(label, 2) for label in ("hrssm", "mine")}
     agents["mine"]["planner"] = {"kind": "mcts", "depth": 20}
     below = plot_rewards(measure_rewards((walked(tmp_path, agents),))).axes[1]
-    assert [text.get_text() for text in below.get_xticklabels()][0] == "12\nL=2"
+    assert below.get_xticklabels()[0].get_text() == "12\nL=2"
 
 
 @pytest.mark.parametrize("labels", [(), ("hrssm",), ("hrssm", "b"), ("hrssm", "b", "c")])

@@ -7,7 +7,8 @@ import torch
 from envs.camera import Camera
 from envs.layout import Layout
 from experiments.navigation.imagined_map import imagine_maps, judge, starts
-from planners.merging import Graph, Merging
+from planners.merging import Merging
+from planners.merging_graph import Graph
 from tests.support.passages import Passages, PassageState
 from tests.support.perfect import PerfectModel
 
