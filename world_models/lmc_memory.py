@@ -132,6 +132,20 @@ class ConvLSTM(nn.Module):
         return torch.sigmoid(show) * torch.tanh(c), c
 
 
+class Convolution(nn.Conv3d):
+    """A 3D convolution, in float32 where it sees two steps of time.
+
+    In bfloat16 the gradient of its weights there is uninitialised memory on a CPU with AVX512-BF16 (oneDNN 3.12).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As a convolution does."""
+        if x.shape[2] != 2:
+            return super().forward(x)
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x.float())
+
+
 class Motion(nn.Module):
     """Encodes a sequence's motion: differences of frames through 3D convolutions, and their mean over time."""
 
@@ -141,7 +155,7 @@ class Motion(nn.Module):
         inputs = channels
         for share, convolutions, pool in ((8, 1, (1, 2, 2)), (4, 1, 2), (2, 2, 2), (1, 2, 2)):
             for _ in range(convolutions):
-                layers += [nn.Conv3d(inputs, memory // share, 3, padding=1), nn.ReLU()]
+                layers += [Convolution(inputs, memory // share, 3, padding=1), nn.ReLU()]
                 inputs = memory // share
             layers.append(nn.MaxPool3d(pool))
         self.layers = nn.Sequential(*layers)

@@ -19,7 +19,7 @@ from agent.training.train import train
 from agent.training.trainer import Trainer
 from envs.videos import MovingBall, MovingMNIST
 from experiments import cli
-from tests.support.tiny import FRAME, random_batch, random_frames
+from tests.support.tiny import FRAME, assert_close, random_batch, random_frames
 from world_models.blocks.images import to_float
 from world_models.interface import ModelConfig
 from world_models.lmc_memory import ConvLSTM, Gate, LMCMemory, LMCMemoryOptions, LMCMemorySizes, Motion, recall
@@ -301,6 +301,22 @@ def test_frames_are_grey_or_coloured(channels):
     frames, _ = model.generate(x, a[:, 1:], torch.tensor([9]), a[:, :2])
     assert torch.equal(frames[:, :, 0], frames[:, :, 1]) == (channels == 1)
     assert frames.abs().max() <= 1
+
+
+@pytest.mark.parametrize("frames", [9, 10, 13, 21])
+def test_gradients_of_motion_in_bfloat16_are_those_in_float32(frames):
+    """On some CPUs bfloat16 left them to what the memory held before, where two steps of time remain."""
+    torch.manual_seed(0)
+    motion, x = Motion(1, 16), torch.rand(2, frames, 1, 32, 32)
+    found = []
+    for bf16 in (False, True):
+        used = [torch.full((size,), 1e30) for size in (10**3, 10**4, 10**5, 10**6)]  # what the memory holds
+        del used
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            query = motion(x).float()
+        found.append(torch.autograd.grad(query.sum(), list(motion.parameters())))
+    for plain, low in zip(*found, strict=True):
+        assert_close(low, plain, "gradient", 0.5)  # rounding moves maxima that are pooled
 
 
 # ------------------------------------------------------------------------ training
