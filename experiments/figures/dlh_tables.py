@@ -14,7 +14,7 @@ from agent.data.replay import Replay
 from experiments.common.numbers import Numbers
 from experiments.common.trained_runs import TrainedRun
 from experiments.video.level_metrics import estimates, measure
-from experiments.video.metric_files import read_best, read_prediction
+from experiments.video.metric_files import read_prediction, read_videos
 from experiments.video.published import CHANCES, LEVELS, PARAMETERS, PREDICTION, Published
 from experiments.video.rows import Row, paired_rows, predictor_row, result_row
 from world_models.dlh.dlh import DLH
@@ -43,11 +43,11 @@ def measure_prediction(predictions: tuple[Path, ...]) -> Numbers:
             if (model, dataset) not in found:
                 known = metrics | {"parameters": Published(PARAMETERS[model])}
                 rows += [result_row(model, dataset, metric, None, number) for metric, number in known.items()]
-    best = {which: read_best(folder, result["sequences"], result) for which, (folder, result) in found.items()}
+    means = {which: read_videos(folder, result) for which, (folder, result) in found.items()}
     for model, dataset in found:
         pair = ("dlh", dataset), (model, dataset)
         if model != "dlh" and pair[0] in found:
-            rows += paired_rows(*(found[which][1]["rows"][0] for which in pair), *(best[which] for which in pair))
+            rows += paired_rows(*(found[which][1]["rows"][0] for which in pair), *(means[which] for which in pair))
     return Numbers({"rows": rows, "runs": runs})
 
 

@@ -14,11 +14,11 @@ from experiments.common.bootstrap import PairedBootstrap
 from experiments.common.json_files import check_digest, damage_named, read_json
 from experiments.common.numbers import csv_text, read_rows
 from experiments.video.metrics import HIGHER_IS_BETTER, NOT_AVAILABLE
-from experiments.video.rows import Scores
+from experiments.video.rows import Means, Scores
 
-SEQUENCES, CURVES, ROW, FRAMES = "sequences", "curves.csv", "row.json", "frames"
+SEQUENCES, CURVES, VIDEOS, ROW, FRAMES = "sequences", "curves.csv", "videos.csv", "row.json", "frames"
 FILMS = {"mp4": "video.mp4", "gif": "video.gif"}
-PRODUCTS = (SEQUENCES, CURVES, ROW, FRAMES, *FILMS.values())
+PRODUCTS = (SEQUENCES, CURVES, VIDEOS, ROW, FRAMES, *FILMS.values())
 """everything that `jumpy predict` writes, besides its settings"""
 
 
@@ -37,6 +37,12 @@ def curves(best: list[Scores]) -> str:
                 ends = [f"{value:.6g}" for value in (estimate.value, estimate.low, estimate.high)]
             row |= dict(zip((name, f"{name}_low", f"{name}_high"), ends, strict=True))
     return csv_text(rows)
+
+
+def videos_table(means: Means) -> str:
+    """Each video's means over its predicted frames, as CSV."""
+    count = len(next(iter(means.values())))
+    return csv_text([{"video": n} | {name: f"{values[n]:.9g}" for name, values in means.items()} for n in range(count)])
 
 
 def means_table(result: dict[str, Any]) -> str:
@@ -71,6 +77,21 @@ def read_prediction(folder: Path) -> dict[str, Any]:
     return found
 
 
+def read_videos(folder: Path, prediction: dict[str, Any]) -> Means:
+    """Read what `videos_table` made, in a folder of `jumpy predict`.
+
+    Raises:
+        ValueError: if the file is missing, damaged or altered, or has another number of videos.
+    """
+    remedy = "run 'jumpy predict' again"
+    check_digest(folder / VIDEOS, VIDEOS, prediction, remedy)
+    rows = read_rows(folder / VIDEOS, remedy)
+    if len(rows) != prediction["sequences"]:
+        raise ValueError(f"{folder / VIDEOS} has {len(rows)} of {prediction['sequences']} videos: {remedy}")
+    with damage_named(folder / VIDEOS, remedy):
+        return {name: np.array([float(row[name]) for row in rows]) for name in HIGHER_IS_BETTER if name in rows[0]}
+
+
 def read_curves(folder: Path, prediction: dict[str, Any]) -> list[dict[str, str]]:
     """Read the rows that `curves` made, in a folder of `jumpy predict`.
 
@@ -89,16 +110,11 @@ def write_scores(path: Path, scores: Scores) -> None:
     write_file(path, content.getvalue())
 
 
-def read_best(out: Path, videos: int, prediction: dict[str, Any] | None = None) -> list[Scores]:
-    """Read the values of the first test videos in a folder of `jumpy predict`, once finished with its `row.json`.
+def read_best(out: Path, episodes: range) -> list[Scores]:
+    """Read the values of test videos in a folder of `jumpy predict`.
 
     Raises:
-        ValueError: if a file is damaged or altered, or there are too few.
+        ValueError: if a file is damaged.
     """
-    files = sorted((out / SEQUENCES).glob("*.npz"))[:videos]
-    if len(files) < videos:
-        raise ValueError(f"{out} lacks {videos - len(files)} of its {videos} videos: run 'jumpy predict' again")
-    remedy = "delete it, run the command again"
-    for path in files:
-        check_digest(path, f"{SEQUENCES}/{path.name}", prediction or {}, remedy)
-    return [read_arrays(path, remedy) for path in files]
+    paths = (out / SEQUENCES / f"{number:05d}.npz" for number in episodes)
+    return [read_arrays(path, "delete it, run the command again") for path in paths]

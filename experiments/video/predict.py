@@ -8,10 +8,14 @@ true one; each metric chooses the sample with the best mean over the video (Dent
 |---|---|
 | `config.json` | what decides the results |
 | `sequences/NUMBER.npz` | the chosen sample's values of one test video, frame by frame |
+| `videos.csv` | their means over the frames, one row per test video |
 | `curves.csv` | their means over the videos, one row per predicted frame, with 95 % bootstrap intervals over videos |
 | `row.json` | the means over videos and frames with such intervals: the rows of Table 1 |
 | `frames/NUMBER.npz` | with --video: the frames of the sample with the best SSIM of one test video |
 | `video.mp4`, `video.gif` | with --video: the truth above such frames of this model, and of those in --beside |
+
+Tables and figures read `videos.csv`, `curves.csv` and `row.json` only: `experiments/results/predictions` keeps those of
+our models, so that another one is compared with them on the same videos without training them again.
 """
 
 from __future__ import annotations
@@ -46,13 +50,15 @@ from experiments.video.metric_files import (
     PRODUCTS,
     ROW,
     SEQUENCES,
+    VIDEOS,
     curves,
     means_table,
     read_best,
+    videos_table,
     write_scores,
 )
 from experiments.video.metrics import best_of, frame_metrics
-from experiments.video.rows import Scores, prediction_rows
+from experiments.video.rows import Scores, prediction_rows, video_means
 from world_models.blocks.images import to_float, to_uint8
 from world_models.interface import Generative
 from world_models.registry import MODELS
@@ -149,18 +155,20 @@ def predict(config: PredictConfig) -> dict[str, Any]:
         for folder in (SEQUENCES, *([FRAMES] if filmed else [])):
             (config.out / folder).mkdir(exist_ok=True)
         _predict_all(config, predictor, replay, episodes, filmed, lpips)
-        found = read_best(config.out, len(episodes))
+        found = read_best(config.out, episodes)
+        means = video_means(found)
         write_file(config.out / CURVES, curves(found).encode())
+        write_file(config.out / VIDEOS, videos_table(means).encode())
         result = {
             "command": shlex.join(["jumpy", "predict", *arguments(config, without=Workers)]),
             "commit": commit(),
             "versions": versions(),
             "context": _shown(config, predictor),
             "samples": _samples(config, predictor),
-            "rows": prediction_rows(predictor, found),
+            "rows": prediction_rows(predictor, means),
             "sequences": len(episodes),
             "runs": [predictor.facts],
-            FILES: digests(config.out, [CURVES, *(f"{SEQUENCES}/{number:05d}.npz" for number in episodes)]),
+            FILES: digests(config.out, [CURVES, VIDEOS]),
         }
         write_json(config.out / ROW, result)
         if filmed:

@@ -16,6 +16,8 @@ DIFFERENCE = " − "
 Row = dict[str, Any]
 Scores = dict[str, np.ndarray]
 """The values of one video by metric, one per predicted frame."""
+Means = dict[str, np.ndarray]
+"""Their means over the frames by metric, one per video."""
 
 
 def dataset_label(predictor: TrainedRun) -> str:
@@ -51,14 +53,19 @@ def predictor_row(
     return result_row(model, dataset_label(predictor), metric, estimate, published, minutes, device)
 
 
-def prediction_rows(predictor: TrainedRun, best: list[Scores]) -> list[Row]:
+def video_means(best: list[Scores]) -> Means:
+    """The means over the predicted frames of each video."""
+    return {name: np.array([video[name].mean() for video in best]) for name in best[0]}
+
+
+def prediction_rows(predictor: TrainedRun, means: Means) -> list[Row]:
     """The rows of Table 1, with 95 % intervals over videos, and the number of a model's parameters."""
     model = predictor.training["model"]
     known = PREDICTION.get(predictor.training.get("dataset", ""), {}).get(model, {})
-    bootstrap = PairedBootstrap({name: _video_means(best, name) for name in best[0]})
+    bootstrap = PairedBootstrap(means)
     found = []
     for name in HIGHER_IS_BETTER:
-        estimate = bootstrap.mean(name) if name in best[0] else None
+        estimate = bootstrap.mean(name) if name in means else None
         row = predictor_row(predictor, model, name, estimate, known.get(name))
         found.append(row if estimate else row | {"value": NOT_AVAILABLE})
     if parameters := sum(parameter.numel() for parameter in predictor.model.parameters()):
@@ -67,27 +74,23 @@ def prediction_rows(predictor: TrainedRun, best: list[Scores]) -> list[Row]:
     return found
 
 
-def paired_rows(row: Row, other: Row, best: list[Scores], others: list[Scores]) -> list[Row]:
+def paired_rows(row: Row, other: Row, means: Means, others: Means) -> list[Row]:
     """Differences between two models on the videos that both predicted, with 95 % intervals of the paired differences.
 
     Args:
         row: any row of the first model; the result's `trained_minutes` is how much longer it was trained.
         other: any row of the second.
-        best: values of the first model's videos.
-        others: values of the second model's, in the same order.
+        means: of the first model's videos.
+        others: of the second model's, in the same order.
     """
-    both = min(len(best), len(others))
     minutes = row["trained_minutes"], other["trained_minutes"]
     more = None if None in minutes else minutes[0] - minutes[1]
     found = []
     for name in HIGHER_IS_BETTER:
-        if name in best[0] and name in others[0]:
-            means = {"one": _video_means(best[:both], name), "other": _video_means(others[:both], name)}
+        if name in means and name in others:
+            both = min(len(means[name]), len(others[name]))
             models = f"{row['model']}{DIFFERENCE}{other['model']}"
-            difference = PairedBootstrap(means).difference("one", "other")
+            pairs = PairedBootstrap({"one": means[name][:both], "other": others[name][:both]})
+            difference = pairs.difference("one", "other")
             found.append(result_row(models, row["dataset"], name, difference, trained_minutes=more))
     return found
-
-
-def _video_means(best: list[Scores], name: str) -> np.ndarray:
-    return np.array([video[name].mean() for video in best])

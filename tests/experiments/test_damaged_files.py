@@ -27,7 +27,7 @@ from experiments.figures.options import measure_options
 from experiments.navigation import unseen_numbers
 from experiments.navigation.episode_files import read_episodes, read_paths, read_summary, written
 from experiments.speed.table import SpeedConfig, speed
-from experiments.video.metric_files import read_best, read_curves, read_prediction, write_scores
+from experiments.video.metric_files import read_best, read_curves, read_prediction, read_videos, write_scores
 from tests.support.benchmark_folders import trained, walked
 
 FLIPS, SETTINGS = 100, {"--episodes": 3, "--layout": "paper"}
@@ -64,7 +64,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_scores(out / "prediction/sequences/00000.npz", {"ssim": np.arange(4.0)})
     (out / "prediction/curves.csv").write_text("step,ssim\n1,0.5\n2,0.25\n")
     facts: dict = {"command": "jumpy predict", "commit": None, "sequences": 1, "context": 2, "samples": 1, "runs": [{}]}
-    own = {FILES: digests_of(out / "prediction", ["curves.csv", "sequences/00000.npz"])}
+    (out / "prediction/videos.csv").write_text("video,ssim\n0,0.5\n")
+    own = {FILES: digests_of(out / "prediction", ["curves.csv", "videos.csv"])}
     write_json(out / "prediction/row.json", facts | {"rows": [ROW]} | own)
     return out
 
@@ -103,7 +104,8 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "unseen.json": lambda out: unseen_numbers.read_layout(out / "unseen.json"),
     "prediction/row.json": lambda out: read_prediction(out / "prediction"),
     "prediction/curves.csv": lambda out: read_curves(out / "prediction", read_prediction(out / "prediction")),
-    "prediction/sequences/00000.npz": lambda out: read_best(out / "prediction", 1, read_prediction(out / "prediction")),
+    "prediction/videos.csv": lambda out: read_videos(out / "prediction", read_prediction(out / "prediction")),
+    "prediction/sequences/00000.npz": lambda out: read_best(out / "prediction", range(1)),
 }
 
 

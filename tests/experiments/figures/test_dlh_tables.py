@@ -12,7 +12,7 @@ import pytest
 from experiments import cli
 from experiments.figures.artefact import Sources
 from experiments.figures.commands import TableConfig, table
-from experiments.video.metric_files import write_scores
+from experiments.video.metric_files import videos_table
 from experiments.video.predict import PredictConfig, predict
 from experiments.video.published import CHANCES, LEVELS
 from tests.support.video_runs import run_of, videos
@@ -99,23 +99,22 @@ def test_models_are_compared_video_by_video(tmp_path):
     ssim = np.array([0.1, 0.5, 0.9])
     folders = []
     for kind, values, minutes in (("dlh", ssim + 0.1, 20.0), ("cwvae", np.append(ssim, 0.0), 22.5)):
-        (out := tmp_path / kind / "sequences").mkdir(parents=True)
-        for number, value in enumerate(values):
-            write_scores(out / f"{number:05d}.npz", {"ssim": np.full(4, value)})
+        (out := tmp_path / kind).mkdir()
+        (out / "videos.csv").write_text(videos_table({"ssim": values}))
         rows = [
             {**dict.fromkeys(KEYS), "model": kind, "dataset": "mazes", "metric": "ssim", "trained_minutes": minutes}
         ]
         origin = {"command": "", "commit": "", "context": 1, "samples": 1, "sequences": len(values), "runs": []}
-        (tmp_path / kind / "row.json").write_text(json.dumps(origin | {"rows": rows}))
-        folders.append(tmp_path / kind)
+        (out / "row.json").write_text(json.dumps(origin | {"rows": rows}))
+        folders.append(out)
     config = TableConfig("dlh-1", True, tmp_path / "results", sources=Sources(predictions=tuple(folders)))
     row = tabled(config)["mazes", "dlh − cwvae", "ssim"]
     assert [row["value"], *row["ci95"]] == pytest.approx([0.1, 0.1, 0.1])
     assert row["trained_minutes"] == -2.5
     table_text = (tmp_path / "results" / "dlh-1.md").read_text()
     assert "| mazes | dlh − cwvae | – | – | 0.100 [0.100, 0.100] | – | – | – | -2.5 min |" in table_text
-    (folders[0] / "sequences" / "00002.npz").unlink()
-    with pytest.raises(ValueError, match="lacks 1 of its 3 videos"):
+    (folders[0] / "videos.csv").write_text(videos_table({"ssim": ssim[:2]}))
+    with pytest.raises(ValueError, match=r"videos\.csv has 2 of 3 videos"):
         tabled(replace(config, overwrite=True))
 
 
