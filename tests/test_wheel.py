@@ -46,6 +46,7 @@ def test_data_are_taken(wheel):
 def test_numbers_that_are_rendered_are_taken(wheel):
     shipped = [path for path in (ROOT / "experiments/results").rglob("*.*") if path.suffix in (".json", ".npz")]
     shipped += [ROOT / f"experiments/results/figures/{name}.csv" for name in ("vta-4", "vta-8", "dlh-9", "unseen")]
+    shipped += (ROOT / "experiments/results/predictions").rglob("*.csv")
     assert {str(path.relative_to(ROOT)) for path in shipped if path.parent.name != "demo"} <= wheel
     assert not any(path.endswith((".png", "speed.md")) for path in wheel)
 
