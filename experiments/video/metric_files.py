@@ -20,6 +20,7 @@ SEQUENCES, CURVES, VIDEOS, ROW, FRAMES = "sequences", "curves.csv", "videos.csv"
 FILMS = {"mp4": "video.mp4", "gif": "video.gif"}
 PRODUCTS = (SEQUENCES, CURVES, VIDEOS, ROW, FRAMES, *FILMS.values())
 """everything that `jumpy predict` writes, besides its settings"""
+AGAIN = "run 'jumpy predict' again"
 
 
 def curves(best: list[Scores]) -> str:
@@ -83,12 +84,10 @@ def read_videos(folder: Path, prediction: dict[str, Any]) -> Means:
     Raises:
         ValueError: if the file is missing, damaged or altered, or has another number of videos.
     """
-    remedy = "run 'jumpy predict' again"
-    check_digest(folder / VIDEOS, VIDEOS, prediction, remedy)
-    rows = read_rows(folder / VIDEOS, remedy)
+    rows = _read_table(folder, VIDEOS, prediction)
     if len(rows) != prediction["sequences"]:
-        raise ValueError(f"{folder / VIDEOS} has {len(rows)} of {prediction['sequences']} videos: {remedy}")
-    with damage_named(folder / VIDEOS, remedy):
+        raise ValueError(f"{folder / VIDEOS} has {len(rows)} of {prediction['sequences']} videos: {AGAIN}")
+    with damage_named(folder / VIDEOS, AGAIN):
         return {name: np.array([float(row[name]) for row in rows]) for name in HIGHER_IS_BETTER if name in rows[0]}
 
 
@@ -98,9 +97,13 @@ def read_curves(folder: Path, prediction: dict[str, Any]) -> list[dict[str, str]
     Raises:
         ValueError: if the file is missing, damaged or altered.
     """
-    remedy = "run 'jumpy predict' again"
-    check_digest(folder / CURVES, CURVES, prediction, remedy)
-    return read_rows(folder / CURVES, remedy)
+    return _read_table(folder, CURVES, prediction)
+
+
+def _read_table(folder: Path, name: str, prediction: dict[str, Any]) -> list[dict[str, str]]:
+    """Read a CSV file whose digest `row.json` holds."""
+    check_digest(folder / name, name, prediction, AGAIN)
+    return read_rows(folder / name, AGAIN)
 
 
 def write_scores(path: Path, scores: Scores) -> None:

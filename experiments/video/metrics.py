@@ -26,7 +26,7 @@ SIGMA, MARGIN = 1.5, 5
 """standard deviation of SSIM's windows, and their pixels on either side of the centre: 11 x 11 in all"""
 K_1, K_2 = 0.01, 0.03
 """SSIM's constants, as fractions of the data range"""
-TOGETHER = 512  # images; bounds the memory
+TOGETHER = 32  # images; their maps stay in the cache
 
 
 def frame_metrics(
