@@ -28,26 +28,7 @@ Equations, their sections and their code; N(c) is a Gaussian whose mean and stan
 Windows follow `context` frames, of which 1 to 5 count: c_0 = f_ctx(X_ctx) (section 5); `lookahead` frames follow them,
 for q(m) only. Only z's transition sees actions, so that one jump is one action (section 5.2).
 
-`vta` follows the text, `vta-code` what its authors ran where the two differ, as far as numbers tell, compared from
-outside with the same weights and noise. Each row is an option, with the reason why there is a choice:
-
-| option                    | text: `vta`         | run: `vta-code`   | reason                                         |
-|---------------------------|---------------------|-------------------|------------------------------------------------|
-| `weight_moves_boundaries` | yes, as in the bound| no                | KL(z) prices starts: q(m) can lose all of them |
-| `relaxed_kl_m`            | no, m_t is discrete | yes, at the sample| 2 to 60 times the KL: the prior presses harder |
-| `forced`                  | 0 and 1; here 1e-3  | 1e-6              | how hard N_max and l_max press                 |
-| `frames_see_belief`       | no, s_t             | yes, (h_t, s_t)   | what h_t knows, s_t need not say once more     |
-| `init_`, `below_sees_b…`  | no, z_t             | yes, (z_t, c_t)   | what c_t knows, z_t need not say once more     |
-| `boundary_batch_norm`     | no                  | yes               | q(m) begins at 0.5 wherever embeddings lie     |
-| `prior_m_is_mlp`          | yes                 | yes               | one linear layer in older checkpoints          |
-| `jump_action`             | left open: a_{t-1}  | a_{t-1}           | a boundary may fall before the choice          |
-
-Differs from the paper, in the variant `ours` only (experiments/LOG.md says why): jumps are trained the way planning
-uses them, and so are the subsequences drawn of them, as they are sampled (`imagination`); boundaries go where actions
-cannot be predicted (`ForeseenActions`); q(m_t) reads the frames up to t and the actions before t; the structure prior
-also includes an expected rate of boundaries and a shortest subsequence; INIT reads c_t, p(m) reads h_t, and so do
-frames when boundaries have settled; the legal actions at a jump's end are predicted. Training can begin with random
-boundaries (`explore_steps`).
+Where the variants differ, and why: `options`.
 """
 
 from dataclasses import replace
