@@ -15,7 +15,9 @@ from torch import nn
 from agent.data.replay import Replay
 from agent.training.runs import CHECKPOINT, load_model
 from experiments.common.pretrained import find_run
-from world_models.interface import Trainable
+from world_models.interface import Generative, Trainable
+from world_models.registry import MODELS
+from world_models.spec import ModelSpec
 
 SUBJECT = ("layout", "environment", "dataset", "video")  # identifies the maze, environment or kind of videos
 FACTS = ("model", "preset", "variant", "config", "recipe", "precision", "seed", *SUBJECT, "data_seed")
@@ -57,6 +59,14 @@ class TrainedRun:
             f"{self.name} cannot be used here: {self.training['model']} is not {capability.__name__}, see "
             "world_models/interface.py"
         )
+
+    @property
+    def shown(self) -> int:
+        """Frames of a video that the model sees before it predicts the rest: as many as in its paper, if it can."""
+        spec = MODELS.get(self.training["model"])
+        if spec is None:
+            return ModelSpec.shown
+        return min(spec.shown, self.able(Generative).context) if spec.bounded_context else spec.shown
 
     @property
     def checkpoint(self) -> str:

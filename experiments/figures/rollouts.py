@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from torch.nn import functional as F
 
 from agent.data.replay import Replay
 from agent.training.image_grid import GAP, stack, strip
@@ -24,11 +25,8 @@ VIDEOS, SHOWN, SAMPLES = 2, 15, 12  # test videos; frames of each; samples of le
 MARGIN = 1.25  # inches for the texts in front of the strips
 
 
-def _test_videos(runs: list[TrainedRun], data: tuple[Path, ...]) -> dict[str, np.ndarray]:
-    """The first test videos of the data set that all runs were trained on; they must be longer than all contexts."""
-    replays = [Replay.open(path) for path in data]
-    replay, *_ = [run.data_of(replays) for run in runs]
-    longest = max(run.able(Generative).context for run in runs)
+def _test_videos(replay: Replay, longest: int) -> dict[str, np.ndarray]:
+    """The first test videos of the data set, which must be longer than all contexts."""
     test = replay.split("test")
     if longest >= replay.episode_length or not test:
         raise ValueError(
@@ -39,43 +37,73 @@ def _test_videos(runs: list[TrainedRun], data: tuple[Path, ...]) -> dict[str, np
     return replay.slices(chosen, np.zeros_like(chosen), replay.episode_length)
 
 
+def _shared_data(runs: list[TrainedRun], data: tuple[Path, ...]) -> Replay:
+    """The data set that all runs were trained on."""
+    replays = [Replay.open(path) for path in data]
+    replay, *_ = [run.data_of(replays) for run in runs]
+    return replay
+
+
 # ---------------------------------------------------------------- futures
 
 
 @torch.inference_mode()
 def measure_rollouts(runs: list[TrainedRun], data: tuple[Path, ...], seed: int, consecutive: bool) -> Numbers:
-    """One sample by every run of the future of the first test videos, each after the run's own context.
+    """One sample by every run of the future of the first test videos.
 
-    If `consecutive`, of the first frames that all runs predict; otherwise of frames from there to the end.
+    Each run sees as many frames as in `jumpy predict`, or as in its training if videos are not longer than that. Frames
+    that a run still sees are white.
+
+    Args:
+        runs: of different labels.
+        data: data sets, one of them of the same videos as the runs'.
+        seed: of the samples.
+        consecutive: take the first frames that all runs predict; otherwise ever fewer, from the first that any does to
+            the end.
 
     Returns:
         ``true`` and one array per label, (N, F, H, W, 3); where known, ``…_start`` (N, F): where something begins.
     """
-    contexts = {run.label: run.able(Generative).context for run in runs}
+    replay = _shared_data(runs, data)
+    contexts = {run.label: _context(run, replay) for run in runs}
     if len(contexts) < len(runs):
         raise ValueError(f"--runs need different labels, got {[run.label for run in runs]}: give LABEL=RUN")
-    fields = _test_videos(runs, data)
-    frames, first = fields["observation"], max(contexts.values())
-    last = frames.shape[1] - 1
-    places = np.linspace(first, last, min(SHOWN, last - first + 1)).round().astype(int)
-    if consecutive:
-        places = first + np.arange(len(places))
+    fields = _test_videos(replay, max(contexts.values()))
+    frames = fields["observation"]
+    places = _places(contexts.values(), frames.shape[1], consecutive)
     arrays = {"true": frames[:, places]}
     if "change" in fields:
         arrays["true_start"] = fields["change"][:, places]
-    none = torch.zeros(frames.shape[:2], dtype=torch.long)
     for run in runs:
         torch.manual_seed(seed)
-        context = contexts[run.label]
-        x = to_float(torch.from_numpy(frames[:, :context]))
-        sampled, start = run.able(Generative).generate(
-            x, none[:, : context - 1], none[:, 0] + context, none[:, context:], "full"
-        )
-        arrays[run.label] = to_uint8(sampled[:, places - context]).numpy()
+        ahead, start = _future(run.able(Generative), frames, contexts[run.label])
+        arrays[run.label] = ahead[:, places]
         if start is not None:
-            arrays[f"{run.label}_start"] = (start[:, places - context] > 0.5).numpy().astype(np.int8)
+            arrays[f"{run.label}_start"] = start[:, places]
     facts = {"runs": [run.facts for run in runs], "dataset": dataset_label(runs[0])}
     return Numbers(facts | {"contexts": contexts, "frames": places}, arrays=arrays)
+
+
+def _context(run: TrainedRun, replay: Replay) -> int:
+    return run.shown if run.shown < replay.episode_length else run.able(Generative).context
+
+
+def _places(contexts: Collection[int], length: int, consecutive: bool) -> np.ndarray:
+    """Numbers of the frames that are drawn; if not consecutive, 1, 2, 3, 5, … frames after the shortest context."""
+    first = max(contexts) if consecutive else min(contexts)
+    left = length - first
+    if consecutive:
+        return first + np.arange(min(SHOWN, left))
+    return first - 1 + np.unique(np.geomspace(1, left, SHOWN).round().astype(int))
+
+
+def _future(model: Generative, frames: np.ndarray, context: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """A sample of whole videos (N, T, H, W, 3), white in the context, and where something begins, (N, T)."""
+    x = to_float(torch.from_numpy(frames[:, :context]))
+    none = torch.zeros(frames.shape[:2], dtype=torch.long)
+    sampled, start = model.generate(x, none[:, : context - 1], none[:, 0] + context, none[:, context:], "full")
+    whole = np.concatenate([np.full_like(frames[:, :context], 255), to_uint8(sampled).numpy()], 1)
+    return whole, None if start is None else F.pad(start > 0.5, (context, 0)).numpy().astype(np.int8)
 
 
 def plot_rollouts(numbers: Numbers) -> Figure:
@@ -90,11 +118,13 @@ def plot_rollouts(numbers: Numbers) -> Figure:
     ]
     shown = ", ".join(f"{names[label]} after {context} frames" for label, context in facts["contexts"].items())
     steps = ", ".join(f"{run['trained_steps']} ({names[label]})" for label, run in runs.items())
+    first = min(facts["contexts"].values())
     title = (
-        f"{facts['dataset']}: frames {facts['frames'][0]} to {facts['frames'][-1]}, open loop ({shown})\n"
+        f"{facts['dataset']}, open loop ({shown})\n"
+        f"above: how many frames after the first {first}; white: the model still sees the video\n"
         f"red: a change in the video, a change of level 2 (DLH), or the start of a subsequence\ntraining steps: {steps}"
     )
-    return _page(title, strips)
+    return _page(title, strips, [str(place - first + 1) for place in facts["frames"]])
 
 
 # ---------------------------------------------------------------- levels
@@ -111,7 +141,8 @@ def measure_level_samples(
     Returns:
         One array per run and group, (N, 2 + samples, H, W, 3): the true frame, the belief's own, then the samples.
     """
-    frames = _test_videos(runs, data)["observation"]
+    longest = max(run.able(Generative).context for run in runs)
+    frames = _test_videos(_shared_data(runs, data), longest)["observation"]
     rows: list[dict[str, Any]] = []
     arrays: dict[str, np.ndarray] = {}
     for run in runs:
@@ -151,12 +182,12 @@ def _list(levels: Sequence[int]) -> str:
 # ---------------------------------------------------------------- common
 
 
-def _page(title: str, strips: list[tuple[str, np.ndarray]]) -> Figure:
-    """Strips of equal width below each other and below the title, each with a text in front."""
+def _page(title: str, strips: list[tuple[str, np.ndarray]], columns: Sequence[str] = ()) -> Figure:
+    """Strips of equal width below each other and below the title, each with a text in front; texts above columns."""
     picture = stack([one for _, one in strips])
     wide = WIDTH - MARGIN - 0.1
     high = picture.shape[0] * wide / picture.shape[1]
-    height = high + 0.3 + 0.17 * (1 + title.count("\n"))
+    height = high + 0.3 + 0.17 * (1 + title.count("\n") + bool(columns))
     figure = Figure(figsize=(WIDTH, height), dpi=DOTS)
     axes = figure.add_axes((MARGIN / WIDTH, 0.05 / height, wide / WIDTH, high / height))
     axes.imshow(picture, interpolation="nearest", aspect="auto")
@@ -165,5 +196,8 @@ def _page(title: str, strips: list[tuple[str, np.ndarray]]) -> Figure:
     for text, one in strips:
         axes.text(-GAP, top + one.shape[0] / 2, text, ha="right", va="center", fontsize=7.5)
         top += one.shape[0] + 3  # the gap that `stack` leaves
+    for number, text in enumerate(columns):
+        middle = (number + 0.5) * (picture.shape[1] - GAP) / len(columns)
+        axes.text(middle, -GAP, text, ha="center", va="bottom", fontsize=7)
     figure.suptitle(title, fontsize=9.5, y=1 - 0.08 / height, va="top")
     return figure

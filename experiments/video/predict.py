@@ -62,7 +62,6 @@ from experiments.video.rows import Scores, prediction_rows, video_means
 from world_models.blocks.images import to_float, to_uint8
 from world_models.interface import Generative
 from world_models.registry import MODELS
-from world_models.spec import ModelSpec
 
 SAMPLES_PER_PROCESS = 1000
 """fewest samples of videos for which another process pays: it takes seconds to start"""
@@ -163,7 +162,7 @@ def predict(config: PredictConfig) -> dict[str, Any]:
             "command": shlex.join(["jumpy", "predict", *arguments(config, without=Workers)]),
             "commit": commit(),
             "versions": versions(),
-            "context": _shown(config, predictor),
+            "context": config.context or predictor.shown,
             "samples": _samples(config, predictor),
             "rows": prediction_rows(predictor, means),
             "sequences": len(episodes),
@@ -217,7 +216,7 @@ def predict_video(
     config: PredictConfig, predictor: TrainedRun, replay: Replay, episode: int, lpips: LPIPS | None = None
 ) -> Prediction:
     """Predict one video, independently of the others; each metric chooses a sample."""
-    device, shown = choose_device(config.device), _shown(config, predictor)
+    device, shown = choose_device(config.device), config.context or predictor.shown
     fields = replay.slices(np.array([episode]), np.array([0]), replay.episode_length)
     true = torch.from_numpy(fields["observation"]).to(device)
     x, future = to_float(true[:, :shown]), true[:, shown:, ..., : 1 if replay.grey else 3]
@@ -264,14 +263,6 @@ def _samples(config: PredictConfig, predictor: TrainedRun) -> int:
     return 1 if spec is None or spec.deterministic else config.samples
 
 
-def _shown(config: PredictConfig, predictor: TrainedRun) -> int:
-    """Frames of each video that the model sees: as many as in its paper, unless the command line says otherwise."""
-    spec = MODELS.get(predictor.training.get("model", ""))
-    if config.context or spec is None:
-        return config.context or ModelSpec.shown
-    return min(spec.shown, predictor.able(Generative).context) if spec.bounded_context else spec.shown
-
-
 def _predictor(config: PredictConfig, replay: Replay, device: torch.device) -> TrainedRun:
     """The fixed baseline, or the run, which must have been trained on the data."""
     if config.floor is not None:
@@ -284,7 +275,7 @@ def _predictor(config: PredictConfig, replay: Replay, device: torch.device) -> T
 
 def _check_frames(config: PredictConfig, predictor: TrainedRun, replay: Replay) -> None:
     """Check that there are enough videos, something to predict, and a context that the model has learned to read."""
-    test, shown = len(replay.split("test")), _shown(config, predictor)
+    test, shown = len(replay.split("test")), config.context or predictor.shown
     if not test:
         raise ValueError(f"{config.data} has no test video ({replay.episodes} in all): make more")
     if config.sequences is not None and config.sequences > test:
@@ -308,7 +299,7 @@ def _settings(config: PredictConfig, predictor: TrainedRun, replay: Replay, devi
     """What decides the results, by the names of the command line where there is one."""
     return {
         "--floor": config.floor,
-        "--context": _shown(config, predictor),
+        "--context": config.context or predictor.shown,
         "--samples": _samples(config, predictor),
         "--batch": config.batch,
         "--seed": config.seed,
