@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PACKAGES = ("jumpy-imagination", "gymnasium", "miniworld", "numba", "numpy", "torch")
+RESULTS = "experiments/results"
 
 
 def versions() -> dict[str, str]:
@@ -20,11 +21,19 @@ def versions() -> dict[str, str]:
     return found
 
 
-def commit() -> str | None:
-    """The commit of the running code, with -dirty if tracked files differ from it; None outside a checkout."""
-    describe = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+def commit(code: Path = Path(__file__)) -> str | None:
+    """The commit of the running code, with -dirty if a tracked file differs from it; None if it is not in a checkout.
+
+    Results do not count: a command that replaces one still runs the code of the commit.
+    """
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", *arguments], cwd=code.parent, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
     try:
-        result = subprocess.run(describe, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+        git("ls-files", "--error-unmatch", code.name)  # an environment may lie in a checkout of something else
+        changed = git("status", "--porcelain", "--untracked-files=no", ":/", f":(top,exclude){RESULTS}")
+        return git("rev-parse", "HEAD") + "-dirty" * bool(changed)
     except (OSError, subprocess.CalledProcessError):
         return None
-    return result.stdout.strip()
