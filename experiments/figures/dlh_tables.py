@@ -14,12 +14,15 @@ from agent.data.replay import Replay
 from experiments.common.numbers import Numbers
 from experiments.common.trained_runs import TrainedRun
 from experiments.video.level_metrics import estimates, measure
-from experiments.video.metric_files import read_prediction, read_videos
+from experiments.video.metric_files import read_curves, read_prediction, read_videos
 from experiments.video.published import CHANCES, LEVELS, PARAMETERS, PREDICTION, Published
 from experiments.video.rows import Row, paired_rows, predictor_row, result_row
 from world_models.dlh.dlh import DLH
 
 # ---------------------------------------------------------------- Table 1
+
+EARLY = 30
+"""predicted frames from the first on in which what comes can best be known, on its own in Table 1"""
 
 
 def measure_prediction(predictions: tuple[Path, ...]) -> Numbers:
@@ -36,7 +39,7 @@ def measure_prediction(predictions: tuple[Path, ...]) -> Numbers:
             )
         found[which] = folder, result
         how = {name: result[name] for name in ("command", "commit", "sequences", "context", "samples")}
-        rows += result["rows"]
+        rows += [*result["rows"], _early_row(folder, result)]
         runs += [run | {"prediction": how} for run in result["runs"]]
     for dataset, models in PREDICTION.items():
         for model, metrics in models.items():
@@ -49,6 +52,14 @@ def measure_prediction(predictions: tuple[Path, ...]) -> Numbers:
         if model != "dlh" and pair[0] in found:
             rows += paired_rows(*(found[which][1]["rows"][0] for which in pair), *(means[which] for which in pair))
     return Numbers({"rows": rows, "runs": runs})
+
+
+def _early_row(folder: Path, result: dict[str, Any]) -> Row:
+    """The SSIM of the first predicted frames, without an interval: the curves are means over videos."""
+    steps = read_curves(folder, result)[:EARLY]
+    mean = sum(float(step["ssim"]) for step in steps) / len(steps)
+    model, dataset = (result["rows"][0][name] for name in ("model", "dataset"))
+    return result_row(model, dataset, "ssim_early", None) | {"value": mean}
 
 
 # ---------------------------------------------------------------- Tables 2, 3 and 5

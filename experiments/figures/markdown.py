@@ -13,6 +13,7 @@ EMPTY = "–"
 METRICS = {
     "parameters": ("parameters", "million"),
     "ssim": ("SSIM ↑", ".3f"),
+    "ssim_early": ("of frames 1 to 30", ".3f"),
     "psnr": ("PSNR ↑", ".2f"),
     "lpips": ("LPIPS ↓", ".3f"),
     "levels_used": ("levels used", ".3f"),

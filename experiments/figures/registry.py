@@ -116,8 +116,9 @@ TABLES = {
             "hrssm here; its stars (standard deviation below 5 %) are ±<5%. `mazes` are ours and stand in for "
             "dml-mazes, which cannot be reproduced. moving-mnist may show other digits and speeds than the paper's; "
             "its frames are grey, so the mean over a model's colours is compared. The baselines last-frame, black and "
-            "mean-frame repeat the last frame of the context, black, or the mean of all training frames. dlh − "
-            "another: paired differences on the same videos.",
+            "mean-frame repeat the last frame of the context, black, or the mean of all training frames. Frames 1 to "
+            "30 are the first that are predicted, of the sample with the best SSIM of the whole video. dlh − another: "
+            "paired differences on the same videos.",
         ),
         measure=measure_prediction,
         needs={"predictions": "DIR…"},

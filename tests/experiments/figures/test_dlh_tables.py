@@ -87,7 +87,7 @@ def test_table_1_shows_predictions_with_the_papers_numbers(world, tmp_path):
     assert rows["moving-mnist", "lmc-memory", "psnr"]["published"] == 13.73
     assert rows["moving-mnist", "lmc-memory", "psnr"]["value"] is None
     table_text = (tmp_path / "results" / "dlh-1.md").read_text()
-    assert "| moving-mnist | dlh | – | 7.0M | – | 0.78 ± <5% | – | 15.7 ± <5% | – | – |" in table_text
+    assert "| moving-mnist | dlh | – | 7.0M | – | 0.78 ± <5% | – | – | 15.7 ± <5% | – | – |" in table_text
     (tmp_path / "again").symlink_to(tmp_path / "dlh")
     twice = Sources(predictions=(tmp_path / "dlh", tmp_path / "again"))
     with pytest.raises(ValueError, match="both of dlh on moving-ball"):
@@ -101,6 +101,7 @@ def test_models_are_compared_video_by_video(tmp_path):
     for kind, values, minutes in (("dlh", ssim + 0.1, 20.0), ("cwvae", np.append(ssim, 0.0), 22.5)):
         (out := tmp_path / kind).mkdir()
         (out / "videos.csv").write_text(videos_table({"ssim": values}))
+        (out / "curves.csv").write_text("step,ssim\n" + "".join(f"{step},{1 / step}\n" for step in range(1, 41)))
         rows = [
             {**dict.fromkeys(KEYS), "model": kind, "dataset": "mazes", "metric": "ssim", "trained_minutes": minutes}
         ]
@@ -108,11 +109,13 @@ def test_models_are_compared_video_by_video(tmp_path):
         (out / "row.json").write_text(json.dumps(origin | {"rows": rows}))
         folders.append(out)
     config = TableConfig("dlh-1", True, tmp_path / "results", sources=Sources(predictions=tuple(folders)))
-    row = tabled(config)["mazes", "dlh − cwvae", "ssim"]
+    found = tabled(config)
+    row = found["mazes", "dlh − cwvae", "ssim"]
     assert [row["value"], *row["ci95"]] == pytest.approx([0.1, 0.1, 0.1])
     assert row["trained_minutes"] == -2.5
+    assert found["mazes", "dlh", "ssim_early"]["value"] == pytest.approx(sum(1 / step for step in range(1, 31)) / 30)
     table_text = (tmp_path / "results" / "dlh-1.md").read_text()
-    assert "| mazes | dlh − cwvae | – | – | 0.100 [0.100, 0.100] | – | – | – | -2.5 min |" in table_text
+    assert "| mazes | dlh − cwvae | – | – | 0.100 [0.100, 0.100] | – | – | – | – | -2.5 min |" in table_text
     (folders[0] / "videos.csv").write_text(videos_table({"ssim": ssim[:2]}))
     with pytest.raises(ValueError, match=r"videos\.csv has 2 of 3 videos"):
         tabled(replace(config, overwrite=True))
