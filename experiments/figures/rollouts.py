@@ -118,14 +118,14 @@ def plot_rollouts(numbers: Numbers) -> Figure:
     ]
     shown = ", ".join(f"{names[label]} after {context} frames" for label, context in facts["contexts"].items())
     steps = ", ".join(f"{run['trained_steps']} ({names[label]})" for label, run in runs.items())
-    first, last = min(facts["contexts"].values()), max(facts["contexts"].values())
-    white = "; white: the model still sees the video" * (facts["frames"][0] < last)
+    shortest, longest = min(facts["contexts"].values()), max(facts["contexts"].values())
+    white = "; white: the model still sees the video" * (facts["frames"][0] < longest)
     title = (
         f"{facts['dataset']}, open loop ({shown})\n"
-        f"above: how many frames after the first {first}{white}\n"
+        f"above: how many frames after the first {shortest}{white}\n"
         f"red: a change in the video, a change of level 2 (DLH), or the start of a subsequence\ntraining steps: {steps}"
     )
-    return _page(title, strips, [str(place - first + 1) for place in facts["frames"]])
+    return _page(title, strips, [str(place - shortest + 1) for place in facts["frames"]])
 
 
 # ---------------------------------------------------------------- levels
