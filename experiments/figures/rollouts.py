@@ -116,14 +116,15 @@ def plot_rollouts(numbers: Numbers) -> Figure:
         for video in range(len(arrays["true"]))
         for key, name in names.items()
     ]
-    shown = ", ".join(f"{names[label]} after {context} frames" for label, context in facts["contexts"].items())
-    steps = ", ".join(f"{run['trained_steps']} ({names[label]})" for label, run in runs.items())
+    shown = ", ".join(f"{names[label]} {context}" for label, context in facts["contexts"].items())
+    steps = ", ".join(f"{names[label]} {run['trained_steps']}" for label, run in runs.items())
     shortest, longest = min(facts["contexts"].values()), max(facts["contexts"].values())
-    white = "; white: the model still sees the video" * (facts["frames"][0] < longest)
+    white = "; white: still shown" * (facts["frames"][0] < longest)
     title = (
-        f"{facts['dataset']}, open loop ({shown})\n"
+        f"{facts['dataset']}, open loop; frames shown to each model: {shown}\n"
+        f"training steps: {steps}\n"
         f"above: how many frames after the first {shortest}{white}\n"
-        f"red: a change in the video, a change of level 2 (DLH), or the start of a subsequence\ntraining steps: {steps}"
+        "red: a change in the video, a change of level 2 (DLH), or the start of a subsequence"
     )
     return _page(title, strips, [str(place - shortest + 1) for place in facts["frames"]])
 
