@@ -47,7 +47,7 @@ def plot_frame_metrics(numbers: Numbers) -> Figure:
                     _plot_curve(axes, own, metric, *styles[model])
             axes.set(title=f"{dataset}: {TITLES[metric]}", xlabel="predicted frame", xlim=(0, None))
     handles = {label: h for axes in panels.flat for h, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles, loc="outside lower center", ncols=len(handles), frameon=False)
+    figure.legend(handles.values(), handles, loc="outside lower center", ncols=min(4, len(handles)), frameon=False)
     return figure
 
 
