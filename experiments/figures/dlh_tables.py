@@ -16,13 +16,10 @@ from experiments.common.trained_runs import TrainedRun
 from experiments.video.level_metrics import estimates, measure
 from experiments.video.metric_files import read_curves, read_prediction, read_videos
 from experiments.video.published import CHANCES, LEVELS, PARAMETERS, PREDICTION, Published
-from experiments.video.rows import Row, paired_rows, predictor_row, result_row
+from experiments.video.rows import EARLY, Row, paired_rows, predictor_row, result_row
 from world_models.dlh.dlh import DLH
 
 # ---------------------------------------------------------------- Table 1
-
-EARLY = 30
-"""predicted frames from the first on in which what comes can best be known, on its own in Table 1"""
 
 
 def measure_prediction(predictions: tuple[Path, ...]) -> Numbers:

@@ -6,14 +6,14 @@ from typing import Any
 
 from experiments.common.numbers import Numbers
 from experiments.video.floors import FLOORS
-from experiments.video.rows import DIFFERENCE
+from experiments.video.rows import DIFFERENCE, EARLY
 
 EMPTY = "–"
 
 METRICS = {
     "parameters": ("parameters", "million"),
     "ssim": ("SSIM ↑", ".3f"),
-    "ssim_early": ("of frames 1 to 30", ".3f"),
+    "ssim_early": (f"of frames 1 to {EARLY}", ".3f"),
     "psnr": ("PSNR ↑", ".2f"),
     "lpips": ("LPIPS ↓", ".3f"),
     "levels_used": ("levels used", ".3f"),

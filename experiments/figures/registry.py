@@ -31,6 +31,7 @@ from experiments.figures.seen import measure_seen, plot_seen
 from experiments.figures.structure_prior import measure_structure_prior, plot_structure_prior
 from experiments.figures.unseen import plot_unseen
 from experiments.video.level_metrics import CHANGES
+from experiments.video.rows import EARLY
 
 FRAMES, POINTS = ("json", "npz"), ("json", "csv")
 VIDEO_RUN, VIDEO_RUNS = {"runs": "RUN", "data": "DIR"}, {"runs": "RUN…", "data": "DIR"}
@@ -117,8 +118,8 @@ TABLES = {
             "dml-mazes, which cannot be reproduced. moving-mnist may show other digits and speeds than the paper's; "
             "its frames are grey, so the mean over a model's colours is compared. The baselines last-frame, black and "
             "mean-frame repeat the last frame of the context, black, or the mean of all training frames. Frames 1 to "
-            "30 are the first that are predicted, of the sample with the best SSIM of the whole video. dlh − another: "
-            "paired differences on the same videos.",
+            f"{EARLY} are the first that are predicted, of the sample with the best SSIM of the whole video. dlh − "
+            "another: paired differences on the same videos.",
         ),
         measure=measure_prediction,
         needs={"predictions": "DIR…"},

@@ -162,7 +162,7 @@ def predict(config: PredictConfig) -> dict[str, Any]:
             "command": shlex.join(["jumpy", "predict", *arguments(config, without=Workers)]),
             "commit": commit(),
             "versions": versions(),
-            "context": config.context or predictor.shown,
+            "context": _shown(config, predictor),
             "samples": _samples(config, predictor),
             "rows": prediction_rows(predictor, means),
             "sequences": len(episodes),
@@ -216,7 +216,7 @@ def predict_video(
     config: PredictConfig, predictor: TrainedRun, replay: Replay, episode: int, lpips: LPIPS | None = None
 ) -> Prediction:
     """Predict one video, independently of the others; each metric chooses a sample."""
-    device, shown = choose_device(config.device), config.context or predictor.shown
+    device, shown = choose_device(config.device), _shown(config, predictor)
     fields = replay.slices(np.array([episode]), np.array([0]), replay.episode_length)
     true = torch.from_numpy(fields["observation"]).to(device)
     x, future = to_float(true[:, :shown]), true[:, shown:, ..., : 1 if replay.grey else 3]
@@ -263,6 +263,11 @@ def _samples(config: PredictConfig, predictor: TrainedRun) -> int:
     return 1 if spec is None or spec.deterministic else config.samples
 
 
+def _shown(config: PredictConfig, predictor: TrainedRun) -> int:
+    """Frames of each video that the model sees."""
+    return config.context or predictor.shown
+
+
 def _predictor(config: PredictConfig, replay: Replay, device: torch.device) -> TrainedRun:
     """The fixed baseline, or the run, which must have been trained on the data."""
     if config.floor is not None:
@@ -275,7 +280,7 @@ def _predictor(config: PredictConfig, replay: Replay, device: torch.device) -> T
 
 def _check_frames(config: PredictConfig, predictor: TrainedRun, replay: Replay) -> None:
     """Check that there are enough videos, something to predict, and a context that the model has learned to read."""
-    test, shown = len(replay.split("test")), config.context or predictor.shown
+    test, shown = len(replay.split("test")), _shown(config, predictor)
     if not test:
         raise ValueError(f"{config.data} has no test video ({replay.episodes} in all): make more")
     if config.sequences is not None and config.sequences > test:
@@ -299,7 +304,7 @@ def _settings(config: PredictConfig, predictor: TrainedRun, replay: Replay, devi
     """What decides the results, by the names of the command line where there is one."""
     return {
         "--floor": config.floor,
-        "--context": config.context or predictor.shown,
+        "--context": _shown(config, predictor),
         "--samples": _samples(config, predictor),
         "--batch": config.batch,
         "--seed": config.seed,

@@ -13,6 +13,8 @@ from experiments.video.published import PARAMETERS, PREDICTION, Published
 
 DIFFERENCE = " − "
 """between the names of two models that are compared"""
+EARLY = 30
+"""predicted frames, from the first on, in which what comes can best be known: they have a column of their own"""
 Row = dict[str, Any]
 Scores = dict[str, np.ndarray]
 """The values of one video by metric, one per predicted frame."""
